@@ -1,0 +1,45 @@
+# Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
+# compiler (DuckDB in the tests) and the module proxy; nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help build test race fuzz lint bench bench-compare demo query clean
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+BENCH    ?= .
+# Paths are relative to bench/compare, where the query runs.
+SQL      ?= FROM '../../tw2parquet-demo/*/*.parquet' SELECT lang, count(*) AS documents GROUP BY ALL ORDER BY 2 DESC
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## the static binary, bin/tw2parquet
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tw2parquet ./cmd/tw2parquet
+
+test: ## every test, the ones with DuckDB included
+	go test ./...
+	cd bench/compare && go test ./...
+
+race: ## the tests under the race detector
+	go test -race ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r p; do for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c6-); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+lint: ## formatting, vet, the import fence
+	go run $(GOLANGCI) run ./...
+
+bench: ## benchmarks: make bench BENCH=Decode
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
+
+bench-compare: build ## against DuckDB, interleaved: wall, CPU, memory, size
+	cd bench/compare && go run . $(COMPAREFLAGS)
+
+demo: build ## the main job, end to end, on the embedded emulator
+	bin/tw2parquet demo
+
+query: ## DuckDB over the demo's files: make query SQL='…'
+	cd bench/compare && go run ./query "$(SQL)"
+
+clean: ## what the other targets left behind
+	rm -rf bin tw2parquet-demo
