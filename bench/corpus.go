@@ -1,0 +1,194 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// Kind selects the documents of a corpus.
+type Kind string
+
+// The kinds. Mix holds all the others in the shares of a project export.
+const (
+	Mix    Kind = "mix"
+	X      Kind = "x"      // ids and sentiment only, some 400 bytes
+	News   Kind = "news"   // content cut after 128 or 223 characters, images, links, counters
+	Blog   Kind = "blog"   // full text
+	Forum  Kind = "forum"  // short full text
+	Review Kind = "review" // rating, labels, entities, custom members
+)
+
+// Kinds lists all kinds, Mix first.
+func Kinds() []Kind { return []Kind{Mix, X, News, Blog, Forum, Review} }
+
+const (
+	// defaultControlEvery is the API's batch size as far as it shows: exports overshoot their limit
+	// by up to some 1,000 results.
+	defaultControlEvery = 1000
+	flushBytes          = 1 << 20
+)
+
+// Corpus describes a recorded collector stream. Equal values write equal bytes, and a corpus of more
+// results starts with the results of a smaller one.
+type Corpus struct {
+	Seed    uint64
+	Kind    Kind // "" is Mix
+	Results int
+	// ControlEvery is the number of results between control chunks; 0 is 1,000, less than 0 means
+	// none before the last.
+	ControlEvery int
+}
+
+// WriteTo writes the stream: the echoing control chunk, results with control chunks between them, and
+// the last control chunk. It returns the bytes written and the first error of w.
+func (c Corpus) WriteTo(w io.Writer) (int64, error) {
+	g, err := newGenerator(c.Seed, c.Kind)
+	if err != nil {
+		return 0, err
+	}
+	every := c.ControlEvery
+	if every == 0 {
+		every = defaultControlEvery
+	}
+	var written int64
+	buf := make([]byte, 0, flushBytes+1<<18)
+	flush := func() error {
+		n, err := w.Write(buf)
+		written += int64(n)
+		buf = buf[:0]
+		return err
+	}
+	buf = control(buf, "earliest")
+	for i := range c.Results {
+		if every > 0 && i > 0 && i%every == 0 {
+			buf = control(buf, offset(i))
+		}
+		buf = append(g.result(buf), '\n')
+		if len(buf) >= flushBytes {
+			if err := flush(); err != nil {
+				return written, err
+			}
+		}
+	}
+	buf = control(buf, offset(c.Results))
+	return written, flush()
+}
+
+// Chunks returns the CT_RESULT chunks of the stream, each in memory of its own, without the line feed.
+func (c Corpus) Chunks() ([][]byte, error) {
+	g, err := newGenerator(c.Seed, c.Kind)
+	if err != nil {
+		return nil, err
+	}
+	chunks := make([][]byte, c.Results)
+	for i := range chunks {
+		chunks[i] = g.result(make([]byte, 0, 2048))
+	}
+	return chunks, nil
+}
+
+// control appends a CT_CONTROL line.
+func control(dst []byte, offset string) []byte {
+	dst = append(dst, `{"chunk_type":"CT_CONTROL","chunk_control":{"connection_id":"#bench0corpus#","resume_offset":"`...)
+	return append(append(dst, offset...), `","collector_id":"bench_corpus"}}`+"\n"...)
+}
+
+// offset is opaque to readers, as the API's are.
+func offset(results int) string {
+	return "Eg" + strconv.FormatUint(uint64(results)*0x9e3779b1%(1<<40), 36)
+}
+
+// generator makes one result after the other.
+type generator struct {
+	writer
+	languages []language
+	weights   []int // language of each percent
+	places    map[Kind]*place
+	kind      Kind
+	seed      uint64
+	document  uint64 // number of the next document
+	second    bool   // the next result is the UPDATED copy of the document before
+	title     []byte
+	body      []byte
+	address   []byte
+	teaser    []byte
+}
+
+// place holds the sites of a kind and how often each is met.
+type place struct {
+	sites []site
+	ranks zipf
+}
+
+func newGenerator(seed uint64, kind Kind) (*generator, error) {
+	if kind == "" {
+		kind = Mix
+	}
+	g := &generator{kind: kind, seed: seed, places: make(map[Kind]*place)}
+	sizes := map[Kind]int{News: 1500, Blog: 2500, Forum: 700, Review: 150}
+	if _, ok := sizes[kind]; !ok && kind != Mix && kind != X {
+		return nil, fmt.Errorf("corpus kind %q: not one of %v", kind, Kinds())
+	}
+	// The world (words, sites) is the same for every kind of a seed.
+	world := rng(seed)
+	g.ranks, g.sayings = newZipf(vocabularySize, 2.7), newZipf(phraseCount, 8)
+	for i, s := range scripts() {
+		r := world.fork()
+		g.languages = append(g.languages, s.language(&r, g.ranks))
+		for range s.weight {
+			g.weights = append(g.weights, i)
+		}
+	}
+	for _, k := range []Kind{News, Blog, Forum, Review} {
+		r := world.fork()
+		g.places[k] = &place{sites: g.sites(&r, k, sizes[k]), ranks: newZipf(sizes[k], 6)}
+	}
+	return g, nil
+}
+
+func (g *generator) pickLanguage(r *rng) int { return g.weights[r.below(len(g.weights))] }
+
+// result appends the next CT_RESULT chunk without a line feed. Some documents come as a pair: first the
+// copy marked NEW, later in the index and without counters, then the UPDATED one.
+func (g *generator) result(dst []byte) []byte {
+	// Each document has a generator of its own, so that the second copy repeats the first.
+	own := rng(g.seed ^ (g.document+1)*0xd1342543de82ef95)
+	r := own.fork()
+	kind := g.kind
+	if kind == Mix {
+		kind = mixed(&r)
+	}
+	c := copyOnly
+	switch {
+	case g.second:
+		c = copyUpdated
+		g.second = false
+	case kind != X && r.percent(6):
+		c = copyNew
+		g.second = true
+	}
+	if c == copyUpdated {
+		r.percent(6) // the draw that made the first copy a pair
+	}
+	if c != copyNew {
+		g.document++
+	}
+	return g.chunk(dst, &r, kind, c)
+}
+
+// mixed draws a kind in the shares of a project export.
+func mixed(r *rng) Kind {
+	switch u := r.below(100); {
+	case u < 13:
+		return X
+	case u < 46:
+		return News
+	case u < 69:
+		return Blog
+	case u < 92:
+		return Forum
+	default:
+		return Review
+	}
+}
