@@ -30,7 +30,7 @@ func Open(ctx context.Context, settings ...string) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("connect to duckdb: %w", err), pool.Close())
 	}
 	db := &DB{pool: pool, conn: conn}
-	for _, s := range settings {
+	for _, s := range append([]string{"TimeZone = 'UTC'"}, settings...) {
 		if err := db.Exec(ctx, "SET "+s); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
