@@ -7,8 +7,8 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
 BENCH    ?= .
-# Paths are relative to bench/compare, where the query runs.
-SQL      ?= FROM '../../tw2parquet-demo/*/*.parquet' SELECT lang, count(*) AS documents GROUP BY ALL ORDER BY 2 DESC
+SQL      ?= FROM 'tw2parquet-demo/*/*.parquet' SELECT lang, count(*) AS documents GROUP BY ALL ORDER BY 2 DESC
+export SQL
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,9 +37,10 @@ bench-compare: build ## against DuckDB, interleaved: wall, CPU, memory, size
 
 demo: build ## the main job, end to end, on the embedded emulator
 	bin/tw2parquet demo
+	@$(MAKE) --no-print-directory query
 
-query: ## DuckDB over the demo's files: make query SQL='…'
-	cd bench/compare && go run ./query "$(SQL)"
+query: ## DuckDB over Parquet files: make query SQL='…'
+	@go -C bench/compare build -o ../../bin/query ./query && bin/query "$$SQL"
 
 clean: ## what the other targets left behind
 	rm -rf bin tw2parquet-demo
