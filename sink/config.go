@@ -1,0 +1,104 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+// Config says what an Output writes and where. Root, Run, Schema and SchemaVersion are required.
+type Config struct {
+	// Root is the output directory. It is created, but its parent must exist.
+	Root string
+	// Run names the run: lower-case letters and digits, the same for the same request.
+	Run string
+	// Partition is the slash-separated directory below Root that the files go to, such as
+	// "window_start=2024-01-01"; "" is Root itself.
+	Partition string
+	// Schema is the schema of every file. SchemaVersion is its version, a decimal number: files of
+	// a newer one are not continued.
+	Schema        *arrow.Schema
+	SchemaVersion string
+	// Meta are further footer key-values of every file, without the "tw2parquet." prefix.
+	Meta map[string]string
+	// MaxFileBytes and MaxFileRows are the sizes at which a file is closed, at the first mark from
+	// there on; 0 is no limit. The bytes are those written before the footer.
+	MaxFileBytes int64
+	MaxFileRows  int64
+	Compression  Compression
+	// SkipEmpty makes Finish publish nothing when there was no result at all. Otherwise one file
+	// without rows tells readers the schema.
+	SkipEmpty bool
+	// Logger receives debug messages and warnings; nil discards them.
+	Logger *slog.Logger
+	// FS replaces the operating system's file system, for tests. It has to contain the root.
+	FS FS
+}
+
+var (
+	runPattern       = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
+	keyPattern       = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+	partitionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9=._%+-]{0,199}$`)
+)
+
+// validate names every bad field at once.
+func (c *Config) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Root == "" || strings.ContainsRune(c.Root, 0) {
+		bad("output directory %q: give a path", c.Root)
+	}
+	if !runPattern.MatchString(c.Run) {
+		bad("run %q: use 1 to 64 lower-case letters and digits", c.Run)
+	}
+	if c.Partition != "" {
+		for dir := range strings.SplitSeq(c.Partition, "/") {
+			if !partitionPattern.MatchString(dir) {
+				bad("partition %q: %q is not a directory name of letters, digits and =._%%+-", c.Partition, dir)
+			}
+		}
+	}
+	if c.Schema == nil || c.Schema.NumFields() == 0 {
+		bad("schema: at least one field is needed")
+	}
+	if _, err := parseVersion(c.SchemaVersion); err != nil {
+		bad("schema version %q: use a decimal number", c.SchemaVersion)
+	}
+	for k := range c.Meta {
+		if err := checkKey(k); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if c.MaxFileBytes < 0 || c.MaxFileRows < 0 {
+		bad("file limits of %d bytes and %d rows: they are not negative", c.MaxFileBytes, c.MaxFileRows)
+	}
+	if err := c.Compression.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("configure the output: %w", errors.Join(errs...))
+	}
+	return nil
+}
+
+func (c *Config) log() *slog.Logger {
+	if c.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Logger
+}
+
+// checkKey refuses footer keys that would hide the ones recovery depends on.
+func checkKey(k string) error {
+	if !keyPattern.MatchString(k) || reservedKey(k) {
+		return fmt.Errorf("footer key %q: use lower-case letters, digits and _, and none of the sink's own", k)
+	}
+	return nil
+}
+
+func parseVersion(s string) (int, error) { return strconv.Atoi(s) }

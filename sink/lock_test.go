@@ -1,0 +1,3 @@
+package sink
+
+func holdLock(string) int { return 0 }
