@@ -1,0 +1,194 @@
+package schema
+
+import (
+	"math/bits"
+
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+// column is the growing memory of one Arrow array. Rows need not be set one after the other: a row
+// that is passed over is null. Nulls cost nothing when a document does not mention a column; they
+// are filled in when the next value arrives or the record is made.
+//
+// Invariants: cells and validity bits at and after n are zero, so that a null needs no writing;
+// off[0..n] are final. Every buffer that is indexed by row has room for row n after grow(n).
+type column struct {
+	typ   Type
+	dtype arrow.DataType
+	n     int    // rows filled, nulls included
+	valid []byte // bitmap, least significant bit first
+
+	i32  []int32
+	i64  []int64 // also Time, in microseconds
+	f64  []float64
+	off  []int32 // Text, JSON, Texts, Objects, Scores
+	data []byte  // Text, JSON
+
+	kids []*column // Object: members; Texts, Objects: the element; Scores: key and value
+}
+
+// newColumns makes the columns of a list of nodes.
+func newColumns(nodes []*node) []*column {
+	cols := make([]*column, len(nodes))
+	for i, n := range nodes {
+		cols[i] = newColumn(n)
+	}
+	return cols
+}
+
+func newColumn(n *node) *column {
+	c := &column{typ: n.typ, dtype: n.arrow()}
+	switch n.typ {
+	case Object:
+		c.kids = newColumns(n.members)
+	case Objects:
+		c.kids = []*column{newColumn(&node{typ: Object, members: n.members})}
+	case Texts:
+		c.kids = []*column{newColumn(&node{typ: Text})}
+	case Scores:
+		c.kids = []*column{newColumn(&node{typ: Text}), newColumn(&node{typ: Float64})}
+	}
+	return c
+}
+
+const firstRows = 1024 // rows that a column has room for when it is first used
+
+// grow makes room for the given row and its successor offset.
+func (c *column) grow(row int) {
+	if row>>3 < len(c.valid) {
+		return
+	}
+	rows := max(firstRows, 2*row)
+	rows = (rows + 63) &^ 63
+	c.valid = extend(c.valid, rows/8)
+	switch c.typ {
+	case Int32:
+		c.i32 = extend(c.i32, rows)
+	case Int64, Time:
+		c.i64 = extend(c.i64, rows)
+	case Float64:
+		c.f64 = extend(c.f64, rows)
+	case Object:
+	default:
+		c.off = extend(c.off, rows+1)
+	}
+}
+
+func extend[T any](s []T, n int) []T {
+	t := make([]T, n)
+	copy(t, s)
+	return t
+}
+
+// at prepares a row for its value: rows passed over become null.
+func (c *column) at(row int) {
+	if row>>3 >= len(c.valid) {
+		c.grow(row)
+	}
+	if row > c.n {
+		c.pad(row)
+	}
+}
+
+// pad makes the rows from n up to row null.
+func (c *column) pad(row int) {
+	if c.off != nil {
+		last := c.off[c.n]
+		gap := c.off[c.n+1 : row+1]
+		for i := range gap {
+			gap[i] = last
+		}
+	}
+	c.n = row
+}
+
+// done marks a prepared row as present.
+func (c *column) done(row int) {
+	c.valid[row>>3] |= 1 << (row & 7)
+	c.n = row + 1
+}
+
+func (c *column) setInt32(row int, v int32) {
+	c.at(row)
+	c.i32[row] = v
+	c.done(row)
+}
+
+func (c *column) setInt64(row int, v int64) {
+	c.at(row)
+	c.i64[row] = v
+	c.done(row)
+}
+
+func (c *column) setFloat64(row int, v float64) {
+	c.at(row)
+	c.f64[row] = v
+	c.done(row)
+}
+
+// setText ends a text whose bytes are data[off[row]:].
+func (c *column) setText(row int, data []byte) {
+	c.data = data
+	c.off[row+1] = int32(len(data))
+	c.done(row)
+}
+
+// setList ends a list whose elements are those added to its child since the row was prepared.
+func (c *column) setList(row int) {
+	c.off[row+1] = int32(c.kids[0].n)
+	c.done(row)
+}
+
+// text returns the bytes of a row and whether it is present.
+func (c *column) text(row int) ([]byte, bool) {
+	if row >= c.n || c.valid[row>>3]&(1<<(row&7)) == 0 {
+		return nil, false
+	}
+	return c.data[c.off[row]:c.off[row+1]], true
+}
+
+// truncate forgets all rows from n on, and elements of lists that were not ended.
+func (c *column) truncate(n int) {
+	n = min(n, c.n)
+	switch c.typ {
+	case Text, JSON:
+		if c.off != nil {
+			c.data = c.data[:c.off[n]]
+		}
+	case Int32:
+		clear(c.i32[n:c.n])
+	case Int64, Time:
+		clear(c.i64[n:c.n])
+	case Float64:
+		clear(c.f64[n:c.n])
+	case Texts, Objects, Scores:
+		end := 0
+		if c.off != nil {
+			end = int(c.off[n])
+		}
+		for _, k := range c.kids {
+			k.truncate(end)
+		}
+	case Object:
+		for _, k := range c.kids {
+			k.truncate(n)
+		}
+	}
+	for i := n; i < c.n; i++ {
+		if i&7 == 0 {
+			clear(c.valid[i>>3 : (c.n+7)>>3])
+			break
+		}
+		c.valid[i>>3] &^= 1 << (i & 7)
+	}
+	c.n = n
+}
+
+// nulls counts the rows that are null.
+func (c *column) nulls() int {
+	present := 0
+	for _, b := range c.valid[:(c.n+7)>>3] {
+		present += bits.OnesCount8(b)
+	}
+	return c.n - present
+}

@@ -1,0 +1,412 @@
+package schema
+
+import (
+	"errors"
+	"math"
+)
+
+// ErrFull is returned by Append when the chunk does not fit into the 32-bit offsets of the columns
+// together with what is already there. Take the record, Reset, and append the chunk again.
+var ErrFull = errors.New("record is full")
+
+// maxInput keeps every column below 2 GiB: no column grows by more than three bytes for a byte of
+// input (an invalid byte becomes U+FFFD).
+const maxInput = 512 << 20
+
+// Encoder turns raw result chunks into columns. It belongs to one goroutine at a time. In the steady
+// state, that is once its buffers have grown to the size of a record, it allocates nothing.
+type Encoder struct {
+	scanner
+	plan    *object   // the chunk
+	columns []*column // in the order of the schema
+	ordinal *column
+	keys    *column // _key
+	extra   *column // _extra
+	url     *column
+	network [2]*column // external_provider, external_id
+
+	rows     int
+	input    int    // bytes appended since Reset
+	serial   uint64 // objects opened, to tell a member's second mention in one of them
+	document bool   // the chunk at hand has one
+	frames   []frame
+	extras   extras
+	counts   counts // of the rows
+	unknown  map[string]*Seen
+	coerced  map[string]int64
+	zeros    []byte // never written: the memory of columns that are all null
+}
+
+// frame is an object or array that is open at the position, and its place in _extra.
+type frame struct {
+	m    *member // nil for the chunk and for elements of lists
+	item int32   // index of an element, else -1
+	x    int32   // node of the extras, -1 until something is kept there
+}
+
+// NewEncoder returns an encoder without rows.
+func NewEncoder() *Encoder {
+	e := &Encoder{frames: make([]frame, maxDepth+1), unknown: map[string]*Seen{}, coerced: map[string]int64{}}
+	e.extras.reset()
+	e.plan, e.columns = compile()
+	byName := map[string]*column{}
+	for i, f := range Arrow().Fields() {
+		byName[f.Name] = e.columns[i]
+	}
+	e.ordinal, e.keys, e.extra = e.columns[0], e.columns[1], e.columns[2]
+	e.url = byName["url"]
+	e.network = [2]*column{byName["external_provider"], byName["external_id"]}
+	return e
+}
+
+// Rows returns how many chunks were appended since Reset.
+func (e *Encoder) Rows() int { return e.rows }
+
+// Append adds the result chunk as a row. After an error nothing of the chunk remains, and the encoder
+// can go on: the error is a *ChunkError if the chunk is to blame, or ErrFull. The chunk is not kept.
+func (e *Encoder) Append(chunk []byte, ordinal int64) error {
+	if e.input+len(chunk) > maxInput && (e.rows > 0 || len(chunk) > maxInput) {
+		if e.rows > 0 {
+			return ErrFull
+		}
+		return &ChunkError{"too large", maxInput}
+	}
+	e.src, e.depth, e.document = chunk, 0, false
+	e.pending = counts{}
+	end := e.chunk()
+	if end < 0 {
+		e.undo()
+		err := e.err
+		return &err
+	}
+	e.flush()
+	e.ordinal.setInt64(e.rows, ordinal)
+	e.setKey()
+	e.input += len(chunk)
+	e.rows++
+	e.counts.duplicates += e.pending.duplicates
+	e.counts.replaced += e.pending.replaced
+	e.src = nil
+	return nil
+}
+
+// Reset forgets all rows and counts and keeps the memory. Records made before are no longer valid.
+func (e *Encoder) Reset() {
+	e.rows, e.input = 0, 0
+	e.undo()
+	e.counts = counts{}
+	clear(e.unknown)
+	clear(e.coerced)
+	const keep = 1 << 20 // scratch space after a monstrous document
+	if cap(e.scratch) > keep {
+		e.scratch = nil
+	}
+}
+
+// undo removes what was written for rows that do not exist.
+func (e *Encoder) undo() {
+	for _, c := range e.columns {
+		c.truncate(e.rows)
+	}
+	e.extras.reset()
+	e.src = nil
+}
+
+// chunk reads the whole text.
+func (e *Encoder) chunk() int {
+	c, pos := e.token(0)
+	if c != '{' {
+		return e.fail("not an object", pos)
+	}
+	e.open(nil, -1)
+	pos = e.object(e.plan, e.rows, pos+1)
+	if pos < 0 {
+		return pos
+	}
+	e.depth--
+	if pos = e.space(pos); pos < len(e.src) {
+		return e.fail("text after the chunk", pos)
+	}
+	if !e.document {
+		e.err = ChunkError{"no chunk_result.data.data object", pos}
+		return -1
+	}
+	return pos
+}
+
+func (e *Encoder) open(m *member, item int) {
+	e.depth++
+	e.frames[e.depth] = frame{m, int32(item), -1}
+}
+
+// object reads the members of an object, from behind its brace, into the given row.
+func (e *Encoder) object(o *object, row, pos int) int {
+	e.serial++
+	serial := e.serial
+	c, pos := e.token(pos)
+	if c == '}' {
+		return pos + 1
+	}
+	predicted := &o.first
+	for {
+		m := *predicted
+		if m != nil && e.follows(m.token, pos) {
+			pos += len(m.token)
+			c = e.peek(pos)
+		} else {
+			start := pos
+			if pos = e.key(pos); pos < 0 {
+				return pos
+			}
+			c = e.peek(pos)
+			if m = o.find(e.scratch); m == nil {
+				if pos = e.keepUnknown(start, pos); pos < 0 {
+					return pos
+				}
+				goto next
+			}
+			*predicted = m
+		}
+		predicted = &m.next
+		if c <= ' ' {
+			c, pos = e.token(pos)
+		}
+		if m.seen == serial {
+			e.forget(m, row)
+		}
+		m.seen = serial
+		if pos = e.value(m, row, c, pos); pos < 0 {
+			return pos
+		}
+	next:
+		c = e.peek(pos)
+		if c <= ' ' {
+			c, pos = e.token(pos)
+		}
+		if c == '}' {
+			return pos + 1
+		}
+		if c != ',' {
+			return e.fail(reasonMember, pos)
+		}
+		pos++
+		if e.peek(pos) <= ' ' {
+			pos = e.space(pos)
+		}
+	}
+}
+
+// follows tells whether the predicted name, quotes and colon included, is what stands at pos.
+func (e *Encoder) follows(token string, pos int) bool {
+	end := pos + len(token)
+	return end <= len(e.src) && string(e.src[pos:end]) == token
+}
+
+// forget drops the earlier value of a member that is there twice.
+func (e *Encoder) forget(m *member, row int) {
+	e.pending.duplicates++
+	if m.col != nil {
+		m.col.truncate(row)
+	} else if m.in != nil {
+		e.document = false
+		m.in.truncate(row)
+	}
+	e.extras.drop(e.frames[e.depth].x, m.key)
+}
+
+// value reads the value of a member, whose first byte is c.
+func (e *Encoder) value(m *member, row int, c byte, pos int) int {
+	switch m.typ {
+	case Text:
+		if c == '"' {
+			m.col.at(row)
+			text, end := e.text(m.col.data, pos+1)
+			if end >= 0 {
+				m.col.setText(row, text)
+			}
+			return end
+		}
+	case Int32, Int64, Time:
+		if v, end := e.digits(pos); end > 0 && e.setInt(m, row, v) {
+			return end
+		}
+		if c == '-' || c-'0' <= 9 {
+			return e.number(m, row, pos)
+		}
+	case Float64:
+		if c == '-' || c-'0' <= 9 {
+			return e.number(m, row, pos)
+		}
+	case Texts:
+		if c == '[' || c == '"' {
+			return e.texts(m, row, c, pos)
+		}
+	case Object:
+		if c == '{' {
+			m.col.at(row)
+			e.open(m, -1)
+			if pos = e.object(m.in, row, pos+1); pos < 0 {
+				return pos
+			}
+			e.depth--
+			m.col.done(row)
+			return pos
+		}
+	case Objects:
+		if c == '[' || c == '{' {
+			return e.objects(m, row, c, pos)
+		}
+	case Scores:
+		if c == '{' {
+			return e.scores(m, row, pos)
+		}
+	case JSON:
+		if c != 'n' {
+			return e.json(m, row, pos)
+		}
+	case wrapper, document:
+		if c == '{' {
+			e.open(m, -1)
+			if pos = e.object(m.in, row, pos+1); pos < 0 {
+				return pos
+			}
+			e.depth--
+			if m.typ == document {
+				e.document = true
+				e.extras.document = e.frames[e.depth+1].x
+			}
+			return pos
+		}
+		e.document = false // unless a later one of the same name has it
+		return e.skip(pos)
+	case chunkType:
+		if e.follows(`"CT_RESULT"`, pos) {
+			return pos + len(`"CT_RESULT"`)
+		}
+	}
+	return e.misfit(m, row, c, pos)
+}
+
+// digits reads a number that is nothing but up to 18 digits; anything else gives a position of -1.
+func (e *Encoder) digits(pos int) (int64, int) {
+	src := e.src
+	start := pos
+	var v int64
+	for ; uint(pos) < uint(len(src)); pos++ {
+		d := src[pos] - '0'
+		if d > 9 {
+			break
+		}
+		v = v*10 + int64(d)
+	}
+	n := pos - start
+	if n-1 > 17 || n == 0 || n > 1 && src[start] == '0' {
+		return 0, -1
+	}
+	switch e.peek(pos) {
+	case '.', 'e', 'E':
+		return 0, -1
+	}
+	return v, pos
+}
+
+// setInt stores an integer if the column can hold it.
+func (e *Encoder) setInt(m *member, row int, v int64) bool {
+	switch m.typ {
+	case Int32:
+		if v < math.MinInt32 || v > math.MaxInt32 {
+			return false
+		}
+		m.col.setInt32(row, int32(v))
+	case Time:
+		const limit = math.MaxInt64 / 1000
+		if v < -limit || v > limit {
+			return false
+		}
+		m.col.setInt64(row, v*1000)
+	default:
+		m.col.setInt64(row, v)
+	}
+	return true
+}
+
+// number reads any number into a column of numbers.
+func (e *Encoder) number(m *member, row, pos int) int {
+	end, ok := numberEnd(e.src, pos)
+	if !ok {
+		return e.fail(reasonNumber, end)
+	}
+	if !e.setNumber(m, row, e.src[pos:end]) {
+		e.keep(m, pos, end, true)
+	}
+	return end
+}
+
+// setNumber stores the text of a number as far as the column can hold it, and tells whether it does
+// so exactly. A float64 takes the nearest value; an integer column takes exact values only.
+func (e *Encoder) setNumber(m *member, row int, text []byte) bool {
+	if m.typ == Float64 {
+		v, finite, exact := parseFloat(text)
+		if finite {
+			m.col.setFloat64(row, v)
+		}
+		return exact
+	}
+	v, ok := parseInt(text)
+	return ok && e.setInt(m, row, v)
+}
+
+// misfit reads a value that is not of the member's type: null, or something for _extra. Of a string
+// that is a number the column gets the number.
+func (e *Encoder) misfit(m *member, row int, c byte, pos int) int {
+	e.spaced = false
+	replaced := e.pending.replaced
+	end := e.skip(pos)
+	if end < 0 {
+		return end
+	}
+	if c == '"' && m.col != nil {
+		switch m.typ {
+		case Int32, Int64, Float64, Time:
+			// The scratch space still holds the string that was skipped.
+			if n, ok := numberEnd(e.scratch, 0); ok && n == len(e.scratch) {
+				e.setNumber(m, row, e.scratch)
+			}
+		}
+	}
+	e.keep(m, pos, end, !e.spaced && e.pending.replaced == replaced)
+	return end
+}
+
+// json stores the text of any value, without insignificant white space.
+func (e *Encoder) json(m *member, row, pos int) int {
+	m.col.at(row)
+	e.spaced = false
+	replaced := e.pending.replaced
+	end := e.skip(pos)
+	if end < 0 {
+		return end
+	}
+	raw := e.src[pos:end]
+	if e.spaced || e.pending.replaced != replaced {
+		m.col.setText(row, compact(m.col.data, raw))
+	} else {
+		m.col.setText(row, append(m.col.data, raw...))
+	}
+	return end
+}
+
+// setKey derives _key from the columns of the finished row.
+func (e *Encoder) setKey() {
+	c := e.keys
+	c.at(e.rows)
+	if url, _ := e.url.text(e.rows); len(url) > 0 {
+		c.setText(e.rows, append(c.data, url...))
+		return
+	}
+	provider, _ := e.network[0].text(e.rows)
+	id, _ := e.network[1].text(e.rows)
+	if len(provider) > 0 && len(id) > 0 {
+		c.setText(e.rows, append(append(append(c.data, provider...), ':'), id...))
+	}
+}

@@ -1,0 +1,178 @@
+package schema
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// special has the high bit of a byte set where w has a byte that ends the plain copying of a string:
+// a quote, a backslash, a control character or anything outside ASCII. Bits above the lowest one set
+// may be wrong, for the subtractions borrow; the lowest is exact.
+func special(w uint64) uint64 {
+	// x^2 maps the quote to 0x20 and keeps the control characters below that.
+	control := (w ^ 0x02*ones) - 0x21*ones
+	backslash := (w ^ '\\'*ones) - ones
+	return (control | backslash | w) & highs
+}
+
+// text decodes the string whose first byte after the quote is src[pos], appends it to dst as valid
+// UTF-8, and returns dst and the position after the closing quote. Each byte that is not part of
+// valid UTF-8 and each surrogate without its other half becomes U+FFFD and is counted.
+func (s *scanner) text(dst []byte, pos int) ([]byte, int) {
+	src := s.src
+	for {
+		// Sixteen bytes a turn, written before they are known to belong to the string.
+		room := min(len(src)-pos, cap(dst)-len(dst))
+		if room >= 16 {
+			in, out := src[pos:pos+room], dst[len(dst):len(dst)+room]
+			i := 0
+			for ; i+16 <= len(in) && i+16 <= len(out); i += 16 {
+				a := binary.LittleEndian.Uint64(in[i:])
+				b := binary.LittleEndian.Uint64(in[i+8:])
+				binary.LittleEndian.PutUint64(out[i:], a)
+				binary.LittleEndian.PutUint64(out[i+8:], b)
+				x, y := special(a), special(b)
+				if x|y != 0 {
+					if x != 0 {
+						i += bits.TrailingZeros64(x) >> 3
+					} else {
+						i += 8 + bits.TrailingZeros64(y)>>3
+					}
+					break
+				}
+			}
+			pos += i
+			dst = dst[:len(dst)+i]
+		}
+		if pos >= len(src) {
+			return dst, s.fail(reasonEnd, pos)
+		}
+		switch c := src[pos]; {
+		case c == '"':
+			return dst, pos + 1
+		case c == '\\':
+			if dst, pos = s.escape(dst, pos); pos < 0 {
+				return dst, pos
+			}
+		case c < 0x20:
+			return dst, s.fail("control character in a string", pos)
+		case c < utf8.RuneSelf:
+			dst = append(dst, c) // the last bytes of src, or of dst before it grows
+			pos++
+		default:
+			dst, pos = s.unicode(dst, pos)
+		}
+	}
+}
+
+// unicode copies one or more characters outside ASCII.
+func (s *scanner) unicode(dst []byte, pos int) ([]byte, int) {
+	src := s.src
+	for pos < len(src) && src[pos] >= utf8.RuneSelf {
+		r, n := utf8.DecodeRune(src[pos:])
+		if r == utf8.RuneError && n == 1 {
+			s.pending.replaced++
+		}
+		dst = utf8.AppendRune(dst, r)
+		pos += n
+	}
+	return dst, pos
+}
+
+// escape decodes the escape sequence at pos.
+func (s *scanner) escape(dst []byte, pos int) ([]byte, int) {
+	c := s.peek(pos + 1)
+	switch c {
+	case '"', '\\', '/':
+	case 'b':
+		c = '\b'
+	case 'f':
+		c = '\f'
+	case 'n':
+		c = '\n'
+	case 'r':
+		c = '\r'
+	case 't':
+		c = '\t'
+	case 'u':
+		r, ok := hex4(s.src, pos+2)
+		if !ok {
+			return dst, s.fail("malformed escape", pos+2)
+		}
+		pos += 6
+		if utf16.IsSurrogate(r) {
+			low, ok := rune(0), false
+			if s.peek(pos) == '\\' && s.peek(pos+1) == 'u' {
+				low, ok = hex4(s.src, pos+2)
+			}
+			pair := utf16.DecodeRune(r, low)
+			if ok && pair != utf8.RuneError {
+				r = pair
+				pos += 6
+			} else {
+				r = utf8.RuneError
+				s.pending.replaced++
+			}
+		}
+		return utf8.AppendRune(dst, r), pos
+	default:
+		return dst, s.fail("malformed escape", pos+1)
+	}
+	return append(dst, c), pos + 2
+}
+
+// hex4 reads four hexadecimal digits.
+func hex4(src []byte, pos int) (rune, bool) {
+	if pos+4 > len(src) {
+		return 0, false
+	}
+	var r rune
+	for _, c := range src[pos : pos+4] {
+		switch {
+		case c-'0' <= 9:
+			c -= '0'
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// appendQuoted writes valid UTF-8 as a JSON string.
+func appendQuoted[T string | []byte](dst []byte, text T) []byte {
+	const digits = "0123456789abcdef"
+	dst = append(dst, '"')
+	start := 0
+	for i := range len(text) {
+		c := text[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, text[start:i]...)
+		start = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		}
+	}
+	dst = append(dst, text[start:]...)
+	return append(dst, '"')
+}
