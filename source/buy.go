@@ -1,0 +1,182 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// buy sends the POST: once per intent, and again only after an outcome that rules out a purchase.
+func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
+	started := a.c.clock.Now()
+	for attempt := 0; ; attempt++ {
+		k := a.history.last + 1
+		_, template := a.req.path()
+		existing, err := note(ctx, a.journal, intentRecord(k), intentNote{Attempt: attemptID(), Run: a.run,
+			Op: "POST " + template, ServerTime: a.c.serverNow().UTC()})
+		if err != nil {
+			return Acquired{}, err
+		}
+		if existing {
+			return Acquired{}, &Error{Class: ClassLocked, Message: "another process is about to buy this export", Retryable: true,
+				Hint: "let it finish; this run then reads what it bought"}
+		}
+		a.history.last = k
+
+		task, got, postErr := a.c.post(ctx, a.req, a.id)
+		n := outcomeNote{Outcome: got, TaskID: task.ID}
+		var e *Error
+		if errors.As(postErr, &e) {
+			n.Code, n.HTTP = e.Code, e.HTTP
+		}
+		if got == outcomeAmbiguous {
+			a.history.open = append(a.history.open, k)
+			if ctx.Err() != nil {
+				return Acquired{}, postErr // the next start finds the open intent
+			}
+			a.sentAt, a.unclear = a.c.serverNow(), postErr
+			a.c.log.Warn("the answer to the export request is unclear; looking for the task before anything else is sent", "error", postErr)
+			if got, found, err := a.settle(ctx); err != nil || found {
+				return got, err
+			}
+			continue
+		}
+		// The outcome is known: it is written down even if the process was told to stop meanwhile.
+		if err := a.close(context.WithoutCancel(ctx), k, n); err != nil {
+			return Acquired{}, err
+		}
+		switch got {
+		case outcomeDone:
+			return a.bought(ctx, task)
+		case outcomeRejected:
+			return Acquired{}, postErr
+		}
+		if got == outcomeNotSent && (attempt+1 >= buyAttempts || e == nil || e.retry == retryNever) ||
+			got == outcomeLater && a.c.clock.Now().Sub(started) >= a.c.scaled(limitBudget) {
+			return Acquired{}, postErr
+		}
+		if err := a.c.sleep(ctx, backoff(attempt, 2*laterFirst, laterLast)); err != nil {
+			return Acquired{}, fmt.Errorf("buy the export: %w", err)
+		}
+		// Look before every POST.
+		if got, found, err := a.look(ctx); err != nil || found {
+			return got, err
+		}
+	}
+}
+
+// bought looks once more after a POST that succeeded: somebody with another journal may have bought in the
+// same second, and then the younger task is ended while it has cost little.
+func (a *acquisition) bought(ctx context.Context, task Task) (Acquired, error) {
+	tasks, err := a.tasks(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Acquired{}, err
+		}
+		a.c.log.Warn("the tasks could not be listed after buying, to see that it was bought once", "error", err)
+		return a.record(ctx, task, false)
+	}
+	if len(tasks) > 1 {
+		return a.adopt(ctx, tasks)
+	}
+	return a.record(ctx, task, false)
+}
+
+// settle finds out what became of POSTs without an answer, by looking until SettleTime has passed since
+// the newest sign of one, by the server's clock. Found nothing means that looking worked and that there
+// is nothing; the intents are then closed as such. When looking fails it is ClassAmbiguous.
+func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
+	until := a.newestSign().Add(a.c.scaled(a.c.settle))
+	for attempt := 0; ; attempt++ {
+		got, found, err := a.look(ctx)
+		if err != nil {
+			return Acquired{}, false, a.ambiguous(ctx, "the tasks cannot be listed", err)
+		}
+		if found {
+			return got, true, nil
+		}
+		left := until.Sub(a.c.serverNow())
+		if left <= 0 {
+			break
+		}
+		pause := min(a.c.scaled(backoff(attempt, pollFirst, laterLast)), left)
+		if err := a.c.clock.Sleep(ctx, pause); err != nil {
+			return Acquired{}, false, fmt.Errorf("look for the export: %w", err)
+		}
+	}
+	filled, err := a.peek(ctx)
+	if err != nil {
+		return Acquired{}, false, a.ambiguous(ctx, "the collector cannot be read", err)
+	}
+	if filled {
+		a.c.log.Warn("the collector holds results though no task is listed for it; they are read", "collector", a.id)
+		for _, k := range a.history.open {
+			if err := a.close(ctx, k, outcomeNote{Outcome: outcomeFound}); err != nil {
+				return Acquired{}, false, err
+			}
+		}
+		return Acquired{Collector: a.collector, Adopted: true}, true, nil
+	}
+	for _, k := range a.history.open {
+		if err := a.close(ctx, k, outcomeNote{Outcome: outcomeAbsent}); err != nil {
+			return Acquired{}, false, err
+		}
+		a.history.absent++
+	}
+	a.history.open = nil
+	if a.history.absent >= maxAbsent {
+		return Acquired{}, false, a.ambiguous(ctx, fmt.Sprintf("%d export requests got an unclear answer and left no task", a.history.absent), a.unclear)
+	}
+	return Acquired{}, false, nil
+}
+
+// newestSign is the latest moment at which a POST of this run may have been sent.
+func (a *acquisition) newestSign() time.Time {
+	now := a.c.serverNow()
+	if !a.sentAt.IsZero() {
+		return a.sentAt
+	}
+	if a.history.last == 0 || a.history.unreadable {
+		// A collector and no journal: whoever made it may have sent a POST just now.
+		return now
+	}
+	newest := a.history.newest
+	if a.collector.Created.After(newest) && !a.collector.Created.After(now) {
+		newest = a.collector.Created
+	}
+	return newest
+}
+
+// peek reports whether the collector holds any result.
+func (a *acquisition) peek(ctx context.Context) (filled bool, err error) {
+	s := a.c.Stream(StreamConfig{Collector: a.id, Limits: BatchLimits{MaxRows: 1}})
+	defer s.Close()
+	var b Batch
+	switch err := s.Next(ctx, &b); {
+	case err == nil:
+		return len(b.Chunks) > 0, nil
+	case errors.Is(err, io.EOF):
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
+// ambiguous asks for a person: an export was perhaps bought, and looking does not tell.
+func (a *acquisition) ambiguous(ctx context.Context, why string, cause error) error {
+	if ctx.Err() != nil {
+		return cause
+	}
+	e := &Error{Class: ClassAmbiguous, Retryable: true,
+		Message: "it cannot be told whether the export was bought: " + why,
+		Hint: "run again once the API answers; nothing is bought before looking works. Otherwise look for a task with target " +
+			a.id + ", and if there is none, " + a.again(int64(a.req.Limit))}
+	var inner *Error
+	if errors.As(cause, &inner) {
+		e.Op, e.Code, e.HTTP, e.RequestID = inner.Op, inner.Code, inner.HTTP, inner.RequestID
+		e.Message = printable(e.Message+": "+inner.Message, maxText)
+	}
+	return e
+}

@@ -1,0 +1,229 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+)
+
+const resultsTemplate = "/api/v3/stream/c/{id}/results"
+
+// reading is one answer of the results endpoint. It outlives the call of Next that opened it, so its
+// context is its own; every Next ties it to that call's for as long as it runs.
+type reading struct {
+	op     string
+	feed   *feed
+	body   io.Closer
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	idle   Timer
+
+	covered  int64 // results covered when it began
+	from     string
+	frames   int
+	last     bool // the last chunk was a control chunk that can be resumed from
+	standing bool // an offset came again after results
+}
+
+// openRead starts a read. end_behaviour=stop always: the default keeps the connection for ever, and only
+// a read that is asked to stop says with a last control chunk that it is complete.
+func (c *Client) openRead(ctx context.Context, collector, offset string, limits BatchLimits, progress func(n int)) (*reading, error) {
+	k := call{method: http.MethodGet, path: "/api/v3/stream/c/" + collector + "/results", template: resultsTemplate,
+		query: url.Values{"resume_offset": {offset}, "end_behaviour": {"stop"}}, limit: c.limits.reads}
+	answered, err := k.limit.wait(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", k.op(), err)
+	}
+	r := &reading{op: k.op(), from: offset}
+	r.ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	release := context.AfterFunc(ctx, func() { r.cancel(context.Cause(ctx)) })
+	defer release()
+	idle := c.scaled(c.idle)
+	r.idle = c.clock.AfterFunc(idle, func() { r.cancel(errIdle) })
+
+	resp, err := c.send(r.ctx, k)
+	if err != nil {
+		r.close()
+		return nil, c.failed(ctx, r.ctx, r.op, err)
+	}
+	answered()
+	r.body = resp.Body
+	if resp.StatusCode != http.StatusOK {
+		defer r.close()
+		if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+			return nil, classify(r.op, resp.StatusCode, -1, "")
+		}
+		text, err := readAll(resp)
+		if err != nil {
+			return nil, c.failed(ctx, r.ctx, r.op, err)
+		}
+		if _, err := c.envelope(r.op, resp.StatusCode, text); err != nil {
+			return nil, err
+		}
+		return nil, classify(r.op, resp.StatusCode, -1, "an answer without results")
+	}
+	body, err := decoded(resp)
+	if err != nil {
+		r.close()
+		return nil, c.failed(ctx, r.ctx, r.op, err)
+	}
+	r.idle.Stop()
+	// The timer runs while bytes are waited for, and not while the consumer takes its time.
+	r.feed = newFeed(func(p []byte) (int, error) {
+		r.idle.Reset(idle)
+		n, err := fullReader{body}.Read(p)
+		r.idle.Stop()
+		progress(n)
+		return n, err
+	}, limits, c.maxDoc)
+	return r, nil
+}
+
+func (r *reading) close() {
+	r.idle.Stop()
+	r.cancel(context.Canceled)
+	if r.body != nil {
+		r.body.Close()
+	}
+}
+
+// failure is why reading ended: the idle timer's reason is told instead of the cancellation it caused.
+func (r *reading) failure(err error) error {
+	if cause := context.Cause(r.ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// begin opens the next read, once there is something to read; s.read stays nil when it has to be tried
+// again. io.EOF says that all was read.
+func (s *Stream) begin(ctx context.Context) error {
+	more, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	if !more {
+		return s.finish()
+	}
+	if s.stuck > 0 {
+		if err := s.c.sleep(ctx, backoff(s.stuck-1, pollFirst/5, pollLast)); err != nil {
+			return fmt.Errorf("GET %s: %w", resultsTemplate, err)
+		}
+	}
+	s.ended = s.cfg.TaskID == "" || s.Task().Status.Terminal()
+	s.complete, s.unhurried = false, false
+	r, err := s.c.openRead(ctx, s.cfg.Collector, s.offset, s.cfg.Limits, func(n int) {
+		s.tally(func(st *StreamStats) { st.Bytes += int64(n) })
+	})
+	if err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			return err
+		}
+		return s.trouble(ctx, nil, e)
+	}
+	r.covered = s.covered
+	s.read = r
+	s.tally(func(n *StreamStats) { n.Reads++ })
+	return nil
+}
+
+func (s *Stream) endRead() {
+	if s.read != nil {
+		s.read.close()
+		s.read = nil
+	}
+}
+
+// finishRead ends a complete read.
+func (s *Stream) finishRead() error {
+	r := s.read
+	s.endRead()
+	s.complete, s.stuck, s.failed = true, 0, 0
+	if s.fresh = s.covered - r.covered; s.fresh > 0 {
+		s.freshAt = s.c.clock.Now()
+		s.started[r.from] = struct{}{}
+		if _, again := s.started[s.offset]; again {
+			return &Error{Class: ClassStream, Op: r.op, Retryable: true,
+				Message: "the stream makes no progress: the server leads back to an offset that was read before"}
+		}
+	}
+	return nil
+}
+
+// rollback throws away what came after the last offset, in memory. Where the consumer has some of it
+// already, only ErrRewind helps.
+func (s *Stream) rollback(b *Batch) error {
+	dropped := s.count - s.covered
+	s.tally(func(n *StreamStats) { n.Dropped += dropped })
+	if s.covered < s.handed {
+		return ErrRewind
+	}
+	if b != nil {
+		b.truncate(int(s.covered - b.First))
+	}
+	s.count = s.covered
+	return nil
+}
+
+// cut ends a read that broke; the next one goes on from the last offset. Reads in a row that bring
+// nothing to keep are an error.
+func (s *Stream) cut(b *Batch, reason error) error {
+	r := s.read
+	s.endRead()
+	s.tally(func(n *StreamStats) { n.Cuts++ })
+	why := s.c.describe(reason)
+	if r.standing {
+		why = "the offset does not move though results come"
+	}
+	s.c.log.Debug("a read broke off", "reason", why, "results", s.covered-r.covered)
+	if err := s.rollback(b); err != nil {
+		return err
+	}
+	if s.covered > r.covered {
+		s.freshAt = s.c.clock.Now()
+		s.started[r.from] = struct{}{}
+		s.stuck, s.failed = 0, 0
+		if _, again := s.started[s.offset]; !again {
+			return nil
+		}
+	}
+	if s.stuck++; s.stuck < stuckReads {
+		return nil
+	}
+	return &Error{Class: ClassStream, Op: r.op, Retryable: true,
+		Message: fmt.Sprintf("no progress in %d reads from the same offset, after %d results; the last one: %s", stuckReads, s.covered, why),
+		Hint:    "what was read up to the last offset is kept; run again to go on there"}
+}
+
+// trouble handles an answer that is an error: the read is over, and is tried again after a pause where
+// that helps.
+func (s *Stream) trouble(ctx context.Context, b *Batch, e *Error) error {
+	s.endRead()
+	if errors.Is(e, ErrNotFound) && (s.cfg.TaskID != "" || s.cfg.Results > 0) || e.Class == ClassRejected && s.expired() {
+		return s.lost(e.Message)
+	}
+	if e.retry == retryNever {
+		return e
+	}
+	if err := s.rollback(b); err != nil {
+		return err
+	}
+	now := s.c.clock.Now()
+	if s.failed == 0 {
+		s.failedAt = now
+	}
+	pause, ok := s.c.pauseFor(e, s.failed, now.Sub(s.failedAt), s.c.limits.reads)
+	if !ok {
+		return e
+	}
+	s.failed++
+	s.c.log.Debug("a read is tried again", "error", e.Message, "code", e.Code, "http", e.HTTP, "pause", pause)
+	if err := s.c.sleep(ctx, pause); err != nil {
+		return fmt.Errorf("%s: %w", e.Op, err)
+	}
+	return nil
+}

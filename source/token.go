@@ -1,0 +1,171 @@
+package source
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+const redacted = "REDACTED"
+
+// leakLength is the shortest piece of a token that may not appear anywhere: a server that cuts its
+// echo short still gives away most of the secret.
+const leakLength = 12
+
+// Token is the API's access token. Every way of printing, logging or marshalling it yields
+// "REDACTED"; the secret lives behind a function, so that even %+v of a struct that holds a Token in
+// an unexported field shows an address only. The zero value is an empty token.
+type Token struct {
+	reveal func() string
+	scrub  *scrubber
+}
+
+// NewToken cuts white space around secret, wherever it came from: a token file usually ends in a
+// newline, and an environment variable often does too.
+func NewToken(secret string) Token {
+	secret = strings.TrimSpace(secret)
+	if secret == "" {
+		return Token{}
+	}
+	return Token{reveal: func() string { return secret }, scrub: newScrubber(secret)}
+}
+
+// Empty reports whether there is no token.
+func (t Token) Empty() bool { return t.secret() == "" }
+
+// String, GoString, Format, MarshalText and LogValue never show the secret.
+func (t Token) String() string               { return redacted }
+func (t Token) GoString() string             { return redacted }
+func (t Token) Format(s fmt.State, _ rune)   { _, _ = io.WriteString(s, redacted) }
+func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (t Token) LogValue() slog.Value         { return slog.StringValue(redacted) }
+
+// Scrub returns text without the token: raw, URL-escaped, hexadecimal or base64 at any alignment, and
+// without any 12 characters of one of these. Whatever follows access_token= goes too.
+func (t Token) Scrub(text string) string { return string(t.scrubBytes([]byte(text))) }
+
+func (t Token) secret() string {
+	if t.reveal == nil {
+		return ""
+	}
+	return t.reveal()
+}
+
+// scrubBytes is Scrub; it returns its argument when there is nothing to hide.
+func (t Token) scrubBytes(text []byte) []byte {
+	if t.scrub != nil {
+		text = t.scrub.clean(text)
+	}
+	if bytes.Contains(text, []byte("access_token")) {
+		text = tokenParameter.ReplaceAll(text, []byte("${1}***"))
+	}
+	if bytes.Contains(text, []byte("@")) {
+		text = userInfo.ReplaceAll(text, []byte("://***@"))
+	}
+	return text
+}
+
+var (
+	tokenParameter = regexp.MustCompile(`(access_token(?:=|%3[dD]|\\u003[dD]))[^&\s"'<>\\]*`)
+	userInfo       = regexp.MustCompile(`://[^/\s@"']+@`) // a proxy's password, for one
+)
+
+// scrubber finds every run of at least leakLength bytes of any form of a secret, in one pass over the
+// text: a text is only compared in detail where two bytes match a window's first two.
+type scrubber struct {
+	whole  []string            // forms too short for windows: only the whole is hidden
+	window map[string]struct{} // every leakLength bytes of every longer form
+	starts [1 << 16]bool
+}
+
+func newScrubber(secret string) *scrubber {
+	s := &scrubber{window: map[string]struct{}{}}
+	for _, form := range forms(secret) {
+		if len(form) < leakLength {
+			// Shorter than eight characters is no secret (the public "demo"), and hiding it would
+			// maim every innocent word around it.
+			if len(form) >= 8 {
+				s.whole = append(s.whole, form)
+			}
+			continue
+		}
+		for i := 0; i+leakLength <= len(form); i++ {
+			w := form[i : i+leakLength]
+			s.window[w] = struct{}{}
+			s.starts[uint16(w[0])<<8|uint16(w[1])] = true
+		}
+	}
+	return s
+}
+
+// forms lists how a secret may be spelt by whoever echoes it.
+func forms(secret string) []string {
+	query, path := url.QueryEscape(secret), url.PathEscape(secret)
+	list := []string{secret, query, path, strings.ToLower(secret), strings.ToUpper(secret),
+		lowerEscapes(query), lowerEscapes(path), url.QueryEscape(query),
+		strings.ReplaceAll(secret, "/", `\/`),
+		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret)))}
+	// Base64 of a longer text that holds the secret depends on where it starts in it, modulo three.
+	// The characters that also carry bits of a neighbour are left out.
+	for shift := range 3 {
+		padded := append(make([]byte, shift), secret...)
+		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			text := enc.EncodeToString(padded)
+			from, to := (shift*8+5)/6, len(padded)*8/6
+			if from < to {
+				list = append(list, text[from:to])
+			}
+		}
+	}
+	seen, unique := map[string]bool{}, list[:0]
+	for _, form := range list {
+		if !seen[form] {
+			seen[form] = true
+			unique = append(unique, form)
+		}
+	}
+	return unique
+}
+
+func lowerEscapes(s string) string {
+	return percentEscape.ReplaceAllStringFunc(s, strings.ToLower)
+}
+
+var percentEscape = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+func (s *scrubber) clean(text []byte) []byte {
+	var out []byte
+	done := 0 // text[:done] is in out, or hidden
+	for i := 0; i+leakLength <= len(text); i++ {
+		if !s.starts[uint16(text[i])<<8|uint16(text[i+1])] {
+			continue
+		}
+		if _, hit := s.window[string(text[i:i+leakLength])]; !hit {
+			continue
+		}
+		end := i + leakLength
+		for end < len(text) {
+			if _, more := s.window[string(text[end-leakLength+1:end+1])]; !more {
+				break
+			}
+			end++
+		}
+		out = append(append(out, text[done:i]...), redacted...)
+		done, i = end, end-1
+	}
+	if out != nil {
+		text = append(out, text[done:]...)
+	}
+	for _, form := range s.whole {
+		if bytes.Contains(text, []byte(form)) {
+			text = bytes.ReplaceAll(text, []byte(form), []byte(redacted))
+		}
+	}
+	return text
+}
