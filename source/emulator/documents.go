@@ -161,13 +161,15 @@ func (p *page) xPost() {
 	p.text(`,"lang":"`, p.lang.code)
 	p.int(`,"fluency_level":`, int64(60+p.d.n(41)))
 	p.int(`,"sentiment":`, int64(p.t.sentiment))
-	p.raw(`,"source_type":["SOCIALMEDIA","SOCIALMEDIA_TWITTER"],"post_type":[`)
-	p.raw([...]string{`"TEXT"]`, `"TEXT"]`, `"TEXT"]`, `"TEXT","IMAGE"]`, `"TEXT","LINK"]`, `"TEXT","VIDEO"]`}[p.d.n(6)])
+	p.raw(`,"source_type":["SOCIALMEDIA","SOCIALMEDIA_TWITTER"]`)
+	if p.d.chance(60) {
+		p.raw([...]string{`,"post_type":["TEXT"]`, `,"post_type":["TEXT"]`, `,"post_type":["TEXT","IMAGE"]`, `,"post_type":["TEXT","LINK"]`, `,"post_type":["TEXT","VIDEO"]`}[p.d.n(5)])
+	}
 	p.raw(`,"external_provider":"twitter"`)
 	// Like a snowflake: the time in the upper bits, far beyond 2^53.
 	p.digits(`,"external_id":"`, uint64(max(p.t.at-1288834974657, 0))<<22|p.d.next()>>42)
 	p.digits(`,"external_author_id":"`, p.d.next()>>(1+p.d.n(40)))
-	if p.r.sel.project != nil && p.d.chance(10) {
+	if p.r.sel.project != nil && p.d.chance(4) {
 		p.raw(`,"matched_profile":[]`)
 	}
 	p.appearance()
