@@ -1,0 +1,257 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tw2parquet/bench/compare/duck"
+	"tw2parquet/source/emulator"
+)
+
+const (
+	// waitScale shortens the binary's waits; minute is the emulator's minute, shortened alike, so that the
+	// published call limits still bind.
+	waitScale = 0.02
+	minute    = time.Minute / 50
+	// patience ends a test that hangs.
+	patience = 2 * time.Minute
+)
+
+// binary is the program under test, built once.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tw2parquet-e2e-*")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "tw2parquet")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/tw2parquet")
+	build.Dir = filepath.Join("..", "..", "..")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the binary: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// account is an emulator in this process, served over HTTP.
+type account struct {
+	*emulator.Server
+	t   *testing.T
+	url string
+	env []string // replaces variables of the binary's environment
+}
+
+// serve starts an account. Its clock is real and its minute is short.
+func serve(t *testing.T, cfg emulator.Config) *account {
+	t.Helper()
+	cfg.Minute = minute
+	s, err := emulator.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return &account{Server: s, t: t, url: "http://" + ln.Addr().String()}
+}
+
+// result is the last line of standard output.
+type result struct {
+	Status  string `json:"status"`
+	Out     string `json:"out"`
+	Windows []struct {
+		Start      string   `json:"start"`
+		Stop       string   `json:"stop"`
+		Run        string   `json:"run"`
+		TaskID     string   `json:"task_id"`
+		TaskStatus string   `json:"task_status"`
+		Processed  int64    `json:"processed"`
+		Rows       int64    `json:"rows"`
+		Rejected   int64    `json:"rejected"`
+		Files      []string `json:"files"`
+		Bytes      int64    `json:"bytes"`
+		Credits    int64    `json:"credits"`
+		Truncated  bool     `json:"truncated"`
+	} `json:"windows"`
+	Rows          int64   `json:"rows"`
+	Rejected      int64   `json:"rejected"`
+	UnknownFields int64   `json:"unknown_fields"`
+	CoercedValues int64   `json:"coerced_values"`
+	Files         int     `json:"files"`
+	Bytes         int64   `json:"bytes"`
+	Credits       int64   `json:"credits"`
+	Seconds       float64 `json:"seconds"`
+	ExitCode      int     `json:"exit_code"`
+	Error         *struct {
+		Code      string `json:"code"`
+		Message   string `json:"message"`
+		Retryable bool   `json:"retryable"`
+		Hint      string `json:"hint"`
+	} `json:"error"`
+}
+
+// ended is a run of the binary that is over.
+type ended struct {
+	code           int
+	stdout, stderr string
+	result         result
+}
+
+// command prepares the binary with the account's settings.
+func (a *account) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Dir = a.t.TempDir() // nothing relative may land in the repository
+	env := append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TALKWALKER_ACCESS_TOKEN=" + a.Token(), "TALKWALKER_BASE_URL=" + a.url,
+		fmt.Sprintf("TW2PARQUET_WAIT_SCALE=%g", waitScale)}, a.env...)
+	if dir := os.Getenv("GOCOVERDIR"); dir != "" {
+		env = append(env, "GOCOVERDIR="+dir)
+	}
+	cmd.Env = env // of two settings of a variable the last counts
+	return cmd
+}
+
+// run runs the binary to its end and holds what is true of every run: the exit code is the expected one,
+// the last line of standard output is the result and agrees with it, and the token is nowhere in
+// what was printed.
+func (a *account) run(code int, args ...string) ended {
+	a.t.Helper()
+	ctx, cancel := context.WithTimeout(a.t.Context(), patience)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := a.command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		a.t.Fatal(err)
+	}
+	e := ended{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
+	if e.code != code {
+		a.t.Fatalf("exit %d, want %d\n%s", e.code, code, e)
+	}
+	for _, printed := range []string{e.stdout, e.stderr} {
+		if strings.Contains(printed, a.Token()) {
+			a.t.Errorf("the token was printed:\n%s", e)
+		}
+	}
+	if len(args) > 0 && slices.Contains([]string{"export", "read", "convert", "demo"}, args[0]) && !slices.Contains(args, "--help") {
+		lines := strings.Split(strings.TrimSuffix(e.stdout, "\n"), "\n")
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &e.result); err != nil {
+			a.t.Fatalf("the last line is no result: %v\n%s", err, e)
+		}
+		if e.result.ExitCode != code {
+			a.t.Errorf("the result says exit code %d, the process %d", e.result.ExitCode, code)
+		}
+		if failed := code != 0 && code != 41 && code != 99; failed && e.result.Error == nil {
+			a.t.Errorf("exit %d without an error in the result\n%s", code, e)
+		}
+	}
+	return e
+}
+
+func (e ended) String() string { return "stdout: " + e.stdout + "\nstderr: " + e.stderr }
+
+// output is a directory to export into, checked at the end for what must never be there.
+func (a *account) output() string {
+	out := filepath.Join(a.t.TempDir(), "lake")
+	a.t.Cleanup(func() {
+		err := filepath.WalkDir(out, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(name)
+			if bytes.Contains(content, []byte(a.Token())) {
+				a.t.Errorf("%s holds the token", name)
+			}
+			if bytes.Contains(content, []byte("access_token")) {
+				a.t.Errorf("%s holds an API address with its query", name)
+			}
+			if strings.HasSuffix(name, ".parquet") && strings.Contains(name, "_tw2parquet") {
+				a.t.Errorf("%s is a Parquet file among the run's records", name)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			a.t.Error(err)
+		}
+	})
+	return out
+}
+
+// export is a run of the main command over January to March 2024 with the account's first project, unless
+// flags say otherwise.
+func (a *account) export(code int, out string, flags ...string) ended {
+	a.t.Helper()
+	args := []string{"export", "--out", out}
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(flags, name) })
+	}
+	if !has("--project", "--stream", "--query") {
+		args = append(args, "--project", a.Projects()[0])
+	}
+	if !has("--start") {
+		args = append(args, "--start", "2024-01-01")
+	}
+	if !has("--stop") {
+		args = append(args, "--stop", "2024-04-01")
+	}
+	return a.run(code, append(args, flags...)...)
+}
+
+// lake asks DuckDB about an output. The query's FROM is the view lake.
+func lake(t *testing.T, out, query string) [][]string {
+	t.Helper()
+	db, err := duck.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	from := duck.Quote(filepath.Join(out, "*", "*.parquet"))
+	if err := db.Exec(t.Context(), "CREATE VIEW lake AS FROM read_parquet("+from+", hive_partitioning = true, filename = true)"); err != nil {
+		t.Fatal(err)
+	}
+	_, rows, err := db.Text(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// one is the single value of a query.
+func one(t *testing.T, out, query string) string {
+	t.Helper()
+	rows := lake(t, out, query)
+	if len(rows) != 1 || len(rows[0]) != 1 {
+		t.Fatalf("%s: %v", query, rows)
+	}
+	return rows[0][0]
+}

@@ -1,0 +1,197 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"tw2parquet/source/emulator"
+)
+
+// expectComplete compares an output with what the account's collectors hold, result by result and in
+// order, and the result line with the ledger. It is the check behind most of the tests here.
+func (a *account) expectComplete(e ended, out string) {
+	a.t.Helper()
+	var rows, credits int64
+	files := 0
+	for _, w := range e.result.Windows {
+		want := a.delivered(w.Run)
+		if w.Rows != int64(len(want)) || w.Processed != w.Rows || w.Rejected != 0 {
+			a.t.Errorf("window %s: %d rows, %d rejected and %d processed, the collector got %d", w.Start, w.Rows, w.Rejected, w.Processed, len(want))
+		}
+		if _, err := os.Stat(filepath.Join(out, "_tw2parquet", w.Run, "manifest.json")); err != nil {
+			a.t.Error(err)
+		}
+		var bytes int64
+		for i, name := range w.Files {
+			wantName := fmt.Sprintf("window_start=%s/part-%s-%05d.parquet", w.Start[:10], w.Run, i)
+			if name != wantName {
+				a.t.Errorf("file %s, want %s", name, wantName)
+			}
+			info, err := os.Stat(filepath.Join(out, name))
+			if err != nil {
+				a.t.Fatal(err)
+			}
+			bytes += info.Size()
+		}
+		if bytes != w.Bytes {
+			a.t.Errorf("window %s: %d bytes in files, the result says %d", w.Start, bytes, w.Bytes)
+		}
+		a.expectRows(out, w.Start[:10], want)
+		rows, credits, files = rows+w.Rows, credits+w.Credits, files+len(w.Files)
+	}
+	if e.result.Rows != rows || e.result.Credits != credits || e.result.Files != files {
+		a.t.Errorf("the result's sums are not those of its windows: %s", e.stdout)
+	}
+	l := a.Ledger()
+	if l.Credits() != credits {
+		a.t.Errorf("the result says %d credits, the account was charged %d", credits, l.Credits())
+	}
+	if len(l.Tasks) != len(e.result.Windows) || l.ExportPosts() != len(l.Tasks) {
+		a.t.Errorf("%d export posts made %d tasks for %d windows", l.ExportPosts(), len(l.Tasks), len(e.result.Windows))
+	}
+	a.expectManners(l)
+}
+
+// expectManners holds what is true of every well-behaved client.
+func (a *account) expectManners(l emulator.Ledger) {
+	a.t.Helper()
+	if n := l.Peak(emulator.EndpointResults, minute); n > 5 {
+		a.t.Errorf("%d reads within a minute, 5 are allowed", n)
+	}
+	for _, r := range l.Requests {
+		if r.Endpoint == emulator.EndpointUnknown {
+			a.t.Errorf("unknown endpoint called: %s %s", r.Method, r.Path)
+		}
+		if r.Endpoint == emulator.EndpointResults && (r.Query["end_behaviour"] != "stop" || r.Query["resume_offset"] == "" || r.Query["pretty"] != "") {
+			a.t.Errorf("a read asked for %v", r.Query)
+		}
+	}
+}
+
+// document is what the oracle compares of each result.
+type document struct {
+	URL, Title, Content, Lang, ExternalID *string
+	Indexed, Reach                        *int64
+}
+
+// delivered are the documents that the collector of a run ever got, in order.
+func (a *account) delivered(run string) []document {
+	a.t.Helper()
+	var lines bytes.Buffer
+	if err := a.WriteResults(&lines, "tw2p-"+run); err != nil {
+		a.t.Fatal(err)
+	}
+	var documents []document
+	scan := bufio.NewScanner(&lines)
+	scan.Buffer(nil, 64<<20)
+	for scan.Scan() {
+		var chunk struct {
+			Result struct {
+				Data struct {
+					Data struct {
+						URL     *string `json:"url"`
+						Title   *string `json:"title"`
+						Content *string `json:"content"`
+						Lang    *string `json:"lang"`
+						ID      *string `json:"external_id"`
+						Indexed *int64  `json:"indexed"`
+						Reach   *int64  `json:"reach"`
+					} `json:"data"`
+				} `json:"data"`
+			} `json:"chunk_result"`
+		}
+		if err := json.Unmarshal(scan.Bytes(), &chunk); err != nil {
+			a.t.Fatalf("%v in %s", err, scan.Bytes())
+		}
+		d := chunk.Result.Data.Data
+		documents = append(documents, document{d.URL, d.Title, d.Content, d.Lang, d.ID, d.Indexed, d.Reach})
+	}
+	if err := scan.Err(); err != nil {
+		a.t.Fatal(err)
+	}
+	return documents
+}
+
+// expectRows compares the rows of one window, in the order of _ordinal, with documents.
+func (a *account) expectRows(out, window string, want []document) {
+	a.t.Helper()
+	rows := lake(a.t, out, fmt.Sprintf(`SELECT _ordinal, url, title, content, lang, external_id, epoch_ms(indexed), reach, coalesce(_key = coalesce(url, external_provider || ':' || external_id), _key IS NULL)
+		FROM lake WHERE window_start::VARCHAR = '%s' ORDER BY _ordinal`, window))
+	if len(rows) != len(want) {
+		a.t.Errorf("window %s has %d rows, the collector got %d", window, len(rows), len(want))
+		return
+	}
+	for i, got := range rows {
+		d := want[i]
+		line := []string{strconv.Itoa(i), shown(d.URL), shown(d.Title), shown(d.Content), shown(d.Lang), shown(d.ExternalID), number(d.Indexed), number(d.Reach), "true"}
+		if strings.Join(got, "\x1f") != strings.Join(line, "\x1f") {
+			a.t.Errorf("window %s, row %d is\n%q, want\n%q", window, i, got, line)
+			return
+		}
+	}
+	// The rows also lie in this order, file by file.
+	unordered := one(a.t, out, fmt.Sprintf(`SELECT count(*) FROM (SELECT _ordinal, lag(_ordinal) OVER (PARTITION BY filename) AS before
+		FROM (SELECT *, row_number() OVER () AS n FROM lake) WHERE window_start::VARCHAR = '%s') WHERE _ordinal <= before`, window))
+	if unordered != "0" {
+		a.t.Errorf("window %s: %s rows are not in the order of _ordinal", window, unordered)
+	}
+}
+
+func shown(s *string) string {
+	if s == nil {
+		return "NULL"
+	}
+	return *s
+}
+
+func number(n *int64) string {
+	if n == nil {
+		return "NULL"
+	}
+	return strconv.FormatInt(*n, 10)
+}
+
+// expectQuiet runs the export again, which must find everything done and call nothing that costs or
+// changes anything.
+func (a *account) expectQuiet(code int, out string, flags ...string) {
+	a.t.Helper()
+	before, tree := a.Ledger(), listing(a.t, out)
+	e := a.export(code, out, flags...)
+	after := a.Ledger()
+	if n := len(after.Changing()) - len(before.Changing()); n != 0 {
+		a.t.Errorf("a run of what is complete made %d changing calls: %+v", n, after.Changing()[len(before.Changing()):])
+	}
+	if after.Credits() != before.Credits() {
+		a.t.Errorf("a run of what is complete cost %d credits", after.Credits()-before.Credits())
+	}
+	if now := listing(a.t, out); now != tree {
+		a.t.Errorf("a run of what is complete changed the output from\n%s to\n%s\n%s", tree, now, e)
+	}
+}
+
+// listing is the tree of files with sizes and times. Locks and empty directories do not count.
+func listing(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(name, "lock") {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			fmt.Fprintf(&b, "%s %d %s\n", strings.TrimPrefix(name, dir), info.Size(), info.ModTime().UTC())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}

@@ -1,0 +1,214 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// started is a run of the binary that is still going.
+type started struct {
+	*exec.Cmd
+	stdout, stderr bytes.Buffer
+}
+
+// start starts an export of one window, whose first read pauses in its middle, and waits until it has
+// published a file.
+func (a *account) startAndStall(ctx context.Context, out string) *started {
+	a.t.Helper()
+	a.script(`{"endpoint":"results","nth":1,"stall":{"at":2000000}}`)
+	// The idle time-out is longer than the test, so that the pause lasts until the process ends.
+	args := append([]string{"export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01",
+		"--out", out, "--idle-timeout", "24h"}, oneWindow[:]...)
+	p := &started{Cmd: a.command(ctx, args...)}
+	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	if err := p.Start(); err != nil {
+		a.t.Fatal(err)
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for len(published(a.t, out)) == 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			_ = p.Process.Kill()
+			_ = p.Wait()
+			a.t.Fatalf("no file was published\n%s\n%s", &p.stdout, &p.stderr)
+		}
+	}
+	return p
+}
+
+// published maps the visible files to their sizes and times.
+func published(t *testing.T, out string) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(out, "*", "*.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = fmt.Sprint(info.Size(), info.ModTime())
+	}
+	return files
+}
+
+// finish runs the interrupted export to its end and holds that what was published stayed.
+func (a *account) finish(out string, before map[string]string) {
+	a.t.Helper()
+	e := a.export(0, out, oneWindow[:]...)
+	a.expectComplete(e, out)
+	after := published(a.t, out)
+	for name, was := range before {
+		if after[name] != was {
+			a.t.Errorf("%s was %s, now %s", filepath.Base(name), was, after[name])
+		}
+	}
+	if len(after) <= len(before) {
+		a.t.Errorf("%d files before the end, %d after", len(before), len(after))
+	}
+	staged, err := filepath.Glob(filepath.Join(out, "_tw2parquet", "*", "staging", "*"))
+	if err != nil || len(staged) > 0 {
+		a.t.Errorf("left behind: %v %v", staged, err)
+	}
+	a.expectQuiet(0, out, oneWindow[:]...)
+}
+
+func TestExport_KilledAndStartedAgain(t *testing.T) {
+	a := serve(t, small())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out := a.output()
+	p := a.startAndStall(ctx, out)
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Wait()
+	before := published(t, out)
+	for name := range before { // every visible file is whole
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	one(t, out, "SELECT count(*) + count(content) FROM lake")
+	a.finish(out, before)
+}
+
+func TestExport_TerminatedAndStartedAgain(t *testing.T) {
+	a := serve(t, small())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out := a.output()
+	p := a.startAndStall(ctx, out)
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Wait()
+	var r result
+	lines := strings.Split(strings.TrimSpace(p.stdout.String()), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
+		t.Fatalf("the last line is no result: %v\n%s\n%s", err, &p.stdout, &p.stderr)
+	}
+	if code := p.ProcessState.ExitCode(); code != 143 || r.ExitCode != 143 || r.Status != "interrupted" {
+		t.Errorf("exit %d, the result is %s", code, &p.stdout)
+	}
+	// What a control chunk covered is published, not only what had filled a file.
+	if got := one(t, out, "SELECT count(*) FROM lake"); got != fmt.Sprint(r.Rows) || r.Rows == 0 {
+		t.Errorf("%s rows are published, the result says %d", got, r.Rows)
+	}
+	a.finish(out, published(t, out))
+}
+
+func TestExport_OnlyOneAtATime(t *testing.T) {
+	a := serve(t, small())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out := a.output()
+	p := a.startAndStall(ctx, out)
+	a.export(30, out, oneWindow[:]...)
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Wait()
+	a.finish(out, published(t, out))
+}
+
+// TestExport_AdoptsForAnotherOutput reads again for free what the collector still holds.
+func TestExport_AdoptsForAnotherOutput(t *testing.T) {
+	a := serve(t, small())
+	first, second := a.output(), a.output()
+	a.expectComplete(a.export(0, first, "--split", "none"), first)
+	charged := a.Ledger().Credits()
+	e := a.export(0, second, "--split", "none")
+	l := a.Ledger()
+	if l.Credits() != charged || len(l.Tasks) != 1 || l.ExportPosts() != 1 {
+		t.Errorf("%d posts, %d credits, before %d", l.ExportPosts(), l.Credits(), charged)
+	}
+	a.expectRows(second, "2024-01-01", a.delivered(e.result.Windows[0].Run))
+	// A new generation is bought on purpose.
+	a.export(0, second, "--split", "none", "--generation", "2")
+	if l := a.Ledger(); l.Credits() != 2*charged || len(l.Tasks) != 2 {
+		t.Errorf("the second generation cost %d", l.Credits()-charged)
+	}
+}
+
+func TestExport_ExpiredIsNotBoughtAgain(t *testing.T) {
+	a := serve(t, small())
+	a.export(0, a.output(), "--split", "none")
+	charged := a.Ledger().Credits()
+	a.Advance(8 * 24 * time.Hour)
+	a.export(43, a.output(), "--split", "none")
+	if l := a.Ledger(); l.Credits() != charged || len(l.Tasks) != 1 {
+		t.Errorf("%d credits more", l.Credits()-charged)
+	}
+}
+
+// TestExport_DamageIsNamed lets files of a complete run go missing or change.
+func TestExport_DamageIsNamed(t *testing.T) {
+	a := serve(t, small())
+	out := a.output()
+	e := a.export(0, out, oneWindow[:]...)
+	file := filepath.Join(out, e.result.Windows[0].Files[1])
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := strings.Replace(file, "-00001.", "-00777.", 1)
+	for name, damage := range map[string]func() error{
+		"missing":   func() error { return os.Remove(file) },
+		"truncated": func() error { return os.WriteFile(file, content[:len(content)/2], 0o644) },
+		"one more":  func() error { return os.WriteFile(stranger, content, 0o644) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := damage(); err != nil {
+				t.Fatal(err)
+			}
+			before := listing(t, out)
+			calls := len(a.Ledger().Changing())
+			r := a.export(53, out, oneWindow[:]...)
+			if !strings.Contains(r.stdout, "part-"+e.result.Windows[0].Run) {
+				t.Errorf("no file is named: %s", r.stdout)
+			}
+			if listing(t, out) != before || len(a.Ledger().Changing()) != calls {
+				t.Error("something was touched")
+			}
+			if err := os.WriteFile(file, content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_ = os.Remove(stranger)
+		})
+	}
+	a.expectQuiet(0, out, oneWindow[:]...)
+}
