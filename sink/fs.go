@@ -52,12 +52,14 @@ type linkError = os.LinkError
 
 // diskFS is the operating system's. os.Root keeps every access below the root, whatever symbolic
 // links somebody plants there.
-type diskFS struct{ root *os.Root }
+type diskFS struct {
+	root    *os.Root
+	created bool // the root directory is ours
+}
 
 // openDisk opens, and if need be creates, the root directory. Its parent must exist: a missing one
 // is more often a disk that is not mounted than a wish.
 func openDisk(path string) (*diskFS, error) {
-	parent := filepath.Dir(filepath.Clean(path))
 	err := os.Mkdir(path, 0o750)
 	created := err == nil
 	switch {
@@ -74,12 +76,7 @@ func openDisk(path string) (*diskFS, error) {
 	if err != nil {
 		return nil, storageError("open directory", path, err)
 	}
-	// The root's own name has to last as well. One that was there before may lie in a directory
-	// that we cannot read.
-	if err := syncDisk(os.Open(parent)); err != nil && created {
-		return nil, errors.Join(storageError("sync directory", parent, err), root.Close())
-	}
-	return &diskFS{root: root}, nil
+	return &diskFS{root: root, created: created}, nil
 }
 
 func (d *diskFS) Create(name string, perm fs.FileMode) (Handle, error) {
@@ -102,8 +99,19 @@ func (d *diskFS) Mkdir(name string, perm fs.FileMode) error { return d.root.Mkdi
 func (d *diskFS) Link(oldname, newname string) error        { return d.root.Link(oldname, newname) }
 func (d *diskFS) Remove(name string) error                  { return d.root.Remove(name) }
 func (d *diskFS) Lstat(name string) (fs.FileInfo, error)    { return d.root.Lstat(name) }
-func (d *diskFS) SyncDir(dir string) error                  { return syncDisk(d.root.Open(dir)) }
 func (d *diskFS) Close() error                              { return d.root.Close() }
+
+func (d *diskFS) SyncDir(dir string) error {
+	if dir == "." {
+		// The root's own name has to last as well. A root that was there before may lie in a directory
+		// that we cannot read.
+		parent := filepath.Dir(filepath.Clean(d.root.Name()))
+		if err := syncDisk(os.Open(parent)); err != nil && d.created {
+			return err
+		}
+	}
+	return syncDisk(d.root.Open(dir))
+}
 
 func (d *diskFS) Rename(oldname, newname string) error {
 	from, err := d.root.Open(filepath.Dir(oldname))

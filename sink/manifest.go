@@ -73,7 +73,7 @@ func DecodeManifest(data []byte) (*Manifest, error) {
 	if m.Format > ManifestFormat {
 		return nil, fmt.Errorf("the manifest was written by a newer version (format %d, this one knows %d)", m.Format, ManifestFormat)
 	}
-	if m.Format < 1 || m.ID == "" {
+	if m.Format < 1 || m.ID == "" || len(m.Run) == 0 || m.Run[0] != '{' {
 		return nil, errors.New("the manifest is none of ours")
 	}
 	return &m, nil

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // makeDirs creates the run's directories and makes their names durable, and those of everything
@@ -78,7 +79,8 @@ func (o *Output) preflight() error {
 	if noLinks(err) {
 		o.local.rename = true
 		err = o.probe(name)
-		if errors.Is(err, errors.ErrUnsupported) || noLinks(err) {
+		// Linux says EINVAL where a file system cannot rename without replacing.
+		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
 			return &StorageError{Op: "publish", Path: o.layout.path(name), Err: cause(err),
 				Hint: "the file system can neither link nor rename without replacing; choose another output"}
 		}
@@ -115,11 +117,9 @@ func (o *Output) probe(name string) error {
 			return storageError("publish", o.layout.path(name), err)
 		}
 	}
-	if err := o.fs.SyncDir(o.layout.partition); err != nil {
-		return storageError("sync directory", o.layout.path(o.layout.partition), err)
-	}
 	if err := o.fs.Remove(name); err != nil {
 		return storageError("remove", o.layout.path(name), err)
 	}
-	return nil
+	// Also so that a power cut cannot bring the probe back beside the data of a complete run.
+	return storageError("sync directory", o.layout.path(o.layout.partition), o.fs.SyncDir(o.layout.partition))
 }
