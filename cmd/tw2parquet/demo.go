@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+
+	"tw2parquet/source"
+	"tw2parquet/source/emulator"
+)
+
+type demoCmd struct {
+	Out string `name:"out" default:"tw2parquet-demo" placeholder:"DIR" help:"Output directory."`
+}
+
+// Help is the long form of --help.
+func (demoCmd) Help() string {
+	return `Starts the emulator of the API inside the process, exports three monthly windows through it, and prints what it did,
+the files, the bill, and queries to paste. It needs no token and no network. A second run finds the export complete.
+
+Example:
+  tw2parquet demo
+
+` + exitTable()
+}
+
+// The demo's account: 91 days at 220 documents are some 20,000, and an export takes long enough to be
+// watched.
+const (
+	demoPerDay   = 220
+	demoTask     = 1500 * time.Millisecond
+	demoScale    = 0.02 // of every wait
+	demoFileRows = 3000
+)
+
+// Run shows the main job, end to end.
+func (c *demoCmd) Run(ctx context.Context, a *app) error {
+	server, err := emulator.New(emulator.Config{
+		Seed: 1, DocumentsPerDay: demoPerDay, TaskDuration: demoTask, LimitBatch: 500, ControlEvery: 250,
+		Minute: time.Duration(demoScale * float64(time.Minute)),
+	})
+	if err != nil {
+		return fmt.Errorf("start the emulator: %w", err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("start the emulator: %w", err)
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(serving, ln) }()
+	err = c.export(ctx, a, server, "http://"+ln.Addr().String())
+	stop()
+	if serr := <-served; err == nil {
+		err = serr
+	}
+	if err != nil {
+		return err
+	}
+	return c.explain(a, server)
+}
+
+func (c *demoCmd) export(ctx context.Context, a *app, server *emulator.Server, url string) error {
+	a.log.Info("the emulator of the API is up", "url", url)
+	for _, w := range a.walls {
+		w.hide(server.Token())
+	}
+	a.globals.BaseURL = url
+	a.account = &account{token: source.NewToken(server.Token()), scale: demoScale}
+	job := exportCmd{
+		Project: server.Projects()[0], Out: c.Out, Split: "month", Limit: 20000, Generation: 1, Parallel: 1,
+		Start: instant{time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}, Stop: instant{time.Date(2024, 4, 1, 0, 0, 0, 0, time.UTC)},
+		IdleTimeout: 90 * time.Second,
+		writing: writing{
+			FileSize: 256 << 20, FileRows: demoFileRows, RowGroupSize: 2 << 20, Compression: "zstd:3", MaxDocumentSize: 64 << 20,
+		},
+	}
+	return job.run(ctx, a)
+}
+
+// explain says in words what the result line says in JSON.
+func (c *demoCmd) explain(a *app, server *emulator.Server) error {
+	w := a.stdout
+	r := a.result
+	fmt.Fprintf(w, "\n%d documents of three months in %d files (%s) under %s:\n\n", r.Rows, r.Files, bytesText(r.Bytes), c.Out)
+	for _, win := range r.Windows {
+		for _, f := range win.Files {
+			fmt.Fprintf(w, "  %s\n", filepath.Join(c.Out, filepath.FromSlash(f)))
+		}
+	}
+	fmt.Fprintf(w, "\nThe bill: %d results exported, %d credits spent in this run.\n", r.Credits, server.Ledger().Credits())
+	glob := sqlQuote(filepath.Join(c.Out, "*", "*.parquet"))
+	fmt.Fprintf(w, "\nAsk DuckDB (or: make query SQL=\"…\"):\n\n")
+	for _, q := range []string{
+		"SELECT window_start, source_type[1] AS source, count(*) AS documents\n  FROM " + glob + " GROUP BY ALL ORDER BY ALL;",
+		"SELECT lang, count(*) AS documents, round(avg(sentiment), 2) AS sentiment, sum(engagement) AS engagement\n  FROM " + glob + " GROUP BY ALL ORDER BY documents DESC LIMIT 10;",
+		"SELECT topic.title, count(*) AS matches\n  FROM (SELECT unnest(h.matched.project_profiles) AS topic\n    FROM (SELECT unnest(highlighted_data) AS h FROM " + glob + "))\n  GROUP BY ALL ORDER BY matches DESC;",
+	} {
+		fmt.Fprintf(w, "  %s\n\n", q)
+	}
+	return nil
+}

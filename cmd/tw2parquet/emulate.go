@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"tw2parquet/source/emulator"
+)
+
+type emulateCmd struct {
+	Addr            string  `name:"addr" default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where to listen; loopback only."`
+	Seed            uint64  `name:"seed" default:"1" placeholder:"N" help:"Same seed and flags, same documents."`
+	DocumentsPerDay int     `name:"documents-per-day" default:"250" placeholder:"N" help:"Documents of the project on each day."`
+	Credits         int64   `name:"credits" default:"1000000" placeholder:"N" help:"Credits of the account; 0: none."`
+	LimitBatch      int     `name:"limit-batch" default:"1000" placeholder:"N" help:"Results are exported in batches of this size, so a limit is overshot by less than one."`
+	ControlEvery    int     `name:"control-every" default:"1000" placeholder:"N" help:"Results per control chunk; 0: only at the end."`
+	TaskSeconds     float64 `name:"task-seconds" default:"2" placeholder:"S" help:"How long an export takes."`
+	RateLimits      string  `name:"rate-limits" enum:"on,off" default:"on" help:"Enforce the published call limits: on or off."`
+	Faults          string  `name:"faults" placeholder:"FILE" help:"JSON fault script; its format is described above."`
+}
+
+// Help is the long form of --help.
+func (emulateCmd) Help() string {
+	return `Serves the API on loopback until it is stopped: collectors, export tasks, credits, call limits and results,
+from documents made up from a seed. When ready it prints one JSON line with its url, a read_write token
+(TALKWALKER_ACCESS_TOKEN where that is set), and what can be exported. TW2PARQUET_WAIT_SCALE shortens the minute of
+its call limits as it shortens the waits of the client.
+
+Example:
+  tw2parquet emulate --seed 7 --documents-per-day 1000
+
+Exit codes: 0 stopped, 2 usage.
+
+` + emulator.FaultFormat
+}
+
+// ready is the line that says where the emulator is.
+type ready struct {
+	URL      string   `json:"url"`
+	Token    string   `json:"token"`
+	Projects []string `json:"projects"`
+	Topics   []string `json:"topics"`
+	Streams  []string `json:"streams"`
+}
+
+func (c *emulateCmd) config(scale float64) (emulator.Config, error) {
+	cfg := emulator.Config{
+		Seed: c.Seed, DocumentsPerDay: c.DocumentsPerDay, Credits: c.Credits, LimitBatch: c.LimitBatch,
+		ControlEvery: c.ControlEvery, TaskDuration: time.Duration(c.TaskSeconds * float64(time.Second)),
+		NoRateLimits: c.RateLimits == "off", Minute: time.Duration(scale * float64(time.Minute)),
+		Token: strings.TrimSpace(os.Getenv(tokenEnv)),
+	}
+	if c.Credits == 0 {
+		cfg.Credits = -1 // none at all; 0 would be the default
+	}
+	if c.DocumentsPerDay < 1 || c.LimitBatch < 1 || c.ControlEvery < 0 || c.TaskSeconds < 0 || c.Credits < 0 {
+		return cfg, usagef("--documents-per-day and --limit-batch must be above 0; --control-every, --task-seconds and --credits not negative")
+	}
+	if c.Faults != "" {
+		script, err := os.ReadFile(c.Faults)
+		if err != nil {
+			return cfg, usagef("--faults %s cannot be read: %w", c.Faults, cause(err))
+		}
+		if cfg.Faults, err = emulator.ParseFaults(script); err != nil {
+			return cfg, usagef("--faults %s: %w", c.Faults, err)
+		}
+	}
+	return cfg, nil
+}
+
+// Run serves until the context ends.
+func (c *emulateCmd) Run(ctx context.Context, a *app) error {
+	scale, err := waitScale("http://127.0.0.1")
+	if err != nil {
+		return err
+	}
+	cfg, err := c.config(scale)
+	if err != nil {
+		return err
+	}
+	cfg.Logger = a.log
+	server, err := emulator.New(cfg)
+	if err != nil {
+		return &usageError{err}
+	}
+	ln, err := net.Listen("tcp", c.Addr)
+	if err != nil {
+		return usagef("listen on %s: %w", c.Addr, err)
+	}
+	line, err := json.Marshal(describe(server, ln))
+	if err != nil {
+		return err
+	}
+	if _, err := a.stdout.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	return server.Serve(ctx, ln)
+}
+
+func describe(s *emulator.Server, ln net.Listener) ready {
+	return ready{URL: "http://" + ln.Addr().String(), Token: s.Token(), Projects: s.Projects(), Topics: s.Topics(), Streams: s.Streams()}
+}

@@ -1,0 +1,401 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tw2parquet/pipeline"
+	"tw2parquet/schema"
+	"tw2parquet/sink"
+	"tw2parquet/source"
+)
+
+type exportCmd struct {
+	Project    string   `name:"project" placeholder:"ID" help:"Export from a project." group:"What"`
+	Topics     []string `name:"topic" placeholder:"ID" sep:"none" help:"Only documents of this topic of the project; repeatable." group:"What"`
+	Datasets   []string `name:"dataset" placeholder:"ID" sep:"none" help:"Only this dataset of the project; repeatable." group:"What"`
+	Stream     string   `name:"stream" placeholder:"ID" help:"Export from a stream." group:"What"`
+	Query      string   `name:"query" placeholder:"Q" help:"ANDed with the above; alone: export by query." group:"What"`
+	Start      instant  `name:"start" required:"" placeholder:"T" help:"First instant: YYYY-MM-DD (UTC), RFC 3339 or epoch milliseconds." group:"What"`
+	Stop       instant  `name:"stop" required:"" placeholder:"T" help:"End, excluded." group:"What"`
+	Split      string   `name:"split" enum:"none,day,week,month" default:"month" help:"One export task per calendar window: none, day, week or month." group:"What"`
+	Generation int      `name:"generation" default:"1" placeholder:"N" help:"Buy the same export again, on purpose." group:"What"`
+
+	Limit      int    `name:"limit" default:"1000000" placeholder:"N" help:"Results per task." group:"Money"`
+	MaxCredits *int64 `name:"max-credits" placeholder:"N" help:"Refuse before buying if the run could cost more." group:"Money"`
+	DryRun     bool   `name:"dry-run" help:"Print what would be bought and written; no call that costs or changes anything." group:"Money"`
+
+	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL." group:"Writing"`
+	writing
+	Parallel      int           `name:"parallel" default:"1" placeholder:"N" help:"Windows exported at the same time." group:"Running"`
+	Strict        bool          `name:"strict" help:"Treat fewer rows than the task's count as failure." group:"Running"`
+	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"A stream silent for so long counts as cut." group:"Running"`
+	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
+	SkipEmpty     bool          `name:"skip-empty" help:"Exit 99 instead of 0 if nothing was exported." group:"Running"`
+}
+
+// writing are the flags of every command that writes Parquet.
+type writing struct {
+	FileSize        size   `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size." group:"Writing"`
+	FileRows        int64  `name:"file-rows" placeholder:"N" help:"Or after this many rows." group:"Writing"`
+	RowGroupSize    size   `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows." group:"Writing"`
+	Compression     string `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none." group:"Writing"`
+	Workers         int    `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
+	MaxRejects      int64  `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are written aside; more than N fail the run (-1: never)." group:"Writing"`
+	MaxDocumentSize size   `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected." group:"Writing"`
+}
+
+// Help is the long form of --help.
+func (exportCmd) Help() string {
+	return `Creates a collector and an export task for each calendar window of the time range, reads the results while
+they arrive, and writes Parquet files with a manifest. Run it again after any failure: the same request is
+the same run, which continues where its files end and buys nothing twice.
+
+Example:
+  export TALKWALKER_ACCESS_TOKEN=…
+  tw2parquet export --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee --start 2024-01-01 --stop 2024-04-01 \
+    --limit 10000 --max-credits 30000 --out lake
+
+Environment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL, TW2PARQUET_LOG_FORMAT,
+TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
+
+` + exitTable()
+}
+
+// request is what the flags ask for, over the whole range.
+func (c *exportCmd) request() (source.Request, error) {
+	r := source.Request{
+		Kind: source.KindQuery, Project: c.Project, Stream: c.Stream, Topics: c.Topics, Datasets: c.Datasets, Query: c.Query,
+		Start: c.Start.Time, Stop: c.Stop.Time, Limit: c.Limit, Generation: c.Generation,
+	}
+	switch {
+	case c.Project != "" && c.Stream != "":
+		return r, usagef("--project and --stream exclude each other")
+	case c.Project != "":
+		r.Kind = source.KindProject
+	case c.Stream != "":
+		r.Kind = source.KindStream
+	case c.Query == "":
+		return r, usagef("give --project, --stream or --query")
+	}
+	if r.Kind != source.KindProject && len(c.Topics)+len(c.Datasets) > 0 {
+		return r, usagef("--topic and --dataset go with --project")
+	}
+	if err := r.Validate(time.Now()); err != nil {
+		return r, &usageError{err}
+	}
+	return r, nil
+}
+
+func (w *writing) validate() (sink.Compression, error) {
+	var bad []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			bad = append(bad, fmt.Errorf(format, args...))
+		}
+	}
+	codec, err := sink.ParseCompression(w.Compression)
+	if err != nil {
+		bad = append(bad, fmt.Errorf("--compression: %w", err))
+	}
+	check(w.FileSize > 0, "--file-size must be above 0")
+	check(w.FileRows >= 0, "--file-rows is %d; it must be above 0", w.FileRows)
+	check(w.RowGroupSize >= 64<<10 && w.RowGroupSize <= 1<<30, "--row-group-size must lie between 64KiB and 1GiB")
+	check(w.Workers >= 0 && w.Workers <= 1024, "--workers is %d; it must lie between 1 and 1024", w.Workers)
+	check(w.MaxRejects >= -1, "--max-rejects is %d; it must be -1 or more", w.MaxRejects)
+	check(w.MaxDocumentSize >= 1<<10 && w.MaxDocumentSize <= 1<<30, "--max-document-size must lie between 1KiB and 1GiB")
+	if len(bad) > 0 {
+		return codec, &usageError{errors.Join(bad...)}
+	}
+	return codec, nil
+}
+
+// maxRowGroupRows is the upper end of what readers like, and bounds the columns of a row group whose
+// documents are tiny.
+const maxRowGroupRows = 131072
+
+func (w *writing) limits() source.BatchLimits {
+	target := int(w.RowGroupSize)
+	// Without a control chunk in sight a batch is cut at twice its target: memory is bounded by
+	// this, not by what the server does.
+	return source.BatchLimits{TargetBytes: target, MaxBytes: 2 * target, MaxRows: maxRowGroupRows}
+}
+
+// localDir is the directory behind --out.
+func localDir(out string) (string, error) {
+	scheme, _, ok := strings.Cut(out, "://")
+	switch {
+	case out == "":
+		return "", usagef("--out is empty")
+	case !ok:
+		return out, nil
+	case scheme == "file":
+		u, err := url.Parse(out)
+		if err != nil || u.Host != "" && u.Host != "localhost" || u.Path == "" {
+			return "", usagef("--out %q is no file URL with an absolute path", out)
+		}
+		return filepath.FromSlash(u.Path), nil
+	}
+	return "", usagef("--out %q: only local directories and file:// are supported", out)
+}
+
+// Run exports every window.
+func (c *exportCmd) Run(ctx context.Context, a *app) error {
+	return c.run(ctx, a)
+}
+
+func (c *exportCmd) run(ctx context.Context, a *app) error {
+	a.result.Out = c.Out
+	r, err := c.request()
+	if err != nil {
+		return err
+	}
+	codec, err := c.validate()
+	if err != nil {
+		return err
+	}
+	root, err := localDir(c.Out)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.Parallel < 1:
+		return usagef("--parallel is %d; it must be 1 or more", c.Parallel)
+	case c.IdleTimeout <= 0:
+		return usagef("--idle-timeout must be above 0")
+	case c.MaxCredits != nil && *c.MaxCredits < 0:
+		return usagef("--max-credits is %d; it must be 0 or more", *c.MaxCredits)
+	}
+	ranges, err := pipeline.Windows(r, pipeline.Split(c.Split))
+	if err != nil {
+		return &usageError{err}
+	}
+	api, err := a.client(source.Config{MaxDocumentBytes: int64(c.MaxDocumentSize), IdleTimeout: c.IdleTimeout})
+	if err != nil {
+		return err
+	}
+	windows := make([]pipeline.Window, len(ranges))
+	for i, w := range ranges {
+		windows[i] = pipeline.Window{
+			Request: w, Run: w.Run(host(a.globals.BaseURL)), Partition: "window_start=" + pipeline.PartitionName(w.Start),
+		}
+	}
+	if c.DryRun {
+		return c.plan(ctx, a, api, root, windows)
+	}
+	if err := c.checkPrice(ctx, api, root, windows); err != nil {
+		return err
+	}
+	p := a.newProgress(len(windows))
+	defer p.run()()
+	job := &pipeline.Job{
+		API: api, Limits: c.limits(), Workers: c.Workers, Strict: c.Strict,
+		AbortOnCancel: c.AbortOnCancel, Log: a.log, Observe: p.observe,
+		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
+			return c.open(ctx, a, root, codec, w)
+		},
+	}
+	return c.exportAll(ctx, a, job, windows, p)
+}
+
+// output is a sink's output as the pipeline sees it.
+type output struct{ *sink.Output }
+
+func (o output) Files() []pipeline.File {
+	files := o.Output.Files()
+	out := make([]pipeline.File, len(files))
+	for i, f := range files {
+		out[i] = pipeline.File{Name: f.Name, Rows: f.Rows, Rejected: f.Rejected, Bytes: f.Bytes, Notes: f.Notes}
+	}
+	return out
+}
+
+func (c *exportCmd) open(ctx context.Context, a *app, root string, codec sink.Compression, w pipeline.Window) (pipeline.Output, error) {
+	out, err := sink.Open(ctx, sink.Config{
+		Root: root, Run: w.Run, Partition: w.Partition,
+		Schema: schema.Arrow(), SchemaVersion: schema.Version,
+		Meta: map[string]string{
+			"window_start": rfc3339(w.Request.Start), "window_stop": rfc3339(w.Request.Stop),
+			"writer": "tw2parquet " + version, "schema_fingerprint": schema.Fingerprint(),
+		},
+		MaxFileBytes: int64(c.FileSize), MaxFileRows: c.FileRows, Compression: codec, SkipEmpty: c.SkipEmpty, Logger: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return output{out}, nil
+}
+
+// exportAll runs the windows, c.Parallel at a time. A window that is complete but truncated, or has
+// too many rejects, does not keep the others from running; trouble does.
+func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, windows []pipeline.Window, p *progress) error {
+	reports := make([]*pipeline.Report, len(windows))
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(c.Parallel)
+	var mu sync.Mutex
+	for i, w := range windows {
+		if gctx.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			if gctx.Err() != nil {
+				return nil // an earlier window failed; this one has not begun
+			}
+			var r pipeline.Report
+			err := pipeline.Guard(func() (err error) {
+				r, err = job.Export(gctx, w)
+				return err
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			reports[i] = &r
+			p.finished()
+			return err
+		})
+	}
+	err := group.Wait()
+	if ctx.Err() != nil {
+		var sig *signalError
+		if errors.As(context.Cause(ctx), &sig) {
+			err = sig
+		}
+	}
+	drift := &schema.Drift{}
+	done := 0
+	truncated, rejected := false, int64(0)
+	for _, r := range reports {
+		if r == nil {
+			continue
+		}
+		a.result.add(window(*r))
+		drift.Merge(r.Drift)
+		if r.Complete {
+			done++
+		}
+		truncated = truncated || r.Truncated
+		rejected = max(rejected, r.Rejected)
+	}
+	a.result.drift(drift)
+	switch {
+	case err != nil:
+		return err
+	case c.MaxRejects >= 0 && rejected > c.MaxRejects:
+		return &statusError{exitData, fmt.Sprintf("%d documents of a window were rejected, more than --max-rejects %d", rejected, c.MaxRejects),
+			"they lie with their reasons under _tw2parquet/<run>/; run again with a higher --max-rejects to accept them"}
+	case truncated:
+		return &statusError{exitTruncated, fmt.Sprintf("an export ended at its limit of %d results", c.Limit),
+			"choose a finer --split or a higher --limit for what is missing"}
+	case c.SkipEmpty && a.result.Rows+a.result.Rejected == 0:
+		return &statusError{code: exitEmpty, message: "nothing was exported"}
+	}
+	return nil
+}
+
+func (r *result) drift(d *schema.Drift) {
+	r.UnknownFields = len(d.Unknown)
+	for _, n := range d.Coerced {
+		r.CoercedValues += n
+	}
+	if !d.Empty() {
+		r.Drift = d
+	}
+}
+
+// bought tells which windows need no money any more: their manifest is there, or the server knows
+// an export task for their collector.
+func bought(ctx context.Context, api *source.Client, root string, windows []pipeline.Window) (map[string]string, error) {
+	state := map[string]string{}
+	for _, w := range windows {
+		dir := filepath.Join(root, "_tw2parquet", w.Run)
+		if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err == nil {
+			state[w.Run] = "complete"
+		} else if _, err := os.Stat(filepath.Join(dir, "task.json")); err == nil {
+			state[w.Run] = "continue"
+		}
+	}
+	if len(state) == len(windows) {
+		return state, nil
+	}
+	tasks, err := api.Tasks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range windows {
+		if state[w.Run] == "" && slices.ContainsFunc(tasks, func(t source.Task) bool { return t.Target == source.CollectorID(w.Run) }) {
+			state[w.Run] = "adopt"
+		}
+	}
+	return state, nil
+}
+
+// checkPrice refuses a run whose worst case costs more than --max-credits.
+func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, root string, windows []pipeline.Window) error {
+	if c.MaxCredits == nil {
+		return nil
+	}
+	state, err := bought(ctx, api, root, windows)
+	if err != nil {
+		return err
+	}
+	toBuy := int64(len(windows) - len(state))
+	if price := toBuy * int64(c.Limit); price > *c.MaxCredits {
+		hint := "raise --max-credits"
+		if fit := *c.MaxCredits / max(toBuy, 1); fit > 0 {
+			hint = fmt.Sprintf("lower --limit to %d, take a shorter range, or raise --max-credits", fit)
+		}
+		return &statusError{exitCredits, fmt.Sprintf("%d windows to buy with up to %d results each could cost %d credits, over --max-credits %d", toBuy, c.Limit, price, *c.MaxCredits), hint}
+	}
+	return nil
+}
+
+// plan is --dry-run: free calls that change nothing.
+func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, root string, windows []pipeline.Window) error {
+	state, err := bought(ctx, api, root, windows)
+	if err != nil {
+		return err
+	}
+	var price int64
+	for _, w := range windows {
+		what := state[w.Run]
+		if what == "" {
+			what = "buy"
+			price += int64(c.Limit)
+		}
+		a.log.Info("planned", "window", pipeline.PartitionName(w.Request.Start), "stop", rfc3339(w.Request.Stop), "run", w.Run, "what", what)
+		planned := window(pipeline.Report{Start: w.Request.Start, Stop: w.Request.Stop, Run: w.Run})
+		planned.Planned = what
+		a.result.add(planned)
+	}
+	a.log.Info("a plan only", "windows", len(windows), "to_buy", len(windows)-len(state), "max_credits", price)
+	a.result.Status = "planned"
+	a.result.MaxCredits = &price
+	return c.checkPlanned(price)
+}
+
+func (c *exportCmd) checkPlanned(price int64) error {
+	if c.MaxCredits != nil && price > *c.MaxCredits {
+		return &statusError{exitCredits, fmt.Sprintf("the plan could cost %d credits, over --max-credits %d", price, *c.MaxCredits), "lower --limit, take a shorter range, or raise --max-credits"}
+	}
+	return nil
+}
+
+// indented is how the commands that show something print it.
+func (a *app) indented(v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = a.stdout.Write(append(b, '\n'))
+	return err
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"tw2parquet/source"
+)
+
+// globals are the settings that every command knows.
+type globals struct {
+	TokenFile   string `name:"token-file" env:"TALKWALKER_TOKEN_FILE" placeholder:"FILE" help:"File holding the access token; else TALKWALKER_ACCESS_TOKEN. There is no flag for the token itself: it would show in process lists and logs."`
+	BaseURL     string `name:"base-url" env:"TALKWALKER_BASE_URL" default:"https://api.talkwalker.com" placeholder:"URL" help:"The API; plain http only to loopback."`
+	LogFormat   string `name:"log-format" env:"TW2PARQUET_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"Form of the log on standard error: auto, text or json."`
+	LogLevel    string `name:"log-level" env:"TW2PARQUET_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	Progress    string `name:"progress" enum:"auto,on,off" default:"auto" help:"A bar on a terminal, a heartbeat line elsewhere: auto, on or off."`
+	ResultFile  string `name:"result-file" env:"TW2PARQUET_RESULT_FILE" placeholder:"FILE" help:"Also write the result JSON there, atomically, on every exit path."`
+	MemoryLimit size   `name:"memory-limit" env:"GOMEMLIMIT" default:"1GiB" placeholder:"SIZE" help:"Soft memory limit."`
+}
+
+// client makes the API client from the common settings. It calls nothing.
+func (a *app) client(cfg source.Config) (*source.Client, error) {
+	if a.account == nil {
+		token, err := a.token()
+		if err != nil {
+			return nil, err
+		}
+		scale, err := waitScale(a.globals.BaseURL)
+		if err != nil {
+			return nil, err
+		}
+		a.account = &account{token, scale}
+	}
+	cfg.BaseURL, cfg.Token, cfg.Logger, cfg.WaitScale = a.globals.BaseURL, a.account.token, a.log, a.account.scale
+	cfg.UserAgent = "tw2parquet/" + version
+	return source.New(cfg)
+}
+
+// tokenEnv is the variable that holds the token. It is read, never shown.
+const tokenEnv = "TALKWALKER_ACCESS_TOKEN"
+
+// maxTokenFile bounds what is read as a token: a wrong path may name anything.
+const maxTokenFile = 64 << 10
+
+// token reads the token and hides it from every output.
+func (a *app) token() (source.Token, error) {
+	g := a.globals
+	text, from := os.Getenv(tokenEnv), "the environment variable "+tokenEnv
+	if g.TokenFile != "" {
+		b, err := readLimited(g.TokenFile, maxTokenFile)
+		if err != nil {
+			return source.Token{}, &tokenError{fmt.Sprintf("the token file %s cannot be read: %v", g.TokenFile, cause(err))}
+		}
+		text, from = string(b), "the token file "+g.TokenFile
+	}
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return source.Token{}, &tokenError{"no access token: " + from + " is empty or not set"}
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return source.Token{}, &tokenError{"the access token in " + from + " holds white space or control characters"}
+	}
+	for _, w := range a.walls {
+		w.hide(text)
+	}
+	return source.NewToken(text), nil
+}
+
+func readLimited(name string, limit int64) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("it has %d bytes, which no token has", info.Size())
+	}
+	return os.ReadFile(name)
+}
+
+// cause is a path error without the path, which the message names already.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// tokenError is exit 10 without any call.
+type tokenError struct{ message string }
+
+func (e *tokenError) Error() string { return e.message }
+
+// waitScaleEnv shortens every wait, for tests and demonstrations on loopback.
+const waitScaleEnv = "TW2PARQUET_WAIT_SCALE"
+
+func waitScale(baseURL string) (float64, error) {
+	text := os.Getenv(waitScaleEnv)
+	if text == "" || !loopback(baseURL) {
+		return 1, nil
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(f > 0) || math.IsInf(f, 0) {
+		return 0, usagef("%s is %q; it takes a factor above 0 such as 0.02", waitScaleEnv, text)
+	}
+	return f, nil
+}
+
+func loopback(baseURL string) bool {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return false
+	}
+	h := u.Hostname()
+	return h == "localhost" || h == "::1" || strings.HasPrefix(h, "127.")
+}
+
+// host is what a run's identity keeps of the base URL: the name without the port, so that an
+// emulator on another port is the same place.
+func host(baseURL string) string {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// size is a number of bytes: 256MiB, 1GiB, 10MB, 4096. "off" is no limit.
+type size int64
+
+func (s *size) UnmarshalText(text []byte) error {
+	t := strings.TrimSpace(string(text))
+	if strings.EqualFold(t, "off") {
+		*s = math.MaxInt64
+		return nil
+	}
+	number, unit := t, int64(1)
+	for _, u := range sizeUnits {
+		if len(t) > len(u.name) && strings.EqualFold(t[len(t)-len(u.name):], u.name) {
+			number, unit = t[:len(t)-len(u.name)], u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || math.IsNaN(n) || n < 0 || n*float64(unit) >= math.MaxInt64 {
+		return fmt.Errorf("%q is no size: give bytes or a number with KiB, MiB, GiB, KB, MB or GB", t)
+	}
+	*s = size(n * float64(unit))
+	return nil
+}
+
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{
+	{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"tib", 1 << 40},
+	{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12}, {"b", 1},
+}
+
+// instant is a point in time: a date (midnight UTC), RFC 3339, or epoch milliseconds. Relative words
+// are refused: a retry tomorrow would mean another time, and pay for it.
+type instant struct{ time.Time }
+
+// year1990 is the earliest instant taken: an epoch in seconds, by mistake, lies before it.
+var year1990 = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (i *instant) UnmarshalText(text []byte) error {
+	t := strings.TrimSpace(string(text))
+	if ms, err := strconv.ParseInt(t, 10, 64); err == nil {
+		i.Time = time.UnixMilli(ms).UTC()
+		if i.Before(year1990) {
+			return fmt.Errorf("%s would be %s: a bare number is epoch milliseconds, and this looks like seconds", t, i.Format(time.RFC3339))
+		}
+		return nil
+	}
+	for _, layout := range []string{"2006-01-02", time.RFC3339Nano} {
+		if at, err := time.Parse(layout, t); err == nil {
+			if at.Before(year1990) {
+				return fmt.Errorf("%s lies before 1990", t)
+			}
+			if !at.Equal(at.Truncate(time.Millisecond)) {
+				return fmt.Errorf("%s is finer than a millisecond, which the API counts in", t)
+			}
+			i.Time = at.UTC()
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no time: give YYYY-MM-DD, RFC 3339 or epoch milliseconds", t)
+}

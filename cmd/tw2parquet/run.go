@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"tw2parquet/pipeline"
+	"tw2parquet/source"
+)
+
+// cli is every command with its flags. The commands' own files describe them.
+type cli struct {
+	globals
+
+	Export     exportCmd     `cmd:"" help:"Export a time range into Parquet: the main job."`
+	Tasks      tasksCmd      `cmd:"" help:"List, show or abort export tasks."`
+	Collectors collectorsCmd `cmd:"" help:"List, show, create, pause, resume or delete collectors."`
+	Credits    creditsCmd    `cmd:"" help:"Show the credits that are left."`
+	Projects   projectsCmd   `cmd:"" help:"List the projects the token may use."`
+	Topics     topicsCmd     `cmd:"" help:"List the topics of a project."`
+	Schema     schemaCmd     `cmd:"" help:"Print the schema of the Parquet files."`
+	Emulate    emulateCmd    `cmd:"" help:"Serve the Talkwalker API on loopback from generated documents."`
+	Demo       demoCmd       `cmd:"" help:"Emulator and export in one process: the quick start."`
+	Version    versionCmd    `cmd:"" help:"Print the version and those of the libraries."`
+}
+
+// app is what a command works with: its settings, its streams, and the result it fills in.
+type app struct {
+	globals *globals
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+	walls   []*redactor
+	screen  *screen // standard error, shared by log lines and the progress bar
+	log     *slog.Logger
+	account *account // set where the command brings its own; else from the settings
+	result  *result  // not nil for the commands that move data
+}
+
+// account is whose API is called, and how patiently.
+type account struct {
+	token source.Token
+	scale float64
+}
+
+// run is the program: arguments in, exit code out.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := withSignals(ctx, stderr)
+	defer stop()
+
+	a := &app{stdin: stdin, globals: &globals{}}
+	out, errs := newRedactor(stdout), newRedactor(stderr)
+	a.walls = []*redactor{out, errs}
+	a.stdout, a.stderr = out, errs
+	a.screen = newScreen(errs, isTerminal(stderr))
+	a.log = slog.New(slog.NewTextHandler(a.screen, nil))
+	if movesData(args) {
+		a.result = newResult()
+	}
+	code := a.finish(pipeline.Guard(func() error { return a.dispatch(ctx, args) }))
+	for _, w := range a.walls {
+		if err := w.flush(); err != nil && code == 0 {
+			code = exitStorage
+		}
+	}
+	return code
+}
+
+// dispatch parses the arguments and runs the command.
+func (a *app) dispatch(ctx context.Context, args []string) error {
+	var c cli
+	exited := false
+	parser, err := kong.New(&c,
+		kong.Name("tw2parquet"),
+		kong.Description("Talkwalker exports into Parquet. Exit codes and environment: tw2parquet COMMAND --help."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
+		kong.Writers(a.stdout, a.stderr),
+		kong.Exit(func(int) { exited = true }),
+	)
+	if err != nil {
+		return fmt.Errorf("build the command line: %w", err)
+	}
+	// The result file and the form of the log are wanted on every exit path, the parser's own
+	// errors included.
+	a.globals.ResultFile = early(args, "result-file", "TW2PARQUET_RESULT_FILE")
+	a.setLog(early(args, "log-format", "TW2PARQUET_LOG_FORMAT"), early(args, "log-level", "TW2PARQUET_LOG_LEVEL"))
+	if err := a.reserveResultFile(); err != nil {
+		return err
+	}
+	kctx, err := parser.Parse(args)
+	if exited {
+		return nil // --help was asked for and printed
+	}
+	if err != nil {
+		return &usageError{err}
+	}
+	a.globals = &c.globals
+	if err := a.setup(); err != nil {
+		return err
+	}
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	return kctx.Run(a)
+}
+
+// setup applies the settings that hold for every command.
+func (a *app) setup() error {
+	a.setLog(a.globals.LogFormat, a.globals.LogLevel)
+	limit := int64(a.globals.MemoryLimit)
+	if limit == 0 {
+		limit = math.MaxInt64
+	}
+	debug.SetMemoryLimit(limit)
+	return nil
+}
+
+func (a *app) setLog(format, level string) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	switch {
+	case format == "json":
+		a.screen.json = true
+		a.log = slog.New(slog.NewJSONHandler(a.screen, opts))
+	case format != "text" && a.screen.terminal:
+		// A person is watching; the time of day on every line only takes room.
+		opts.ReplaceAttr = func(groups []string, attr slog.Attr) slog.Attr {
+			if len(groups) == 0 && attr.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return attr
+		}
+		a.log = slog.New(slog.NewTextHandler(a.screen, opts))
+	default:
+		a.log = slog.New(slog.NewTextHandler(a.screen, opts))
+	}
+}
+
+// early finds a flag's value before the parser has run, or after it has refused.
+func early(args []string, flag, env string) string {
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if v, ok := strings.CutPrefix(arg, "--"+flag+"="); ok {
+			return v
+		}
+		if arg == "--"+flag && i+1 < len(args) {
+			return args[i+1]
+		}
+	}
+	return os.Getenv(env)
+}
+
+// movesData tells whether the command ends with a result line.
+func movesData(args []string) bool {
+	for _, arg := range args {
+		if arg == "--help" || arg == "-h" {
+			return false
+		}
+	}
+	for _, arg := range args {
+		switch arg {
+		case "export", "demo":
+			return true
+		}
+		if !strings.HasPrefix(arg, "-") {
+			return false
+		}
+	}
+	return false
+}
+
+// finish tells how it went: one line on standard error for a failure, the result line last of all.
+func (a *app) finish(err error) int {
+	a.screen.clear()
+	out := classify(err)
+	if err != nil && !out.quiet {
+		a.complain(out)
+	}
+	if a.result != nil {
+		a.result.close(out)
+	}
+	if werr := a.writeResult(out); werr != nil {
+		a.log.Error("the result could not be written", "error", werr)
+		if out.Code == 0 {
+			return exitStorage
+		}
+	}
+	return out.Code
+}
+
+func (a *app) complain(out outcome) {
+	if a.screen.json || a.result != nil {
+		attrs := []any{"code", out.Code, "name", out.Name}
+		if out.Hint != "" {
+			attrs = append(attrs, "hint", out.Hint)
+		}
+		a.log.Error(oneLine(out.Message), attrs...)
+		return
+	}
+	line := "tw2parquet: " + out.Message
+	if out.Hint != "" {
+		line += " (" + out.Hint + ")"
+	}
+	fmt.Fprintln(a.screen, oneLine(line))
+}
+
+// oneLine keeps a message on the one line that readers of the last line of a log expect.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// usageError is anything wrong with the call itself: nothing was called, nothing written.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// errHelp ends a command after it printed what was asked for.
+var errHelp = errors.New("help was printed")

@@ -1,0 +1,70 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"tw2parquet/schema"
+)
+
+// Conversion moves one recorded stream into an output, offline.
+type Conversion struct {
+	Batches Batches // continues where the output ends
+	Output  Output
+	Workers int
+	Observe func(Event)
+}
+
+// Run converts to the end and leaves the manifest. Nothing is published twice when it is run again
+// behind the same output.
+func (c *Conversion) Run(ctx context.Context, w Window) (Report, error) {
+	r := Report{Run: w.Run, Drift: &schema.Drift{}}
+	if err := r.tally(c.Output); err != nil {
+		return r, err
+	}
+	if err := r.recall(c.Output); err != nil || r.Complete {
+		return r, err
+	}
+	j := Job{Observe: c.Observe}
+	from, next := c.Output.Position()
+	flow := &Flow{
+		Batches: c.Batches, Sink: c.Output, Workers: c.Workers, From: from, Next: next,
+		OnAppend: func(n Counts) { j.observe(Event{Window: w, Counts: &n}) },
+		OnCut:    func() { j.observeFile(w, c.Output) },
+	}
+	o, err := flow.Run(ctx)
+	files := len(c.Output.Files())
+	switch {
+	case err != nil:
+		err = errors.Join(err, j.seal(ctx, w, c.Output, o, next))
+	default:
+		if err = c.Output.Finish(ctx, o.Offset, o.Next, o.Notes); err == nil && len(c.Output.Files()) > files {
+			j.observeFile(w, c.Output)
+		}
+	}
+	if terr := r.tally(c.Output); err == nil {
+		err = terr
+	}
+	if err != nil {
+		return r, err
+	}
+	return r, r.complete(ctx, c.Output)
+}
+
+// complete checks that nothing was lost between the stream and the files, and leaves the manifest.
+func (r *Report) complete(ctx context.Context, out Output) error {
+	if _, next := out.Position(); next != r.Rows+r.Rejected {
+		return fmt.Errorf("%w: the files end at result %d, and hold %d rows and %d rejects", ErrConservation, next, r.Rows, r.Rejected)
+	}
+	report, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode the manifest's report: %w", err)
+	}
+	if err := out.Complete(ctx, report); err != nil {
+		return err
+	}
+	r.Complete = true
+	return nil
+}

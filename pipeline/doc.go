@@ -1,0 +1,24 @@
+// Package pipeline moves what a source reads into what a sink writes.
+//
+// One window of an export is one job (export.go): acquire the task, let a flow run, reconcile the
+// counts, leave the manifest. The flow (pipeline.go, stages.go) is
+//
+//	reader ──► batch + encoder ──► workers: decode, then page tasks ──► appended in stream order
+//	   ▲                                                                        │
+//	   └──────────────── batches come back after decoding, encoders ◄───────────┘
+//	                     after appending
+//
+// Who owns which memory: two batches and two encoders exist per flow, whatever the stream's length.
+// A batch (raw bytes) belongs to the reader while it is filled, to one worker while it is decoded,
+// and then goes back. An encoder (column buffers) belongs to one worker while it decodes; the record
+// it yields is then only read, by all workers, until its last page task has ended; after its row
+// group is appended the encoder is emptied and goes back. So the memory in flight is bounded by the
+// size of two batches, not by the number of documents, and a slow disk holds back the network.
+//
+// Invariants:
+//   - Row groups are appended in the order of the stream, by whichever worker finished the next one.
+//   - The sink is told of a mark (an offset that covers everything appended so far) only after
+//     everything before it was appended. Nothing else may end a file.
+//   - Every result is a row or a reject: conservation is checked, and a difference is an error.
+//   - The first error cancels everything; no goroutine outlives Run.
+package pipeline

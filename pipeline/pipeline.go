@@ -1,0 +1,121 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"golang.org/x/sync/errgroup"
+
+	"tw2parquet/schema"
+	"tw2parquet/source"
+)
+
+// Batches is where a flow reads: source.Stream and source.Recording satisfy it.
+type Batches interface {
+	// Next fills an empty batch; io.EOF (with an empty batch) after the last one.
+	Next(ctx context.Context, b *source.Batch) error
+}
+
+// Sink is where a flow writes. Encode and the tasks it returns may be called from any worker; the
+// other methods, and the function that appends, are called by one goroutine at a time, in the order
+// of the stream.
+type Sink interface {
+	// Encode cuts the encoding of one row group into independent tasks, heaviest first. rec stays
+	// valid until all of them returned; then appendGroup writes the row group out.
+	Encode(rec arrow.RecordBatch) (tasks []func() error, appendGroup func() error)
+	// Reject keeps a result that is no readable document. raw is only borrowed.
+	Reject(ordinal, position int64, reason string, raw []byte) error
+	// Mark says that offset covers everything appended so far and that the next result has the
+	// ordinal next. notes describe the rows since the last cut. Only here may a file be cut, which
+	// the return value tells.
+	Mark(ctx context.Context, offset string, next int64, notes map[string]string) (cut bool, err error)
+}
+
+// Flow moves one stream of batches into a sink. It runs once.
+type Flow struct {
+	Batches Batches
+	Sink    Sink
+	Workers int // decoding and encoding goroutines; 0 = one per CPU
+	// From and Next are the position the stream starts at: its offset and the ordinal of its first
+	// result.
+	From string
+	Next int64
+	// OnAppend, if set, is told of every row group after it was appended, in order.
+	OnAppend func(Counts)
+	// OnCut, if set, is told when a mark ended a file.
+	OnCut func()
+}
+
+// Counts say what a flow has moved. Results = Rows + Rejected, always.
+type Counts struct {
+	Results  int64 // result chunks read
+	Rows     int64
+	Rejected int64
+	Bytes    int64 // result chunks as received
+}
+
+// Outcome is what a flow has done when it ends, well or badly. Position (Offset, Next, Notes) is
+// the last mark: everything before it was appended, nothing after it counts.
+type Outcome struct {
+	Counts
+	Drift  *schema.Drift // of the rows of this flow
+	Offset string
+	Next   int64
+	Notes  map[string]string // describe the rows between the last cut and the last mark
+	Sealed bool              // nothing was appended after the last mark
+}
+
+// ErrConservation says that chunks read are not rows plus rejects: a row was lost or doubled inside
+// this process. It is never expected.
+var ErrConservation = errors.New("results read are not rows plus rejects")
+
+// inFlight is the number of batches, and of encoders, of a flow: one being filled while the other
+// is decoded; one being decoded while the other is encoded and appended.
+const inFlight = 2
+
+// Run moves the stream to its end. The outcome is valid whatever the error: it says up to where the
+// sink may be sealed. When the stream fails or ctx is cancelled, what was read by then is still
+// appended, which takes as long as two batches take.
+func (f *Flow) Run(ctx context.Context) (Outcome, error) {
+	workers := f.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	group, work := errgroup.WithContext(context.WithoutCancel(ctx))
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(work, stop)() // a failure behind the reader ends the reader
+	s := newStages(f)
+	group.Go(func() error { return Guard(func() error { return s.read(reading, work) }) })
+	for range workers {
+		group.Go(func() error { return Guard(func() error { return s.work(work) }) })
+	}
+	err := group.Wait()
+	if err == nil {
+		err = s.broke
+	}
+	out := s.appender.outcome
+	if err == nil && (out.Results != s.results || out.Results != out.Rows+out.Rejected) {
+		err = fmt.Errorf("%w: read %d, wrote %d, rejected %d", ErrConservation, s.results, out.Rows, out.Rejected)
+	}
+	return out, err
+}
+
+// driftNote is the note under which the drift of a file's rows is kept beside its position, so that
+// a run that was interrupted reports the drift of all its rows.
+const driftNote = "drift"
+
+func driftNotes(d *schema.Drift) (map[string]string, error) {
+	if d.Empty() {
+		return nil, nil
+	}
+	text, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("encode the drift report: %w", err)
+	}
+	return map[string]string{driftNote: string(text)}, nil
+}

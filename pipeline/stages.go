@@ -1,0 +1,339 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"tw2parquet/schema"
+	"tw2parquet/source"
+)
+
+// item is one batch on its way: raw bytes with an encoder to decode them into, then a record with
+// page tasks, then a row group to append.
+type item struct {
+	seq      int // 0, 1, 2 … in stream order
+	batch    *source.Batch
+	encoder  *schema.Encoder
+	counts   Counts
+	rejects  []reject
+	position mark
+	pending  atomic.Int64 // page tasks not yet done
+	append   func() error
+}
+
+// mark is the position behind an item; offset "" means that nothing covers it yet.
+type mark struct {
+	offset string
+	next   int64
+}
+
+// reject is a result that became no row. Its bytes are a copy, since the batch goes back first.
+type reject struct {
+	ordinal, position int64
+	reason            string
+	raw               []byte
+}
+
+// task is one page task of an item.
+type task struct {
+	item *item
+	run  func() error
+}
+
+// stages join the reader and the workers. Channels of buffers are never closed; an empty one means
+// that their number is in use, which is the back pressure.
+type stages struct {
+	flow     *Flow
+	batches  chan *source.Batch
+	encoders chan *schema.Encoder
+	decode   chan *item
+	tasks    chan task
+	done     chan struct{} // closed when everything read was appended
+	results  int64         // results read; the reader's until it ends, as is broke
+	broke    error         // why the stream ended before its end
+	appender appender
+}
+
+func newStages(f *Flow) *stages {
+	s := &stages{
+		flow:     f,
+		batches:  make(chan *source.Batch, inFlight),
+		encoders: make(chan *schema.Encoder, inFlight),
+		decode:   make(chan *item, inFlight),
+		// Room for the columns of two row groups; a full channel only means that a worker runs the
+		// task itself.
+		tasks: make(chan task, 1024),
+		done:  make(chan struct{}),
+	}
+	for range inFlight {
+		s.batches <- &source.Batch{}
+		s.encoders <- schema.NewEncoder()
+	}
+	s.appender = appender{
+		flow: f, ready: map[int]*item{}, last: -1, drift: &schema.Drift{},
+		outcome: Outcome{Drift: &schema.Drift{}, Offset: f.From, Next: f.Next, Sealed: true},
+	}
+	return s
+}
+
+// read hands batch after batch to the workers until the stream ends, well or badly. Trouble with
+// the stream is no reason to drop what it brought before: the workers finish that first.
+func (s *stages) read(ctx, work context.Context) error {
+	seq := 0
+	for ; ; seq++ {
+		if err := s.readBatch(ctx, work, seq); err != nil {
+			if !errors.Is(err, io.EOF) {
+				s.broke = err
+			}
+			break
+		}
+	}
+	if s.appender.end(seq - 1) {
+		close(s.done)
+	}
+	return nil
+}
+
+// readBatch fills a batch and hands it, with an encoder, to the workers.
+func (s *stages) readBatch(ctx, work context.Context, seq int) error {
+	b, err := receive(ctx, s.batches)
+	if err != nil {
+		return err
+	}
+	b.Reset()
+	if err := s.flow.Batches.Next(ctx, b); err != nil {
+		return err
+	}
+	e, err := receive(work, s.encoders) // what is read is moved, though ctx has ended
+	if err != nil {
+		return err
+	}
+	s.results += int64(len(b.Chunks))
+	it := &item{seq: seq, batch: b, encoder: e, position: mark{b.Offset, b.First + int64(len(b.Chunks))}}
+	s.decode <- it // never blocks: there are no more items than encoders
+	return nil
+}
+
+func receive[T any](ctx context.Context, c <-chan T) (v T, err error) {
+	select {
+	case v = <-c:
+		return v, nil
+	case <-ctx.Done():
+		return v, ctx.Err()
+	}
+}
+
+// work takes the next batch to decode if there is one, because that feeds everybody, else a page
+// task, until all is appended.
+func (s *stages) work(ctx context.Context) error {
+	for {
+		select {
+		case it := <-s.decode:
+			if err := s.decodeItem(ctx, it); err != nil {
+				return err
+			}
+			continue
+		default:
+		}
+		select {
+		case it := <-s.decode:
+			if err := s.decodeItem(ctx, it); err != nil {
+				return err
+			}
+		case t := <-s.tasks:
+			if err := s.runTask(ctx, t); err != nil {
+				return err
+			}
+		case <-s.done:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// decodeItem turns the raw chunks into columns, gives the batch back, and spreads the page tasks.
+func (s *stages) decodeItem(ctx context.Context, it *item) error {
+	if err := it.decode(); err != nil {
+		return err
+	}
+	s.batches <- it.batch // never blocks: the channel holds as many as exist
+	it.batch = nil
+	var tasks []func() error
+	if it.encoder.Rows() > 0 {
+		tasks, it.append = s.flow.Sink.Encode(it.encoder.Record())
+	}
+	if len(tasks) == 0 {
+		return s.finish(ctx, it)
+	}
+	it.pending.Store(int64(len(tasks)))
+	for _, run := range tasks {
+		t := task{it, run}
+		select {
+		case s.tasks <- t:
+		default:
+			if err := s.runTask(ctx, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (it *item) decode() error {
+	b := it.batch
+	for i, c := range b.Chunks {
+		raw := b.Raw[c.Start:c.End]
+		ordinal := b.First + int64(i)
+		it.counts.Results++
+		it.counts.Bytes += int64(len(raw))
+		reason := c.Reject
+		if reason == "" {
+			err := it.encoder.Append(raw, ordinal)
+			if err == nil {
+				it.counts.Rows++
+				continue
+			}
+			var bad *schema.ChunkError
+			if !errors.As(err, &bad) {
+				return err
+			}
+			reason = bad.Error()
+		}
+		it.counts.Rejected++
+		it.rejects = append(it.rejects, reject{ordinal, c.Position, reason, append([]byte(nil), raw...)})
+	}
+	return nil
+}
+
+func (s *stages) runTask(ctx context.Context, t task) error {
+	if err := t.run(); err != nil {
+		return err
+	}
+	if t.item.pending.Add(-1) == 0 {
+		return s.finish(ctx, t.item)
+	}
+	return nil
+}
+
+// finish hands a complete item to the appender and gives back the encoders of whatever that
+// appended.
+func (s *stages) finish(ctx context.Context, it *item) error {
+	all, err := s.appender.finish(ctx, it, func(e *schema.Encoder) {
+		e.Reset()
+		s.encoders <- e
+	})
+	if all {
+		close(s.done)
+	}
+	return err
+}
+
+// appender restores the order of the stream: whoever completes the next item appends it, and all
+// complete ones behind it.
+type appender struct {
+	flow *Flow
+
+	mu    sync.Mutex
+	ready map[int]*item
+	next  int // seq of the item to append next
+	last  int // seq of the stream's last item once ended
+	ended bool
+	busy  bool // somebody is appending; they will see what becomes ready meanwhile
+
+	// These belong to whoever is appending.
+	outcome Outcome
+	drift   *schema.Drift // of the rows since the last cut
+}
+
+// end says that last is the stream's last item; true if all were appended already.
+func (a *appender) end(last int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last, a.ended = last, true
+	return a.next > last && !a.busy
+}
+
+// finish queues a complete item and appends what is next, unless another worker is doing so. It
+// returns true to exactly one caller: the one after whom nothing is left.
+func (a *appender) finish(ctx context.Context, it *item, release func(*schema.Encoder)) (all bool, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ready[it.seq] = it
+	if a.busy {
+		return false, nil
+	}
+	a.busy = true
+	for {
+		it, ok := a.ready[a.next]
+		if !ok {
+			a.busy = false
+			return a.ended && a.next > a.last, nil
+		}
+		delete(a.ready, a.next)
+		a.mu.Unlock()
+		err := a.append(ctx, it)
+		a.mu.Lock()
+		if err != nil {
+			return false, err // busy stays true: nothing may be appended behind a failure
+		}
+		release(it.encoder)
+		a.next++
+	}
+}
+
+// append writes one item and marks its end.
+func (a *appender) append(ctx context.Context, it *item) error {
+	o := &a.outcome
+	for _, r := range it.rejects {
+		if err := a.flow.Sink.Reject(r.ordinal, r.position, r.reason, r.raw); err != nil {
+			return err
+		}
+	}
+	if it.append != nil {
+		if err := it.append(); err != nil {
+			return err
+		}
+	}
+	d := it.encoder.Drift()
+	a.drift.Merge(d)
+	o.Drift.Merge(d)
+	o.Results += it.counts.Results
+	o.Rows += it.counts.Rows
+	o.Rejected += it.counts.Rejected
+	o.Bytes += it.counts.Bytes
+	o.Sealed = o.Sealed && it.counts.Results == 0
+	if it.position.offset != "" {
+		if err := a.mark(ctx, it.position); err != nil {
+			return err
+		}
+	}
+	if a.flow.OnAppend != nil {
+		a.flow.OnAppend(o.Counts)
+	}
+	return nil
+}
+
+func (a *appender) mark(ctx context.Context, m mark) error {
+	notes, err := driftNotes(a.drift)
+	if err != nil {
+		return err
+	}
+	cut, err := a.flow.Sink.Mark(ctx, m.offset, m.next, notes)
+	if err != nil {
+		return err
+	}
+	o := &a.outcome
+	o.Offset, o.Next, o.Notes, o.Sealed = m.offset, m.next, notes, true
+	if cut {
+		a.drift = &schema.Drift{}
+		o.Notes = nil
+		if a.flow.OnCut != nil {
+			a.flow.OnCut()
+		}
+	}
+	return nil
+}
