@@ -68,12 +68,17 @@ func (d *Drift) Merge(other *Drift) {
 func (e *Encoder) Drift() *Drift {
 	d := &Drift{DuplicateKeys: e.counts.duplicates, ReplacedUTF8: e.counts.replaced}
 	for path, s := range e.unknown {
+		if s.Count == 0 {
+			continue
+		}
 		if d.Unknown == nil {
 			d.Unknown = make(map[string]Seen, len(e.unknown))
 		}
 		d.Unknown[path] = *s
 	}
-	d.Coerced = maps.Clone(e.coerced)
+	if len(e.coerced) > 0 {
+		d.Coerced = maps.Clone(e.coerced)
+	}
 	return d
 }
 
@@ -104,9 +109,12 @@ func (e *Encoder) observe(x *extra, path string, raw []byte) {
 			name = Other
 		}
 		if s = e.unknown[name]; s == nil {
-			s = &Seen{Type: kind(raw[0])}
+			s = &Seen{}
 			e.unknown[name] = s
 		}
+	}
+	if s.Count == 0 {
+		s.Type = kind(raw[0])
 	}
 	s.Count++
 }

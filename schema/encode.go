@@ -32,6 +32,7 @@ type Encoder struct {
 	frames   []frame
 	extras   extras
 	counts   counts // of the rows
+	copier   scanner // of raw values
 	unknown  map[string]*Seen
 	coerced  map[string]int64
 	zeros    []byte // never written: the memory of columns that are all null
@@ -95,11 +96,16 @@ func (e *Encoder) Reset() {
 	e.rows, e.input = 0, 0
 	e.undo()
 	e.counts = counts{}
-	clear(e.unknown)
+	if len(e.unknown) >= MaxUnknown {
+		clear(e.unknown)
+	}
+	for _, s := range e.unknown { // the paths will be needed again
+		s.Count = 0
+	}
 	clear(e.coerced)
 	const keep = 1 << 20 // scratch space after a monstrous document
-	if cap(e.scratch) > keep {
-		e.scratch = nil
+	if cap(e.scratch)+cap(e.copier.scratch) > keep {
+		e.scratch, e.copier.scratch = nil, nil
 	}
 }
 
@@ -389,7 +395,7 @@ func (e *Encoder) json(m *member, row, pos int) int {
 	}
 	raw := e.src[pos:end]
 	if e.spaced || e.pending.replaced != replaced {
-		m.col.setText(row, compact(m.col.data, raw))
+		m.col.setText(row, e.copier.compact(m.col.data, raw))
 	} else {
 		m.col.setText(row, append(m.col.data, raw...))
 	}

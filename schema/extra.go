@@ -250,9 +250,7 @@ func (e *Encoder) elements(dst []byte, n int32, path string) []byte {
 		var kept bool
 		if dst, kept = e.kept(dst, c, path); kept {
 			written = len(dst)
-		} else {
-			dst = append(dst, "{}"...)
-		}
+		} // else that is {}
 		dst = append(dst, ',')
 		count++
 	}
@@ -268,7 +266,7 @@ func (e *Encoder) kept(dst []byte, n int32, path string) ([]byte, bool) {
 		if x.clean {
 			return append(dst, raw...), true
 		}
-		return compact(dst, raw), true
+		return e.copier.compact(dst, raw), true
 	}
 	if x.m != nil { // else an element, for which the array has set the path
 		path = x.m.path
@@ -290,8 +288,8 @@ func (e *Encoder) kept(dst []byte, n int32, path string) ([]byte, bool) {
 
 // compact writes a well-formed JSON value without white space between tokens and with its strings
 // made valid UTF-8.
-func compact(dst, raw []byte) []byte {
-	s := scanner{src: raw}
+func (s *scanner) compact(dst, raw []byte) []byte {
+	s.src = raw
 	for pos := 0; pos < len(raw); {
 		switch c := raw[pos]; c {
 		case ' ', '\n', '\t', '\r':
