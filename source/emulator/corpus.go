@@ -171,10 +171,11 @@ func (sel *selection) everything() bool {
 // each calls yield for every matching document of [from, to), epoch ms, day by day, until it returns
 // false.
 func (sel *selection) each(from, to int64, yield func(ref, *traits) bool) {
+	var t traits
 	for day := from / dayMS; day*dayMS < to; day++ {
 		for slot := range sel.corpus.perDay {
 			r := ref{int32(day), slot}
-			t := sel.corpus.traits(sel.universe, r)
+			t = sel.corpus.traits(sel.universe, r)
 			if t.at >= from && t.at < to && sel.matches(&t) && !yield(r, &t) {
 				return
 			}
