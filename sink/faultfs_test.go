@@ -155,4 +155,3 @@ func (h *faultHandle) Close() error {
 }
 
 func (f *faultFS) String() string { return fmt.Sprintf("%s at operation %d: %s", f.kind, f.at, f.op) }
-

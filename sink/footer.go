@@ -1,7 +1,9 @@
 package sink
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -35,11 +37,13 @@ const (
 	keySchemaVersion = "schema_version"
 	keyDataBytes     = "data_bytes"
 	keyDataSHA256    = "data_sha256"
+	// keyChecksum covers our other key-values: a flipped bit in an offset would otherwise be believed.
+	keyChecksum = "checksum"
 )
 
 func reservedKeys() []string {
 	return []string{keyRun, keySeq, keyFromOffset, keyToOffset, keyRows, keyRejected, keyFirstOrdinal,
-		keyNextOrdinal, keySchemaVersion, keyDataBytes, keyDataSHA256}
+		keyNextOrdinal, keySchemaVersion, keyDataBytes, keyDataSHA256, keyChecksum}
 }
 
 func reservedKey(k string) bool { return slices.Contains(reservedKeys(), k) }
@@ -106,7 +110,24 @@ func (f *File) keyValues(run, schemaVersion string, data *stagedFile) map[string
 		footerPrefix + keyDataBytes:     number(data.size),
 		footerPrefix + keyDataSHA256:    data.sum(),
 	})
+	kv[footerPrefix+keyChecksum] = checksum(kv)
 	return kv
+}
+
+// checksum is the SHA-256, in hex, of our key-values but itself: for each, in the order of the keys,
+// key and value, each after its length in 8 little-endian bytes.
+func checksum(kv map[string]string) string {
+	h := sha256.New()
+	for _, k := range slices.Sorted(maps.Keys(kv)) {
+		if !strings.HasPrefix(k, footerPrefix) || k == footerPrefix+keyChecksum {
+			continue
+		}
+		for _, s := range []string{k, kv[k]} {
+			h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(s))))
+			io.WriteString(h, s) //nolint:errcheck // a hash takes everything
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // fileOf is the inverse of keyValues. The name, the size and whether any of it belongs where it was
@@ -133,6 +154,9 @@ func fileOf(footer Footer) (f File, run, schemaVersion string, err error) {
 		Rows: number(keyRows), Rejected: number(keyRejected),
 		FirstOrdinal: number(keyFirstOrdinal), NextOrdinal: number(keyNextOrdinal),
 		dataBytes: number(keyDataBytes), dataSHA256: take(keyDataSHA256),
+	}
+	if sum := take(keyChecksum); err == nil && sum != checksum(footer.KeyValues) {
+		err = errors.New("damaged: the footer's key-values do not fit their checksum")
 	}
 	if err == nil && f.Rows != footer.Rows {
 		err = fmt.Errorf("the file has %d rows, its key-values say %d", footer.Rows, f.Rows)
