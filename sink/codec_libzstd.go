@@ -1,0 +1,30 @@
+//go:build libzstd
+
+package sink
+
+import (
+	"fmt"
+
+	"github.com/DataDog/zstd"
+)
+
+// ZstdLibrary names the zstd implementation this binary was built with.
+const ZstdLibrary = "libzstd"
+
+// zstdCodec is the reference implementation through cgo.
+type zstdCodec struct {
+	context zstd.Ctx
+	level   int
+}
+
+func newZstd(level int) (compressor, error) {
+	return &zstdCodec{context: zstd.NewCtx(), level: level}, nil
+}
+
+func (z *zstdCodec) compress(dst, src []byte) ([]byte, error) {
+	out, err := z.context.CompressLevel(dst, src, z.level)
+	if err != nil {
+		return nil, fmt.Errorf("compress page: %w", err)
+	}
+	return out, nil
+}
