@@ -409,3 +409,5 @@ func TestMemFS_ForgetsWhatWasNotSynced(t *testing.T) {
 		t.Fatalf("create over a file: %v", err)
 	}
 }
+
+func testRand() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }

@@ -1,0 +1,159 @@
+package sink
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// linkFS runs before a data file is linked, as another runner would.
+type linkFS struct {
+	*memFS
+	before func(newname string)
+	after  func(newname string) error
+}
+
+func (l linkFS) Link(oldname, newname string) error {
+	data := strings.HasSuffix(newname, ".parquet")
+	if data && l.before != nil {
+		l.before(newname)
+	}
+	err := l.memFS.Link(oldname, newname)
+	if data && l.after != nil && err == nil {
+		return l.after(newname)
+	}
+	return err
+}
+
+// publishOver tries to publish results 20 to 23 as file 2 on a disk where somebody puts a file of
+// that name just before.
+func publishOver(t *testing.T, j job, data []byte) (*memFS, *Output, error) {
+	t.Helper()
+	disk := half(t, j)
+	o := mustOpen(t, j, linkFS{memFS: disk, before: func(name string) { disk.put(t, name, data) }})
+	mustFeed(t, j, o, 20, 24)
+	return disk, o, o.Finish(t.Context(), "end", 24, nil)
+}
+
+func TestPublish_NeverReplaces(t *testing.T) {
+	j := job{total: 40, group: 10}
+	twin := build(t, j, func(map[string]string) {})
+	shorter := build(t, j, func(kv map[string]string) { kv[footerPrefix+keyToOffset] = "elsewhere" })
+	other := build(t, j, func(kv map[string]string) { kv[footerPrefix+keyRun] = "other" })
+	for name, c := range map[string]struct {
+		data  []byte
+		check func(error) bool
+	}{
+		"a stranger's file":                  {[]byte("hello"), func(err error) bool { return errors.Is(err, ErrForeign) }},
+		"a file of another run":              {other, func(err error) bool { return errors.Is(err, ErrForeign) }},
+		"our twin's, cut earlier":            {shorter, func(err error) bool { return errors.Is(err, ErrLocked) }},
+		"our twin's, without the same notes": {twin, func(err error) bool { return errors.Is(err, ErrLocked) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk, o, err := publishOver(t, j, c.data)
+			if !c.check(err) || !strings.Contains(err.Error(), "00002.parquet") {
+				t.Fatalf("got %v", err)
+			}
+			if !bytes.Equal(disk.files()[part(testRun, 2)], c.data) {
+				t.Fatal("the file was touched")
+			}
+			if len(o.Files()) != 2 {
+				t.Fatal("counted as published")
+			}
+			if err := o.Rewind(); !errors.Is(err, errPublishUnclear) {
+				t.Fatalf("went on after a publication of unknown end: %v", err)
+			}
+		})
+	}
+}
+
+// A file server may carry out a link, lose the answer, and refuse the repetition.
+func TestPublish_AdoptsItsOwnFileAfterALostAnswer(t *testing.T) {
+	j := job{total: 40, group: 10}
+	disk := half(t, j)
+	o := mustOpen(t, j, linkFS{memFS: disk, after: func(name string) error {
+		return &fs.PathError{Op: "link", Path: name, Err: syscall.EEXIST}
+	}})
+	mustFeed(t, j, o, 20, 24)
+	if err := o.Finish(t.Context(), "end", 24, nil); err != nil {
+		t.Fatal(err)
+	}
+	if offset, next := o.Position(); offset != "end" || next != 24 {
+		t.Fatal(offset, next)
+	}
+	j.checkPrefix(t, disk.crash(testRand(), 0), 24)
+}
+
+func TestPublish_TwinPublishedRejectsFirst(t *testing.T) {
+	j := job{total: 40, group: 10, reject: 2}
+	disk := half(t, j)
+	o := mustOpen(t, j, disk)
+	mustFeed(t, j, o, 20, 24)
+	disk.put(t, stateDir+"/"+testRun+"/rejects-00002.raw", []byte("twin"))
+	if err := o.Finish(t.Context(), "end", 24, nil); !errors.Is(err, ErrLocked) {
+		t.Fatalf("got %v", err)
+	}
+	j.checkPrefix(t, disk, 20)
+}
+
+// Published files cannot be written, by their owner either.
+func TestPublish_MakesFilesReadOnly(t *testing.T) {
+	j := job{total: 20, group: 10, reject: 3}
+	disk := newMemFS()
+	finish(t, j, disk)
+	for name := range disk.files() {
+		info, err := disk.Lstat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if writable := info.Mode()&0o222 != 0; writable != strings.HasSuffix(name, "/lock") {
+			t.Errorf("%s has mode %v", name, info.Mode())
+		}
+	}
+}
+
+func TestJournal_PutsOnce(t *testing.T) {
+	j := job{total: 1, group: 1}
+	disk := newMemFS()
+	o := mustOpen(t, j, disk)
+	ctx := t.Context()
+	if _, err := o.Get(ctx, "intent-1"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("get of nothing: %v", err)
+	}
+	for name, data := range map[string]string{"intent-2": "two", "intent-1": "one", "task.json": ""} {
+		if err := o.Put(ctx, name, []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Put(ctx, name, []byte("again")); !errors.Is(err, fs.ErrExist) {
+			t.Fatalf("put over %s: %v", name, err)
+		}
+		// Durable when Put returns.
+		if got := disk.crash(testRand(), 0).files()[stateDir+"/"+testRun+"/"+name]; string(got) != data {
+			t.Fatalf("after a power cut %s is %q", name, got)
+		}
+		if got, err := o.Get(ctx, name); string(got) != data || err != nil {
+			t.Fatalf("get %s: %q, %v", name, got, err)
+		}
+	}
+	names, err := o.List(ctx, "intent-")
+	if err != nil || strings.Join(names, " ") != "intent-1 intent-2" {
+		t.Fatalf("list: %q, %v", names, err)
+	}
+	if names, err = o.List(ctx, ""); err != nil || len(names) != 3 {
+		t.Fatalf("list of everything: %q, %v", names, err)
+	}
+	for _, bad := range []string{"", "../x", "a/b", "lock", "manifest.json", "staging", "rejects-00000.raw", "A", ".x", "a\n", strings.Repeat("a", 101)} {
+		if err := o.Put(ctx, bad, nil); !errors.Is(err, ErrMisuse) {
+			t.Errorf("put %q: %v", bad, err)
+		}
+		if _, err := o.Get(ctx, bad); !errors.Is(err, ErrMisuse) {
+			t.Errorf("get %q: %v", bad, err)
+		}
+	}
+	if err := o.Put(ctx, "big", make([]byte, maxJournalBytes+1)); !errors.Is(err, ErrMisuse) {
+		t.Errorf("put of too much: %v", err)
+	}
+}
