@@ -88,6 +88,10 @@ func (a *acquisition) acquire(ctx context.Context) (Acquired, error) {
 			return got, err
 		}
 	}
+	if a.history.bought {
+		return Acquired{}, &Error{Class: ClassExpired, Message: "this export was bought before, and neither a task nor results of it are left",
+			Hint: a.again(int64(a.req.Limit))}
+	}
 	return a.buy(ctx)
 }
 

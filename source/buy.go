@@ -175,6 +175,9 @@ func (a *acquisition) ambiguous(ctx context.Context, why string, cause error) er
 			a.id + ", and if there is none, " + a.again(int64(a.req.Limit))}
 	var inner *Error
 	if errors.As(cause, &inner) {
+		if inner.Class == ClassLocked {
+			return cause // somebody reads it: certainly it was bought
+		}
 		e.Op, e.Code, e.HTTP, e.RequestID = inner.Op, inner.Code, inner.HTTP, inner.RequestID
 		e.Message = printable(e.Message+": "+inner.Message, maxText)
 	}

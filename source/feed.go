@@ -64,7 +64,7 @@ func (d *feed) more(b *Batch) {
 	b.Raw = f.shrink(b.Raw)
 	// Between the last chunk and what is still open lies what nobody wants: control chunks, blank
 	// lines, unknown chunks. It must not pile up while a stream idles.
-	kept, open := b.end(), len(b.Raw)
+	kept, open := b.end(), f.pos
 	if f.isOpen() {
 		open = f.start
 	}

@@ -2,7 +2,9 @@ package source
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // The results stream is a sequence of JSON objects: normally one per line, but also spread over lines,
@@ -41,10 +43,10 @@ type frame struct {
 type framerState int
 
 const (
-	between framerState = iota
-	inLine              // in a line that begins with resultPrefix, looking for its end
-	inObject            // in an object, counting braces
-	inJunk              // in something that is no object, up to the next line
+	between  framerState = iota
+	inLine               // in a line that begins with resultPrefix, looking for its end
+	inObject             // in an object, counting braces
+	inJunk               // in something that is no object, up to the next line
 )
 
 // framer is an incremental scanner over a growing buffer, whose already scanned part it does not look
@@ -232,17 +234,25 @@ func (f *framer) object(buf []byte, eof bool) (frame, bool) {
 // text scans a string up to its closing quote, from anywhere inside it. done means that the object was
 // broken off here, waits that what follows must come first.
 func (f *framer) text(buf []byte, eof bool) (done, waits bool) {
-	end, closed := -1, false // the next quote, or the end of what there is
 	for {
-		if end < f.pos {
-			quote := bytes.IndexByte(buf[f.pos:], '"')
-			if end, closed = len(buf), quote >= 0; closed {
-				end = f.pos + quote
-			}
+		f.pos = textStop(buf, f.pos)
+		if f.pos >= len(buf) {
+			return false, false
 		}
-		// A raw line break is no part of a string: the object is broken, and may be broken off.
-		if nl := bytes.IndexByte(buf[f.pos:end], '\n'); nl >= 0 {
-			f.pos += nl
+		switch buf[f.pos] {
+		case '"':
+			f.pos, f.str = f.pos+1, false
+			return false, false
+		case '\\':
+			// What is escaped is not looked at, but for a line break, which cannot be.
+			if f.pos+1 >= len(buf) {
+				return false, true
+			}
+			if f.pos++; buf[f.pos] != '\n' {
+				f.pos++
+			}
+		case '\n':
+			// A raw line break is no part of a string: the object is broken, and may be broken off.
 			f.broken = orReason(f.broken, "broken: a line break inside a string")
 			switch f.restarts(buf, eof) {
 			case yes:
@@ -251,28 +261,28 @@ func (f *framer) text(buf []byte, eof bool) (done, waits bool) {
 				return false, true
 			}
 			f.pos++
-			continue
-		}
-		// Jump from escape to escape; the quote ends the string unless one jumps over it.
-		for f.pos < end {
-			slash := bytes.IndexByte(buf[f.pos:end], '\\')
-			if slash < 0 {
-				f.pos = end
-				break
-			}
-			if f.pos += slash; f.pos+1 >= len(buf) {
-				return false, true
-			}
-			f.pos += 2
-		}
-		switch {
-		case f.pos == end && closed:
-			f.pos, f.str = end+1, false
-			return false, false
-		case f.pos >= len(buf):
-			return false, false
 		}
 	}
+}
+
+// textStop returns the index of the first quote, backslash or line break at or after i, len(buf) if there
+// is none. It looks at eight bytes at a time: a byte of x-ones&^x has its high bit set where x has a zero
+// byte, or above the first one, and only the first counts.
+func textStop(buf []byte, i int) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(buf); i += 8 {
+		word := binary.LittleEndian.Uint64(buf[i:])
+		quote, slash, line := word^ones*'"', word^ones*'\\', word^ones*'\n'
+		if hit := ((quote-ones)&^quote | (slash-ones)&^slash | (line-ones)&^line) & highs; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for ; i < len(buf); i++ {
+		if c := buf[i]; c == '"' || c == '\\' || c == '\n' {
+			return i
+		}
+	}
+	return i
 }
 
 type answer int

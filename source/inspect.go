@@ -117,8 +117,12 @@ func (w *walker) members(visit func(key, value []byte)) (ok bool) {
 
 // quoted goes past the closing quote of a string whose opening one is behind.
 func (w *walker) quoted() bool {
-	for w.pos < len(w.text) {
-		switch c := w.text[w.pos]; c {
+	for {
+		w.pos = textStop(w.text, w.pos)
+		if w.pos >= len(w.text) {
+			return false
+		}
+		switch w.text[w.pos] {
 		case '"':
 			w.pos++
 			return true
@@ -127,7 +131,6 @@ func (w *walker) quoted() bool {
 		}
 		w.pos++
 	}
-	return false
 }
 
 // value goes past a value, told by its brackets and quotes.

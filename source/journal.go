@@ -112,6 +112,7 @@ func readHistory(ctx context.Context, j Journal, now time.Time) (history, error)
 		switch note.Outcome {
 		case outcomeDone, outcomeFound:
 			h.bought, answered[k] = true, true
+			h.task.ID = note.TaskID // task.json, below, knows more
 		case outcomeAbsent:
 			h.absent++
 			answered[k] = true
@@ -124,7 +125,11 @@ func readHistory(ctx context.Context, j Journal, now time.Time) (history, error)
 			h.open = append(h.open, k)
 		}
 	}
-	if err := get(ctx, j, taskRecord, &h.task); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	var task taskNote
+	switch err := get(ctx, j, taskRecord, &task); {
+	case err == nil:
+		h.task = task
+	case !errors.Is(err, fs.ErrNotExist):
 		return h, err
 	}
 	return h, nil

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -221,4 +222,8 @@ func TestExport_DeliversTheRange(t *testing.T) {
 	if oracle.String() != strings.Join(st.results, "\n")+"\n" {
 		t.Error("the oracle differs from the read")
 	}
+}
+
+func contextFor(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithCancel(t.Context())
 }
