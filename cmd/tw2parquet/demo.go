@@ -32,7 +32,7 @@ const (
 	demoPerDay   = 220
 	demoTask     = 1500 * time.Millisecond
 	demoScale    = 0.02 // of every wait
-	demoFileRows = 3000
+	demoFileRows = 2500
 )
 
 // Run shows the main job, end to end.
@@ -72,9 +72,9 @@ func (c *demoCmd) export(ctx context.Context, a *app, server *emulator.Server, u
 	job := exportCmd{
 		Project: server.Projects()[0], Out: c.Out, Split: "month", Limit: 20000, Generation: 1, Parallel: 1,
 		Start: instant{time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}, Stop: instant{time.Date(2024, 4, 1, 0, 0, 0, 0, time.UTC)},
-		IdleTimeout: 90 * time.Second,
+		IdleTimeout: 90 * time.Second, heartbeat: 400 * time.Millisecond,
 		writing: writing{
-			FileSize: 256 << 20, FileRows: demoFileRows, RowGroupSize: 2 << 20, Compression: "zstd:3", MaxDocumentSize: 64 << 20,
+			FileSize: 256 << 20, FileRows: demoFileRows, RowGroupSize: 1 << 20, Compression: "zstd:3", MaxDocumentSize: 64 << 20,
 		},
 	}
 	return job.run(ctx, a)

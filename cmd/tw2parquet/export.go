@@ -42,7 +42,8 @@ type exportCmd struct {
 	Strict        bool          `name:"strict" help:"Treat fewer rows than the task's count as failure." group:"Running"`
 	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"A stream silent for so long counts as cut." group:"Running"`
 	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
-	SkipEmpty     bool          `name:"skip-empty" help:"Exit 99 instead of 0 if nothing was exported." group:"Running"`
+	heartbeat     time.Duration
+	SkipEmpty     bool `name:"skip-empty" help:"Exit 99 instead of 0 if nothing was exported." group:"Running"`
 }
 
 // writing are the flags of every command that writes Parquet.
@@ -198,6 +199,9 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 		return err
 	}
 	p := a.newProgress(len(windows))
+	if c.heartbeat > 0 {
+		p.every = c.heartbeat
+	}
 	defer p.run()()
 	job := &pipeline.Job{
 		API: api, Limits: c.limits(), Workers: c.Workers, Strict: c.Strict,

@@ -77,6 +77,7 @@ type progress struct {
 	screen *screen
 	bar    bool
 	beat   bool
+	every  time.Duration // between two heartbeats
 	now    func() time.Time
 	mu     sync.Mutex
 	total  int // windows
@@ -98,7 +99,7 @@ func (a *app) newProgress(windows int) *progress {
 	return &progress{
 		log: a.log, screen: a.screen, now: time.Now, total: windows, states: map[string]*windowState{}, last: now, began: now,
 		bar:  (mode == "on" || mode == "auto") && a.screen.terminal && !a.screen.json,
-		beat: mode == "on" || mode == "auto",
+		beat: mode == "on" || mode == "auto", every: heartbeatEvery,
 	}
 }
 
@@ -144,7 +145,7 @@ func (p *progress) finished() {
 
 func (p *progress) tick() {
 	now := p.now()
-	every := heartbeatEvery
+	every := p.every
 	if p.bar {
 		every = barEvery
 	}
