@@ -9,8 +9,9 @@ import (
 )
 
 // prepare waits until there is something to read. more = false says that everything was read: by the
-// task's own count at the end of a complete read, or because a read that began after the task's end
-// brought nothing.
+// task's own count at the end of a complete read, or because reads that began after the task's end
+// brought nothing. One such read is enough unless the task counted more: an answer that was cut right
+// behind its first control chunk, by a connection without framing, looks just like it.
 func (s *Stream) prepare(ctx context.Context) (more bool, err error) {
 	if s.cfg.TaskID == "" {
 		return s.prepareUnknown(ctx)
@@ -33,10 +34,15 @@ func (s *Stream) prepare(ctx context.Context) (more bool, err error) {
 		}
 		s.unhurried = true
 	}
-	if count := s.Task().Count(); s.complete && s.Task().Status != StatusGone && s.covered == count || s.complete && s.ended && s.fresh == 0 {
+	switch t := s.Task(); {
+	case !s.complete:
+		return true, nil
+	case s.covered < t.Count():
+		return s.empty < 2, nil
+	case s.covered == t.Count() && t.Status != StatusGone:
 		return false, nil
 	}
-	return true, nil
+	return s.empty < 1, nil
 }
 
 // prepareUnknown is prepare without a task to ask.

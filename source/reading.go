@@ -143,7 +143,11 @@ func (s *Stream) finishRead() error {
 	r := s.read
 	s.endRead()
 	s.complete, s.stuck, s.failed = true, 0, 0
-	if s.fresh = s.covered - r.covered; s.fresh > 0 {
+	if s.fresh = s.covered - r.covered; s.fresh == 0 && s.ended {
+		s.empty++
+	}
+	if s.fresh > 0 {
+		s.empty = 0
 		s.freshAt = s.c.clock.Now()
 		s.started[r.from] = struct{}{}
 		if _, again := s.started[s.offset]; again {

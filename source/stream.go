@@ -72,6 +72,7 @@ type Stream struct {
 	ended     bool                // the task had ended before the last read began
 	complete  bool                // the last read was complete
 	fresh     int64               // results the last read brought
+	empty     int                 // complete reads in a row, begun after the task's end, that brought nothing
 	freshAt   time.Time           // when a read last brought results
 	stuck     int                 // broken reads in a row without progress
 	failed    int                 // reads in a row that did not begin
@@ -203,15 +204,15 @@ func (s *Stream) fill(ctx context.Context, b *Batch) (full bool, err error) {
 			return false, s.cut(b, errors.New("the answer ended without a control chunk"))
 		case err != nil:
 			return false, s.cut(b, r.failure(err))
-		case fr.cut:
-			r.last = false // the end comes next, and is not a clean one
-			continue
 		}
 		text := b.Raw[fr.start:fr.end]
 		kind := kindResult
 		switch {
 		case fr.reject != "" && r.frames == 0 && text[0] != '{':
 			return false, s.trouble(ctx, b, classify(r.op, 200, -1, "the answer is not JSON"))
+		case fr.cut:
+			r.last = false // the end comes next, and is not a clean one
+			continue
 		case fr.reject == "" && !fr.result:
 			if kind = inspect(text); kind == kindBroken {
 				kind, fr.reject = kindResult, "no chunk_type"

@@ -144,7 +144,9 @@ func TestRead_Retention(t *testing.T) {
 		if n := len(a.read("c1", "").results); n != 500 {
 			t.Errorf("%d results", n)
 		}
-		a.ok("POST", "/_emulator/clock", `{"advance":"96h"}`)
+		if _, raw, err := a.try("POST", "/_emulator/clock", `{"advance":"96h"}`); err != nil || !bytes.Contains(raw, []byte("2024-06-08")) {
+			t.Errorf("clock: %s %v", raw, err)
+		}
 		if n := len(a.read("c1", "").results); n != 250 {
 			t.Errorf("%d results left", n)
 		}

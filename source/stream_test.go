@@ -1,0 +1,511 @@
+package source
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// queue serves n results of a collector, an offset being the number of results before it, and cuts or
+// spoils reads as told.
+type queue struct {
+	*fakeAPI
+	n, every int                                     // results, and results per control chunk (0 = only at the end)
+	reads    int                                     // results calls
+	spoil    func(read int, body []byte) (int, []byte) // status and body sent in the place of body
+	hidden   int                                     // results at the end that a read begun before the task's end does not see
+}
+
+func newQueue(n, every int) *queue {
+	q := &queue{fakeAPI: newFakeAPI(), n: n, every: every}
+	q.collectors["c"] = q.clock.Now()
+	q.tasks = []Task{{ID: "t", Target: "c", Status: StatusFinished, Processed: int64(n), Created: q.clock.Now()}}
+	q.script = q.serve
+	return q
+}
+
+func (q *queue) body(from int) []byte {
+	var b bytes.Buffer
+	b.WriteString(controlText(offsetOf(from)))
+	end := q.n - q.hidden
+	for i := from; i < end; i++ {
+		b.WriteString(resultText(i))
+		if q.every > 0 && (i+1)%q.every == 0 && i+1 < end {
+			b.WriteString(controlText(offsetOf(i + 1)))
+		}
+	}
+	b.WriteString(controlText(offsetOf(max(from, end))))
+	return b.Bytes()
+}
+
+func offsetOf(n int) string {
+	if n == 0 {
+		return earliest
+	}
+	return fmt.Sprintf("o&=#%%%d", n)
+}
+
+func (q *queue) serve(r *http.Request, w http.ResponseWriter) bool {
+	if !strings.HasSuffix(r.URL.Path, "/c/results") {
+		return false
+	}
+	if v := r.URL.Query(); v.Get("end_behaviour") != "stop" || v.Get("resume_offset") == "" {
+		reply(w, 400, envelopeText(5, "bad", ""))
+		return true
+	}
+	from := 0
+	if o := r.URL.Query().Get("resume_offset"); o != earliest {
+		from, _ = strconv.Atoi(strings.TrimPrefix(o, "o&=#%"))
+	}
+	q.reads++
+	status, body := 200, q.body(from)
+	if q.spoil != nil {
+		status, body = q.spoil(q.reads, body)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+	return true
+}
+
+func (q *queue) config() StreamConfig {
+	return StreamConfig{Collector: "c", TaskID: "t"}
+}
+
+// drain reads a stream to its end the way a consumer must: what it was given since the last offset is
+// thrown away upon ErrRewind, and a new stream opened.
+func drain(t testing.TB, c *Client, cfg StreamConfig) (rows []string, rewinds int, err error) {
+	t.Helper()
+	s := c.Stream(cfg)
+	defer func() { s.Close() }()
+	sealed, offset := 0, cfg.From
+	var b Batch
+	for {
+		err := s.Next(t.Context(), &b)
+		if errors.Is(err, ErrRewind) {
+			if rewinds++; rewinds > 50 {
+				t.Fatal("rewinding for ever")
+			}
+			s.Close()
+			rows = rows[:sealed]
+			next := cfg
+			next.From, next.Results = offset, cfg.Results+int64(sealed)
+			s = c.Stream(next)
+			continue
+		}
+		if err != nil {
+			if err == io.EOF && sealed != len(rows) {
+				t.Fatalf("the end came with %d of %d results covered by an offset", sealed, len(rows))
+			}
+			return rows[:sealed], rewinds, err
+		}
+		if b.First != cfg.Results+int64(len(rows)) {
+			t.Fatalf("a batch begins at %d, want %d", b.First, cfg.Results+int64(len(rows)))
+		}
+		for _, chunk := range b.Chunks {
+			rows = append(rows, chunk.Reject+string(b.Raw[chunk.Start:chunk.End])+"\n")
+		}
+		if b.Offset != "" {
+			sealed, offset = len(rows), b.Offset
+		} else if len(b.Chunks) == 0 {
+			t.Fatal("a batch without anything")
+		}
+	}
+}
+
+func checkRows(t testing.TB, rows []string, from, to int) {
+	t.Helper()
+	if len(rows) != to-from {
+		t.Fatalf("%d rows, want %d", len(rows), to-from)
+	}
+	for i, row := range rows {
+		if row != resultText(from+i) {
+			t.Fatalf("row %d is %s", from+i, row)
+		}
+	}
+}
+
+func TestStream_ReadsOnceWhenTheCountAgrees(t *testing.T) {
+	for _, every := range []int{0, 1, 7} {
+		q := newQueue(50, every)
+		rows, _, err := drain(t, q.client(t, nil), q.config())
+		if err != io.EOF || q.reads != 1 {
+			t.Errorf("%v after %d reads", err, q.reads)
+		}
+		checkRows(t, rows, 0, 50)
+	}
+	q := newQueue(0, 0)
+	if rows, _, err := drain(t, q.client(t, nil), q.config()); err != io.EOF || len(rows) != 0 || q.reads != 1 {
+		t.Errorf("an empty export: %v, %d rows, %d reads", err, len(rows), q.reads)
+	}
+	q = newQueue(50, 5)
+	q.tasks[0].Processed = 60
+	if _, _, err := drain(t, q.client(t, nil), q.config()); err != io.EOF || q.reads != 3 {
+		t.Errorf("a count that is too high: %v after %d reads, want two more to confirm", err, q.reads)
+	}
+	q = newQueue(50, 5)
+	cfg := q.config()
+	cfg.From, cfg.Results = offsetOf(20), 20
+	rows, _, err := drain(t, q.client(t, nil), cfg)
+	if err != io.EOF || q.reads != 1 {
+		t.Errorf("resumed: %v after %d reads", err, q.reads)
+	}
+	checkRows(t, rows, 20, 50)
+}
+
+func TestStream_CutAtEveryByteLosesAndDoublesNothing(t *testing.T) {
+	for _, every := range []int{0, 1, 4} {
+		for _, limits := range []BatchLimits{{}, {TargetRows: 3, MaxRows: 100}, {TargetRows: 2, MaxRows: 3}} {
+			whole := newQueue(12, every).body(0)
+			for k := range len(whole) + 1 {
+				q := newQueue(12, every)
+				q.spoil = func(read int, body []byte) (int, []byte) {
+					if read == 1 || read == 3 {
+						return 200, body[:min(k, len(body))]
+					}
+					return 200, body
+				}
+				cfg := q.config()
+				cfg.Limits = limits
+				rows, _, err := drain(t, q.client(t, nil), cfg)
+				if err != io.EOF {
+					t.Fatalf("every %d, %+v, cut at %d: %v", every, limits, k, err)
+				}
+				checkRows(t, rows, 0, 12)
+			}
+		}
+	}
+}
+
+func TestStream_Limits(t *testing.T) {
+	q := newQueue(100, 10)
+	s := q.client(t, nil).Stream(StreamConfig{Collector: "c", TaskID: "t", Limits: BatchLimits{TargetRows: 25, MaxRows: 1000}})
+	defer s.Close()
+	var got []string
+	var b Batch
+	for s.Next(t.Context(), &b) == nil {
+		got = append(got, fmt.Sprintf("%d %d %s", b.First, len(b.Chunks), b.Offset))
+	}
+	want := fmt.Sprint([]string{"0 30 " + offsetOf(30), "30 30 " + offsetOf(60), "60 30 " + offsetOf(90), "90 10 " + offsetOf(100)})
+	if fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	q = newQueue(100, 0)
+	s = q.client(t, nil).Stream(StreamConfig{Collector: "c", TaskID: "t", Limits: BatchLimits{MaxRows: 50}})
+	defer s.Close()
+	got = nil
+	for s.Next(t.Context(), &b) == nil {
+		got = append(got, fmt.Sprintf("%d %d %s", b.First, len(b.Chunks), b.Offset))
+	}
+	if want := fmt.Sprint([]string{"0 50 ", "50 50 ", "100 0 " + offsetOf(100)}); fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	if st := s.Stats(); st.Results != 100 || st.Reads != 1 || st.Controls != 2 || st.Bytes == 0 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+func TestStream_WhatIsWrongInside(t *testing.T) {
+	insert := func(read int, text string) func(int, []byte) (int, []byte) {
+		return func(n int, body []byte) (int, []byte) {
+			if n > read {
+				return 200, body
+			}
+			lines := bytes.SplitAfter(body, []byte("\n"))
+			at := len(lines) / 2
+			return 200, bytes.Join(append(append(append([][]byte{}, lines[:at]...), []byte(text)), lines[at:]...), nil)
+		}
+	}
+	replace := func(read, status int, text string) func(int, []byte) (int, []byte) {
+		return func(n int, body []byte) (int, []byte) {
+			if n > read {
+				return 200, body
+			}
+			return status, []byte(text)
+		}
+	}
+	ctError := func(inner string) string { return `{"chunk_type":"CT_ERROR","chunk_error":` + inner + "}\n" }
+	always := 1 << 30
+	tests := []struct {
+		name  string
+		spoil func(int, []byte) (int, []byte)
+		class Class // 0 = all is read
+		reads int
+	}{
+		{"an unknown chunk", insert(always, `{"chunk_type":"CT_NEWS"}`+"\n"), 0, 1},
+		{"an error without a code, once", insert(1, ctError(`{"oops":"x"}`)), 0, 2},
+		{"code 25, once", insert(1, ctError(`{"status_code":"25"}`)), 0, 2},
+		{"code 24", insert(always, ctError(`{"status_code":"24"}`)), ClassLocked, 1},
+		{"code 9", insert(always, ctError(`{"code":9}`)), ClassCredits, 1},
+		{"code 7", insert(always, ctError(`{"code":"7"}`)), ClassAuth, 1},
+		{"code 1, once", insert(1, ctError(`{"code":1}`)), 0, 2},
+		{"an error, always first", replace(always, 200, controlText("earliest")+ctError(`{"oops":"`+testToken+`"}`)), ClassStream, 5},
+		{"an envelope inside", insert(1, envelopeText(8, "limit", "")+"\n"), 0, 2},
+		{"a rate limit", replace(2, 401, envelopeText(8, "limit", "")), 0, 3},
+		{"a bare 429", replace(1, 429, "slow down"), 0, 2},
+		{"a rate limit for ever", replace(always, 401, envelopeText(8, "limit", "")), ClassUnavailable, 0},
+		{"too many streams, twice", replace(2, 429, envelopeText(30, "streams", "")), 0, 3},
+		{"502, twice", replace(2, 502, "<html>"), 0, 3},
+		{"502 for ever", replace(always, 502, "<html>"+testToken), ClassUnavailable, callAttempts},
+		{"HTML with 200, once", replace(1, 200, "<html>\n<body>\n</html>\n"), 0, 2},
+		{"HTML with 200 for ever", replace(always, 200, "<html>"), ClassUnavailable, callAttempts},
+		{"a wrong token", replace(always, 401, envelopeText(7, "token", "")), ClassAuth, 1},
+		{"no collector", replace(always, 404, envelopeText(15, "no", "")), ClassExpired, 1},
+		{"an empty body", replace(always, 200, ""), ClassStream, 5},
+		{"only results", replace(always, 200, resultText(1)), ClassStream, 5},
+		{"offset with a line break", replace(always, 200, resultText(0)+controlText("a\nb")), ClassStream, 5},
+		{"offset too long", replace(always, 200, resultText(0)+controlText(strings.Repeat("x", maxOffset+1))), ClassStream, 5},
+		{"no offset", replace(always, 200, resultText(0)+controlText("")), ClassStream, 5},
+		{"an offset that does not move", replace(always, 200, controlText("earliest")+resultText(0)+controlText("earliest")), ClassStream, 5},
+		{"offsets in a circle", func(read int, _ []byte) (int, []byte) {
+			return 200, []byte(resultText(0) + controlText([]string{"a", "b"}[read%2]))
+		}, ClassStream, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q := newQueue(20, 3)
+			q.spoil = tt.spoil
+			rows, _, err := drain(t, q.client(t, nil), q.config())
+			if tt.reads > 0 && q.reads != tt.reads {
+				t.Errorf("%d reads, want %d", q.reads, tt.reads)
+			}
+			if tt.class != 0 {
+				checkClass(t, err, tt.class)
+				return
+			}
+			if err != io.EOF {
+				t.Fatal(err)
+			}
+			checkRows(t, rows, 0, 20)
+		})
+	}
+}
+
+func TestStream_RejectsAreCounted(t *testing.T) {
+	q := newQueue(10, 2)
+	q.spoil = func(_ int, body []byte) (int, []byte) {
+		return 200, bytes.Replace(body, []byte(resultText(4)), []byte(resultText(4)[:60]+"\n"), 1)
+	}
+	rows, _, err := drain(t, q.client(t, nil), q.config())
+	if err != io.EOF || len(rows) != 10 || !strings.HasPrefix(rows[4], "broken") || rows[5] != resultText(5) {
+		t.Errorf("%v, %q", err, rows)
+	}
+}
+
+func TestStream_FollowsARunningTask(t *testing.T) {
+	q := newQueue(30, 5)
+	q.hidden = 30
+	began := q.clock.Now()
+	inner := q.script
+	q.script = func(r *http.Request, w http.ResponseWriter) bool {
+		// Queued for 20 s, then ten results every half minute.
+		phase := int(q.clock.Now().Sub(began)/(10*time.Second)) - 1
+		switch {
+		case phase <= 0:
+			q.tasks[0].Status, q.tasks[0].Processed = StatusQueued, 0
+		case phase < 8:
+			q.tasks[0].Status, q.hidden = StatusRunning, 30-10*(phase/3)
+			q.tasks[0].Processed = int64(30 - q.hidden)
+		default:
+			q.tasks[0].Status, q.hidden, q.tasks[0].Processed = StatusFinished, 0, 30
+		}
+		return inner(r, w)
+	}
+	var seen []Status
+	cfg := q.config()
+	cfg.OnTask = func(task Task) { seen = append(seen, task.Status) }
+	rows, _, err := drain(t, q.client(t, nil), cfg)
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	checkRows(t, rows, 0, 30)
+	if q.reads < 2 || q.reads > 4 {
+		t.Errorf("%d reads: want some while it runs, and few", q.reads)
+	}
+	if len(seen) < 4 || seen[0] != StatusQueued || seen[len(seen)-1] != StatusFinished {
+		t.Errorf("statuses %v", seen)
+	}
+}
+
+func TestStream_TaskIsGone(t *testing.T) {
+	q := newQueue(10, 2)
+	q.tasks = nil
+	c := q.client(t, nil)
+	s := c.Stream(q.config())
+	defer s.Close()
+	var b Batch
+	n := 0
+	err := s.Next(t.Context(), &b)
+	for ; err == nil; err = s.Next(t.Context(), &b) {
+		n += len(b.Chunks)
+	}
+	if err != io.EOF || n != 10 || s.Task().Status != StatusGone || q.reads != 2 {
+		t.Errorf("%v, %d rows, %s, %d reads", err, n, s.Task().Status, q.reads)
+	}
+}
+
+func TestStream_WithoutATask(t *testing.T) {
+	q := newQueue(10, 2)
+	rows, _, err := drain(t, q.client(t, nil), StreamConfig{Collector: "c"})
+	if err != io.EOF || len(rows) != 10 || q.reads != 2 {
+		t.Errorf("%v, %d rows, %d reads", err, len(rows), q.reads)
+	}
+	began := q.clock.Now()
+	_, _, err = drain(t, q.client(t, nil), StreamConfig{Collector: "c", Quiet: 2 * time.Minute})
+	if err != io.EOF || q.clock.Now().Sub(began) < 2*time.Minute {
+		t.Errorf("%v after %s", err, q.clock.Now().Sub(began))
+	}
+	rows, _, err = drain(t, q.client(t, nil), StreamConfig{Collector: "other"})
+	checkClass(t, err, ClassRejected)
+	if len(rows) != 0 || !errors.Is(err, ErrNotFound) {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}
+
+func TestStream_Expired(t *testing.T) {
+	q := newQueue(10, 2)
+	q.tasks[0].Processed = 25
+	q.clock.now = q.clock.now.Add(8 * 24 * time.Hour)
+	rows, _, err := drain(t, q.client(t, nil), q.config())
+	checkClass(t, err, ClassExpired)
+	if len(rows) != 10 || err == nil || !strings.Contains(err.Error(), "10 of 25") {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}
+
+func TestStream_Cancelled(t *testing.T) {
+	q := newQueue(10, 4)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	q.spoil = func(_ int, body []byte) (int, []byte) {
+		cancel()
+		return 200, body[:len(body)-100]
+	}
+	s := q.client(t, nil).Stream(q.config())
+	defer s.Close()
+	var b Batch
+	if err := s.Next(ctx, &b); err != nil || len(b.Chunks) != 8 || b.Offset != offsetOf(8) {
+		t.Errorf("%v, %d chunks, %q: want what is covered by an offset", err, len(b.Chunks), b.Offset)
+	}
+	for range 2 {
+		if err := s.Next(ctx, &b); !errors.Is(err, context.Canceled) || len(b.Chunks) != 0 {
+			t.Errorf("then %v", err)
+		}
+	}
+}
+
+func TestStream_Gzip(t *testing.T) {
+	pack := func(parts ...[]byte) []byte {
+		var b bytes.Buffer
+		for _, part := range parts {
+			z := gzip.NewWriter(&b)
+			_, _ = z.Write(part)
+			_ = z.Close()
+		}
+		return b.Bytes()
+	}
+	for name, spoil := range map[string]func(body []byte) []byte{
+		"whole":        func(body []byte) []byte { return pack(body) },
+		"concatenated": func(body []byte) []byte { return pack(body[:100], body[100:]) },
+		"truncated":    func(body []byte) []byte { p := pack(body); return p[:len(p)-9] },
+		"bad sum":      func(body []byte) []byte { p := pack(body); p[len(p)-6] ^= 1; return p },
+		"not gzip":     func(body []byte) []byte { return body },
+		"bomb": func([]byte) []byte {
+			return pack([]byte(`{"chunk_type":"CT_RESULT","chunk_result":{"x":"`), bytes.Repeat([]byte("x"), 80<<20))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := newQueue(20, 3)
+			q.spoil = func(read int, body []byte) (int, []byte) {
+				if read == 1 {
+					return 200, spoil(body)
+				}
+				return 200, pack(body)
+			}
+			inner := q.script
+			q.script = func(r *http.Request, w http.ResponseWriter) bool {
+				if strings.HasSuffix(r.URL.Path, "/results") {
+					w.Header().Set("Content-Encoding", "gzip")
+				}
+				return inner(r, w)
+			}
+			c, err := New(Config{BaseURL: "http://127.0.0.1:1", Token: NewToken(testToken), Transport: memory{q}, Clock: q.clock, MaxDocumentBytes: 2 << 20})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows, _, err := drain(t, c, q.config())
+			if err != io.EOF {
+				t.Fatal(err)
+			}
+			checkRows(t, rows, 0, 20)
+		})
+	}
+}
+
+// stalling answers with a body that goes silent for a while.
+type stalling struct {
+	queue  *queue
+	before string
+	pause  time.Duration
+	n      int
+}
+
+func (s *stalling) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := memory{s.queue}.RoundTrip(r)
+	if err != nil || !strings.HasSuffix(r.URL.Path, "/results") {
+		return resp, err
+	}
+	if s.n++; s.n > 1 {
+		return resp, nil
+	}
+	rest := resp.Body
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(strings.NewReader(s.before), readerFunc(func([]byte) (int, error) {
+		select {
+		case <-time.After(s.pause):
+			return 0, io.EOF
+		case <-r.Context().Done():
+			return 0, context.Cause(r.Context())
+		}
+	}), rest), rest}
+	return resp, nil
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestStream_SilenceIsACutAndSlownessIsNot(t *testing.T) {
+	for pause, cuts := range map[time.Duration]int64{80 * time.Second: 0, 100 * time.Second: 1, time.Hour: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue(20, 3)
+			c, err := New(Config{BaseURL: "http://127.0.0.1:1", Token: NewToken(testToken),
+				Transport: &stalling{queue: q, before: "\n", pause: pause}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			s := c.Stream(q.config())
+			defer s.Close()
+			var b Batch
+			n := 0
+			err = s.Next(t.Context(), &b)
+			for ; err == nil; err = s.Next(t.Context(), &b) {
+				n += len(b.Chunks)
+			}
+			if st := s.Stats(); err != io.EOF || n != 20 || st.Cuts != cuts || time.Since(began) > 3*time.Minute {
+				t.Errorf("pause %s: %v, %d rows, %d cuts after %s", pause, err, n, st.Cuts, time.Since(began))
+			}
+		})
+	}
+}
