@@ -119,6 +119,7 @@ func classify(err error) outcome {
 		return outcome{Code: exitOK, Name: "ok"}
 	}
 	o := outcome{Message: err.Error()}
+	var retryable *bool // where more is known than the code says
 	var (
 		api     *source.Error
 		foreign *sink.ForeignError
@@ -129,6 +130,7 @@ func classify(err error) outcome {
 		token   *tokenError
 		file    *resultFileError
 		usage   *usageError
+		input   *inputError
 		bug     *pipeline.PanicError
 	)
 	switch {
@@ -146,6 +148,9 @@ func classify(err error) outcome {
 		o.Code, o.Hint = exitUsage, "see --help"
 	case errors.As(err, &token):
 		o.Code, o.Hint = exitAuth, "set "+tokenEnv+" or --token-file"
+	case errors.As(err, &input):
+		no := false
+		o.Code, o.Hint, retryable = exitStream, "what came before it is converted; mend the recording", &no
 	case errors.As(err, &status):
 		o.Code, o.Hint = status.code, status.hint
 	case errors.Is(err, sink.ErrLocked):
@@ -153,13 +158,14 @@ func classify(err error) outcome {
 	case errors.As(err, &foreign):
 		o.Code = exitForeign
 	case errors.As(err, &storage):
-		o.Code = exitStorage
+		again := storage.Retryable()
+		o.Code, retryable = exitStorage, &again
 	case errors.Is(err, pipeline.ErrConservation), errors.Is(err, pipeline.ErrMissing):
 		o.Code = exitMismatch
 	case errors.As(err, &task):
 		o.Code = exitTask
 	case errors.As(err, &api):
-		o.Code, o.Hint, o.Retryable = classes[api.Class], api.Hint, api.Retryable
+		o.Code, o.Hint, retryable = classes[api.Class], api.Hint, &api.Retryable
 	case errors.Is(err, source.ErrRewind):
 		o.Code = exitStream
 	case errors.Is(err, context.Canceled):
@@ -172,8 +178,11 @@ func classify(err error) outcome {
 	}
 	for _, c := range exitCodes {
 		if c.Code == o.Code {
-			o.Name, o.Retryable = c.Name, o.Retryable || c.Retryable
+			o.Name, o.Retryable = c.Name, c.Retryable
 		}
+	}
+	if retryable != nil {
+		o.Retryable = *retryable
 	}
 	return o
 }

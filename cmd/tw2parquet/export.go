@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +14,6 @@ import (
 
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
-	"tw2parquet/sink"
 	"tw2parquet/source"
 )
 
@@ -44,17 +40,6 @@ type exportCmd struct {
 	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
 	heartbeat     time.Duration
 	SkipEmpty     bool `name:"skip-empty" help:"Exit 99 instead of 0 if nothing was exported." group:"Running"`
-}
-
-// writing are the flags of every command that writes Parquet.
-type writing struct {
-	FileSize        size   `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size." group:"Writing"`
-	FileRows        int64  `name:"file-rows" placeholder:"N" help:"Or after this many rows." group:"Writing"`
-	RowGroupSize    size   `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows." group:"Writing"`
-	Compression     string `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none." group:"Writing"`
-	Workers         int    `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
-	MaxRejects      int64  `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are written aside; more than N fail the run (-1: never)." group:"Writing"`
-	MaxDocumentSize size   `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected." group:"Writing"`
 }
 
 // Help is the long form of --help.
@@ -97,58 +82,6 @@ func (c *exportCmd) request() (source.Request, error) {
 		return r, &usageError{err}
 	}
 	return r, nil
-}
-
-func (w *writing) validate() (sink.Compression, error) {
-	var bad []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			bad = append(bad, fmt.Errorf(format, args...))
-		}
-	}
-	codec, err := sink.ParseCompression(w.Compression)
-	if err != nil {
-		bad = append(bad, fmt.Errorf("--compression: %w", err))
-	}
-	check(w.FileSize > 0, "--file-size must be above 0")
-	check(w.FileRows >= 0, "--file-rows is %d; it must be above 0", w.FileRows)
-	check(w.RowGroupSize >= 64<<10 && w.RowGroupSize <= 1<<30, "--row-group-size must lie between 64KiB and 1GiB")
-	check(w.Workers >= 0 && w.Workers <= 1024, "--workers is %d; it must lie between 1 and 1024", w.Workers)
-	check(w.MaxRejects >= -1, "--max-rejects is %d; it must be -1 or more", w.MaxRejects)
-	check(w.MaxDocumentSize >= 1<<10 && w.MaxDocumentSize <= 1<<30, "--max-document-size must lie between 1KiB and 1GiB")
-	if len(bad) > 0 {
-		return codec, &usageError{errors.Join(bad...)}
-	}
-	return codec, nil
-}
-
-// maxRowGroupRows is the upper end of what readers like, and bounds the columns of a row group whose
-// documents are tiny.
-const maxRowGroupRows = 131072
-
-func (w *writing) limits() source.BatchLimits {
-	target := int(w.RowGroupSize)
-	// Without a control chunk in sight a batch is cut at twice its target: memory is bounded by
-	// this, not by what the server does.
-	return source.BatchLimits{TargetBytes: target, MaxBytes: 2 * target, MaxRows: maxRowGroupRows}
-}
-
-// localDir is the directory behind --out.
-func localDir(out string) (string, error) {
-	scheme, _, ok := strings.Cut(out, "://")
-	switch {
-	case out == "":
-		return "", usagef("--out is empty")
-	case !ok:
-		return out, nil
-	case scheme == "file":
-		u, err := url.Parse(out)
-		if err != nil || u.Host != "" && u.Host != "localhost" || u.Path == "" {
-			return "", usagef("--out %q is no file URL with an absolute path", out)
-		}
-		return filepath.FromSlash(u.Path), nil
-	}
-	return "", usagef("--out %q: only local directories and file:// are supported", out)
 }
 
 // Run exports every window.
@@ -207,38 +140,13 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 		API: api, Limits: c.limits(), Workers: c.Workers, Strict: c.Strict,
 		AbortOnCancel: c.AbortOnCancel, Log: a.log, Observe: p.observe,
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
-			return c.open(ctx, a, root, codec, w)
+			return c.open(ctx, a, target{
+				root: root, run: w.Run, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty,
+				meta: map[string]string{"window_start": rfc3339(w.Request.Start), "window_stop": rfc3339(w.Request.Stop)},
+			})
 		},
 	}
 	return c.exportAll(ctx, a, job, windows, p)
-}
-
-// output is a sink's output as the pipeline sees it.
-type output struct{ *sink.Output }
-
-func (o output) Files() []pipeline.File {
-	files := o.Output.Files()
-	out := make([]pipeline.File, len(files))
-	for i, f := range files {
-		out[i] = pipeline.File{Name: f.Name, Rows: f.Rows, Rejected: f.Rejected, Bytes: f.Bytes, Notes: f.Notes}
-	}
-	return out
-}
-
-func (c *exportCmd) open(ctx context.Context, a *app, root string, codec sink.Compression, w pipeline.Window) (pipeline.Output, error) {
-	out, err := sink.Open(ctx, sink.Config{
-		Root: root, Run: w.Run, Partition: w.Partition,
-		Schema: schema.Arrow(), SchemaVersion: schema.Version,
-		Meta: map[string]string{
-			"window_start": rfc3339(w.Request.Start), "window_stop": rfc3339(w.Request.Stop),
-			"writer": "tw2parquet " + version, "schema_fingerprint": schema.Fingerprint(),
-		},
-		MaxFileBytes: int64(c.FileSize), MaxFileRows: c.FileRows, Compression: codec, SkipEmpty: c.SkipEmpty, Logger: a.log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return output{out}, nil
 }
 
 // exportAll runs the windows, c.Parallel at a time. A window that is complete but truncated, or has
@@ -269,12 +177,6 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, wi
 		})
 	}
 	err := group.Wait()
-	if ctx.Err() != nil {
-		var sig *signalError
-		if errors.As(context.Cause(ctx), &sig) {
-			err = sig
-		}
-	}
 	drift := &schema.Drift{}
 	done := 0
 	truncated, rejected := false, int64(0)
@@ -293,17 +195,15 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, wi
 	a.result.drift(drift)
 	switch {
 	case err != nil:
-		return err
-	case c.MaxRejects >= 0 && rejected > c.MaxRejects:
-		return &statusError{exitData, fmt.Sprintf("%d documents of a window were rejected, more than --max-rejects %d", rejected, c.MaxRejects),
-			"they lie with their reasons under _tw2parquet/<run>/; run again with a higher --max-rejects to accept them"}
+		return interrupted(ctx, err)
+	case done < len(windows): // stopped between two windows
+		return interrupted(ctx, ctx.Err())
+	case c.tooMany(rejected):
 	case truncated:
 		return &statusError{exitTruncated, fmt.Sprintf("an export ended at its limit of %d results", c.Limit),
 			"choose a finer --split or a higher --limit for what is missing"}
-	case c.SkipEmpty && a.result.Rows+a.result.Rejected == 0:
-		return &statusError{code: exitEmpty, message: "nothing was exported"}
 	}
-	return nil
+	return c.judge(a, rejected, c.SkipEmpty)
 }
 
 func (r *result) drift(d *schema.Drift) {

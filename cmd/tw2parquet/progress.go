@@ -112,7 +112,10 @@ func (p *progress) observe(e pipeline.Event) {
 		s = &windowState{}
 		p.states[e.Window.Run] = s
 	}
-	w := slog.String("window", pipeline.PartitionName(e.Window.Request.Start))
+	var w slog.Attr // a conversion has no window, and an empty attribute is left out
+	if start := e.Window.Request.Start; !start.IsZero() {
+		w = slog.String("window", pipeline.PartitionName(start))
+	}
 	switch {
 	case e.Acquired != nil:
 		s.task = e.Acquired.Task

@@ -60,7 +60,13 @@ func newResult() *result {
 	return &result{Windows: []windowResult{}, began: time.Now()}
 }
 
-func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+// rfc3339 is an instant as it is printed; one that does not exist, as in a conversion, is empty.
+func rfc3339(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
 
 // window is a report as the result line shows it.
 func window(r pipeline.Report) windowResult {

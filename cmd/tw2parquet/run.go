@@ -22,6 +22,7 @@ type cli struct {
 	globals
 
 	Export     exportCmd     `cmd:"" help:"Export a time range into Parquet: the main job."`
+	Convert    convertCmd    `cmd:"" help:"Turn recorded result streams into Parquet, offline."`
 	Tasks      tasksCmd      `cmd:"" help:"List, show or abort export tasks."`
 	Collectors collectorsCmd `cmd:"" help:"List, show, create, pause, resume or delete collectors."`
 	Credits    creditsCmd    `cmd:"" help:"Show the credits that are left."`
@@ -171,7 +172,7 @@ func movesData(args []string) bool {
 	}
 	for _, arg := range args {
 		switch arg {
-		case "export", "demo":
+		case "export", "convert", "demo":
 			return true
 		}
 		if !strings.HasPrefix(arg, "-") {

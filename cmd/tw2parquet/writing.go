@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"tw2parquet/pipeline"
+	"tw2parquet/schema"
+	"tw2parquet/sink"
+	"tw2parquet/source"
+)
+
+// writing are the flags of every command that writes Parquet.
+type writing struct {
+	FileSize        size   `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size." group:"Writing"`
+	FileRows        int64  `name:"file-rows" placeholder:"N" help:"Or after this many rows." group:"Writing"`
+	RowGroupSize    size   `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows." group:"Writing"`
+	Compression     string `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none." group:"Writing"`
+	Workers         int    `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
+	MaxRejects      int64  `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are written aside; more than N fail the run (-1: never)." group:"Writing"`
+	MaxDocumentSize size   `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected." group:"Writing"`
+}
+
+func (w *writing) validate() (sink.Compression, error) {
+	var bad []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			bad = append(bad, fmt.Errorf(format, args...))
+		}
+	}
+	codec, err := sink.ParseCompression(w.Compression)
+	if err != nil {
+		bad = append(bad, fmt.Errorf("--compression: %w", err))
+	}
+	check(w.FileSize > 0, "--file-size must be above 0")
+	check(w.FileRows >= 0, "--file-rows is %d; it must be above 0", w.FileRows)
+	check(w.RowGroupSize >= 64<<10 && w.RowGroupSize <= 1<<30, "--row-group-size must lie between 64KiB and 1GiB")
+	check(w.Workers >= 0 && w.Workers <= 1024, "--workers is %d; it must lie between 1 and 1024", w.Workers)
+	check(w.MaxRejects >= -1, "--max-rejects is %d; it must be -1 or more", w.MaxRejects)
+	check(w.MaxDocumentSize >= 1<<10 && w.MaxDocumentSize <= 1<<30, "--max-document-size must lie between 1KiB and 1GiB")
+	if len(bad) > 0 {
+		return codec, &usageError{errors.Join(bad...)}
+	}
+	return codec, nil
+}
+
+// maxRowGroupRows is the upper end of what readers like, and bounds the columns of a row group whose
+// documents are tiny.
+const maxRowGroupRows = 131072
+
+func (w *writing) limits() source.BatchLimits {
+	target := int(w.RowGroupSize)
+	// Without a control chunk in sight a batch is cut at twice its target: memory is bounded by
+	// this, not by what the server does.
+	return source.BatchLimits{TargetBytes: target, MaxBytes: 2 * target, MaxRows: maxRowGroupRows}
+}
+
+// localDir is the directory behind --out.
+func localDir(out string) (string, error) {
+	scheme, _, ok := strings.Cut(out, "://")
+	switch {
+	case out == "":
+		return "", usagef("--out is empty")
+	case !ok:
+		return out, nil
+	case scheme == "file":
+		u, err := url.Parse(out)
+		if err != nil || u.Host != "" && u.Host != "localhost" || u.Path == "" {
+			return "", usagef("--out %q is no file URL with an absolute path", out)
+		}
+		return filepath.FromSlash(u.Path), nil
+	}
+	return "", usagef("--out %q: only local directories and file:// are supported", out)
+}
+
+// target is one run's place in an output.
+type target struct {
+	root, run, partition string
+	meta                 map[string]string // footer key-values
+	codec                sink.Compression
+	skipEmpty            bool
+}
+
+func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
+	meta := map[string]string{"writer": "tw2parquet " + version, "schema_fingerprint": schema.Fingerprint()}
+	maps.Copy(meta, t.meta)
+	out, err := sink.Open(ctx, sink.Config{
+		Root: t.root, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
+		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, SkipEmpty: t.skipEmpty, Logger: a.log,
+	})
+	if err != nil {
+		return output{}, err
+	}
+	return output{out}, nil
+}
+
+// output is a sink's output as the pipeline sees it.
+type output struct{ *sink.Output }
+
+func (o output) Files() []pipeline.File {
+	files := o.Output.Files()
+	out := make([]pipeline.File, len(files))
+	for i, f := range files {
+		out[i] = pipeline.File{Name: f.Name, Rows: f.Rows, Rejected: f.Rejected, Bytes: f.Bytes, Notes: f.Notes}
+	}
+	return out
+}
+
+// tooMany tells whether a window's rejects fail the run.
+func (w *writing) tooMany(rejected int64) bool { return w.MaxRejects >= 0 && rejected > w.MaxRejects }
+
+// judge settles how a run ends whose data is all safe.
+func (w *writing) judge(a *app, rejected int64, skipEmpty bool) error {
+	switch {
+	case w.tooMany(rejected):
+		return &statusError{exitData, fmt.Sprintf("%d documents were rejected, more than --max-rejects %d", rejected, w.MaxRejects),
+			"they lie with their reasons under _tw2parquet/<run>/; run again with a higher --max-rejects to accept them"}
+	case skipEmpty && a.result.Rows+a.result.Rejected == 0:
+		return &statusError{code: exitEmpty, message: "nothing was exported"}
+	}
+	return nil
+}
