@@ -40,6 +40,8 @@ func serve(t *testing.T, cfg Config) *account {
 	}
 	srv := httptest.NewServer(s.Handler())
 	web := srv.Client()
+	// A transport repeats a GET by itself when a connection it used before turns out dead.
+	web.Transport.(*http.Transport).DisableKeepAlives = true
 	web.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	t.Cleanup(func() {
 		web.CloseIdleConnections()

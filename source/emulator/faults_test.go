@@ -26,8 +26,8 @@ func script(t *testing.T, text string) *Faults {
 
 func TestParseFaults_NamesWhatItDoesNotKnow(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"rules":[{"endpiont":"tasks"}]}`:                                 "endpiont",
-		`{"rules":[{"cut":{"at":1,"mode":"x"}}]}`:                          "mode",
+		`{"rules":[{"endpiont":"tasks"}]}`:        "endpiont",
+		`{"rules":[{"cut":{"at":1,"mode":"x"}}]}`: "mode",
 		`{"rulez":[]}`:                                                     "rulez",
 		`{"rules":[{"endpoint":"nowhere"}]}`:                               "nowhere",
 		`{"rules":[{},{"drop":"between"}]}`:                                "rule 2",
@@ -225,7 +225,9 @@ func TestFaults_CutStream(t *testing.T) {
 		"bare":  func(err error) bool { return err == nil },
 		"close": func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) },
 		"reset": func(err error) bool { return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) },
-		"chunk": func(err error) bool { return err != nil && strings.Contains(err.Error(), "invalid byte in chunk length") },
+		"chunk": func(err error) bool {
+			return err != nil && strings.Contains(err.Error(), "invalid byte in chunk length")
+		},
 	} {
 		for _, at := range []int{0, 1, 150, 5000, 200_000} {
 			f := &Faults{Rules: []Rule{{Endpoint: EndpointResults, Cut: &Cut{At: int64(at), How: how}}}}

@@ -110,13 +110,13 @@ func (w *cutter) pause() {
 }
 
 func (w *cutter) end() {
+	_ = w.FlushError()
 	w.done = true
 	switch {
 	case w.conn != nil:
 		w.conn.Close()
 	case w.cut.How == "end":
 	default:
-		_ = w.FlushError()
 		how := w.cut.How
 		abort(w.ResponseWriter, func(conn net.Conn) {
 			if how == "chunk" {
