@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/binary"
 	"errors"
 	"math"
 )
@@ -31,7 +32,7 @@ type Encoder struct {
 	document bool   // the chunk at hand has one
 	frames   []frame
 	extras   extras
-	counts   counts // of the rows
+	counts   counts  // of the rows
 	copier   scanner // of raw values
 	unknown  map[string]*Seen
 	coerced  map[string]int64
@@ -153,27 +154,31 @@ func (e *Encoder) object(o *object, row, pos int) int {
 	if c == '}' {
 		return pos + 1
 	}
-	predicted := &o.first
+	guess := &o.first
 	for {
-		m := *predicted
-		if m != nil && e.follows(m.token, pos) {
-			pos += len(m.token)
-			c = e.peek(pos)
-		} else {
-			start := pos
-			if pos = e.key(pos); pos < 0 {
-				return pos
-			}
-			c = e.peek(pos)
-			if m = o.find(e.scratch); m == nil {
-				if pos = e.keepUnknown(start, pos); pos < 0 {
+		m := guess.latest
+		if !e.follows(m, pos) {
+			if m = guess.other; e.follows(m, pos) {
+				guess.latest, guess.other = m, guess.latest
+			} else {
+				start := pos
+				if pos = e.key(pos); pos < 0 {
 					return pos
 				}
-				goto next
+				if m = o.find(e.scratch); m == nil {
+					if pos = e.keepUnknown(start, pos); pos < 0 {
+						return pos
+					}
+					goto next
+				}
+				guess.latest, guess.other = m, guess.latest
+				goto value
 			}
-			*predicted = m
 		}
-		predicted = &m.next
+		pos += len(m.token)
+	value:
+		guess = &m.next
+		c = e.peek(pos)
 		if c <= ' ' {
 			c, pos = e.token(pos)
 		}
@@ -202,10 +207,24 @@ func (e *Encoder) object(o *object, row, pos int) int {
 	}
 }
 
-// follows tells whether the predicted name, quotes and colon included, is what stands at pos.
-func (e *Encoder) follows(token string, pos int) bool {
-	end := pos + len(token)
-	return end <= len(e.src) && string(e.src[pos:end]) == token
+// follows tells whether the token of m, which may be nil, stands at pos.
+func (e *Encoder) follows(m *member, pos int) bool {
+	src := e.src
+	if m == nil || pos+8 > len(src) {
+		return false
+	}
+	n := len(m.token)
+	if (binary.LittleEndian.Uint64(src[pos:])^m.head)&m.mask != 0 {
+		return false
+	}
+	if n <= 8 {
+		return true
+	}
+	end := pos + n
+	if end > len(src) || binary.LittleEndian.Uint64(src[end-8:]) != m.last {
+		return false
+	}
+	return n <= 16 || binary.LittleEndian.Uint64(src[pos+8:]) == m.second && (n <= 24 || string(src[pos+16:end]) == m.token[16:])
 }
 
 // forget drops the earlier value of a member that is there twice.
@@ -286,8 +305,9 @@ func (e *Encoder) value(m *member, row int, c byte, pos int) int {
 		e.document = false // unless a later one of the same name has it
 		return e.skip(pos)
 	case chunkType:
-		if e.follows(`"CT_RESULT"`, pos) {
-			return pos + len(`"CT_RESULT"`)
+		const usual = `"CT_RESULT"`
+		if end := pos + len(usual); end <= len(e.src) && string(e.src[pos:end]) == usual {
+			return end
 		}
 	}
 	return e.misfit(m, row, c, pos)

@@ -1,5 +1,10 @@
 package schema
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // Types of the members around a document, which have no column.
 const (
 	wrapper   Type = iota + 100 // chunk_result and its data
@@ -18,14 +23,23 @@ type member struct {
 	col   *column
 	in    *object // members of Object, Objects and around the document
 	seen  uint64  // the object that had it last
-	next  *member // what came after it last time
+	next  guess
+
+	// The token as words, to compare it in few steps: its first eight bytes (mask has what a shorter
+	// one lacks), the eight after them, its last eight.
+	head, mask, second, last uint64
 }
+
+// guess is what came at a place in the two documents before that differed there.
+type guess struct{ latest, other *member }
 
 // object is what the encoder knows of an object.
 type object struct {
 	members []*member
-	byName  map[string]*member
-	first   *member // what came first last time
+	first   guess
+	slots   []*member // by the hash of the name, without collisions
+	factor  uint64
+	shift   uint8
 }
 
 // compile makes the columns and the encoder's plan, whose root is the chunk.
@@ -60,16 +74,67 @@ func compile() (*object, []*column) {
 const highlighted = "highlighted_data"
 
 func newObject(members []*member) *object {
-	o := &object{members: members, byName: map[string]*member{}}
-	for _, m := range members {
-		o.byName[m.name] = m
-	}
+	o := &object{members: members}
+	o.arrange()
 	return o
+}
+
+// arrange finds a hash that gives each name a slot of its own.
+func (o *object) arrange() {
+	size := 1
+	for 1<<size < 2*len(o.members) {
+		size++
+	}
+search:
+	for round := uint64(1); ; round++ {
+		if round%1000 == 0 {
+			size++
+		}
+		o.slots, o.shift = make([]*member, 1<<size), uint8(64-size)
+		o.factor = round*0x9e3779b97f4a7c15 | 1
+		for _, m := range o.members {
+			slot := o.slot(m.key)
+			if o.slots[slot] != nil {
+				continue search
+			}
+			o.slots[slot] = m
+		}
+		return
+	}
+}
+
+// slot hashes a name by its length and its first and last bytes.
+func (o *object) slot(name []byte) uint64 {
+	var h uint64
+	switch n := len(name); {
+	case n >= 8:
+		h = binary.LittleEndian.Uint64(name) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(name[n-8:]), 23)
+	case n >= 4:
+		h = uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
+	case n > 0:
+		h = uint64(name[0]) | uint64(name[n/2])<<8 | uint64(name[n-1])<<16
+	}
+	return (h + uint64(len(name))) * o.factor >> o.shift
+}
+
+// find returns the member of that name, or nil.
+func (o *object) find(name []byte) *member {
+	if m := o.slots[o.slot(name)]; m != nil && m.name == string(name) {
+		return m
+	}
+	return nil
 }
 
 func newMember(n *node, col *column) *member {
 	m := &member{name: n.name, key: []byte(n.name), token: `"` + n.name + `":`,
 		path: n.path, items: n.path + "[]", typ: n.typ, col: col}
+	word := func(from int) uint64 {
+		var w [8]byte
+		copy(w[:], m.token[min(max(from, 0), len(m.token)):])
+		return binary.LittleEndian.Uint64(w[:])
+	}
+	m.head, m.second, m.last = word(0), word(8), word(len(m.token)-8)
+	m.mask = ^uint64(0) >> (8 * max(8-len(m.token), 0))
 	owner := col
 	switch n.typ {
 	case Objects:
@@ -85,9 +150,6 @@ func newMember(n *node, col *column) *member {
 	m.in = newObject(members)
 	return m
 }
-
-// find returns the member of that name, or nil.
-func (o *object) find(name []byte) *member { return o.byName[string(name)] }
 
 // truncate forgets the rows from n on of everything in the object.
 func (o *object) truncate(n int) {

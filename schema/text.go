@@ -29,27 +29,10 @@ func (s *scanner) text(dst []byte, pos int) ([]byte, int) {
 	src := s.src
 	for {
 		// Sixteen bytes a turn, written before they are known to belong to the string.
-		room := min(len(src)-pos, cap(dst)-len(dst))
-		if room >= 16 {
-			in, out := src[pos:pos+room], dst[len(dst):len(dst)+room]
-			i := 0
-			for ; i+16 <= len(in) && i+16 <= len(out); i += 16 {
-				a := binary.LittleEndian.Uint64(in[i:])
-				b := binary.LittleEndian.Uint64(in[i+8:])
-				binary.LittleEndian.PutUint64(out[i:], a)
-				binary.LittleEndian.PutUint64(out[i+8:], b)
-				x, y := special(a), special(b)
-				if x|y != 0 {
-					if x != 0 {
-						i += bits.TrailingZeros64(x) >> 3
-					} else {
-						i += 8 + bits.TrailingZeros64(y)>>3
-					}
-					break
-				}
-			}
-			pos += i
-			dst = dst[:len(dst)+i]
+		if room := min(len(src)-pos, cap(dst)-len(dst)); room >= 16 {
+			n := plain(dst[len(dst):len(dst)+room], src[pos:pos+room])
+			pos += n
+			dst = dst[:len(dst)+n]
 		}
 		if pos >= len(src) {
 			return dst, s.fail(reasonEnd, pos)
@@ -72,10 +55,40 @@ func (s *scanner) text(dst []byte, pos int) ([]byte, int) {
 	}
 }
 
-// unicode copies one or more characters outside ASCII.
+// plain copies src to dst, which are of the same length, up to the first special byte or the last
+// whole sixteen bytes.
+func plain(dst, src []byte) int {
+	i := 0
+	for ; i+16 <= len(src) && i+16 <= len(dst); i += 16 {
+		a := binary.LittleEndian.Uint64(src[i:])
+		b := binary.LittleEndian.Uint64(src[i+8:])
+		binary.LittleEndian.PutUint64(dst[i:], a)
+		binary.LittleEndian.PutUint64(dst[i+8:], b)
+		x, y := special(a), special(b)
+		if x|y != 0 {
+			if x != 0 {
+				return i + bits.TrailingZeros64(x)>>3
+			}
+			return i + 8 + bits.TrailingZeros64(y)>>3
+		}
+	}
+	return i
+}
+
+// unicode copies text from a byte outside ASCII on, until a word of it is all ASCII or something
+// else needs a look.
 func (s *scanner) unicode(dst []byte, pos int) ([]byte, int) {
 	src := s.src
-	for pos < len(src) && src[pos] >= utf8.RuneSelf {
+	if room := min(len(src)-pos, cap(dst)-len(dst)); room >= 8 {
+		in, out := src[pos:pos+room], dst[len(dst):len(dst)+room]
+		n, ok := foreign(out, in)
+		pos += n
+		dst = dst[:len(dst)+n]
+		if ok {
+			return dst, pos
+		}
+	}
+	if pos < len(src) && src[pos] >= utf8.RuneSelf {
 		r, n := utf8.DecodeRune(src[pos:])
 		if r == utf8.RuneError && n == 1 {
 			s.pending.replaced++
@@ -85,6 +98,101 @@ func (s *scanner) unicode(dst []byte, pos int) ([]byte, int) {
 	}
 	return dst, pos
 }
+
+// foreign copies src to dst, which are of the same length, eight bytes a turn, up to the end of the
+// last whole character. It stops without ok at what is no text or not valid, and at the end.
+func foreign(dst, src []byte) (n int, ok bool) {
+	state := uint64(stateStart)
+	i := 0
+	for ; i+8 <= len(src) && i+8 <= len(dst); i += 8 {
+		w := binary.LittleEndian.Uint64(src[i:])
+		binary.LittleEndian.PutUint64(dst[i:], w)
+		before := state
+		state = states[byte(w)] >> (state & 63)
+		state = states[byte(w>>8)] >> (state & 63)
+		state = states[byte(w>>16)] >> (state & 63)
+		state = states[byte(w>>24)] >> (state & 63)
+		state = states[byte(w>>32)] >> (state & 63)
+		state = states[byte(w>>40)] >> (state & 63)
+		state = states[byte(w>>48)] >> (state & 63)
+		state = states[w>>56] >> (state & 63)
+		if state&63 == stateStop {
+			state = before
+			for ; ; i++ {
+				next := states[src[i]] >> (state & 63)
+				if next&63 == stateStop {
+					break
+				}
+				state = next
+			}
+			break
+		}
+		if state&63 == stateStart && w&highs == 0 {
+			return i + 8, true
+		}
+	}
+	if state&63 != stateStart { // go back to the first byte of the character
+		i--
+		for src[i]&0xc0 == 0x80 {
+			i--
+		}
+		return i, false
+	}
+	return i, i < len(src) && src[i] < utf8.RuneSelf
+}
+
+// The states of a machine that follows UTF-8 and stops at what cannot be copied as it is. A state is
+// six times its number; states[b] >> state is, in its lowest six bits, what comes after byte b.
+const (
+	stateStart = 6 * iota // between characters
+	stateStop             // quote, backslash, control character, invalid byte
+	stateOne              // one more continuation byte
+	stateTwo
+	stateThree
+	stateE0 // no overlong forms
+	stateED // no surrogates
+	stateF0 // no overlong forms
+	stateF4 // nothing above U+10FFFF
+)
+
+var states = func() (t [256]uint64) {
+	for b := range t {
+		continues := func(low, high, next int) uint64 {
+			if b >= low && b <= high {
+				return uint64(next)
+			}
+			return stateStop
+		}
+		start := stateStop
+		switch {
+		case b >= 0x20 && b < 0x80 && b != '"' && b != '\\':
+			start = stateStart
+		case b >= 0xc2 && b <= 0xdf:
+			start = stateOne
+		case b == 0xe0:
+			start = stateE0
+		case b == 0xed:
+			start = stateED
+		case b >= 0xe1 && b <= 0xef:
+			start = stateTwo
+		case b == 0xf0:
+			start = stateF0
+		case b >= 0xf1 && b <= 0xf3:
+			start = stateThree
+		case b == 0xf4:
+			start = stateF4
+		}
+		t[b] = uint64(start)<<stateStart | stateStop<<stateStop |
+			continues(0x80, 0xbf, stateStart)<<stateOne |
+			continues(0x80, 0xbf, stateOne)<<stateTwo |
+			continues(0x80, 0xbf, stateTwo)<<stateThree |
+			continues(0xa0, 0xbf, stateOne)<<stateE0 |
+			continues(0x80, 0x9f, stateOne)<<stateED |
+			continues(0x90, 0xbf, stateTwo)<<stateF0 |
+			continues(0x80, 0x8f, stateTwo)<<stateF4
+	}
+	return t
+}()
 
 // escape decodes the escape sequence at pos.
 func (s *scanner) escape(dst []byte, pos int) ([]byte, int) {
