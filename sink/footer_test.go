@@ -23,7 +23,7 @@ func published(t testing.TB) (data []byte, f File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer o.Close()
+	closeAtEnd(t, o)
 	f = o.Files()[0]
 	return disk.files()[f.Name], f
 }
@@ -74,7 +74,7 @@ func TestFooter_ReadersAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ar.Close()
+	closeAtEnd(t, ar)
 	theirs = map[string]string{}
 	kvs := ar.MetaData().KeyValueMetadata()
 	for i, k := range kvs.Keys() {
@@ -94,8 +94,8 @@ func TestFooter_LargerThanTheFirstRead(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are: no panic, no memory by a claimed length, and what is accepted is what
-// parquet-go reads.
+// Whatever the bytes are: no panic, no more text than there are bytes, and nothing is accepted that
+// contradicts itself.
 func FuzzReadFooter(f *testing.F) {
 	data, _ := published(f)
 	length := int(binary.LittleEndian.Uint32(data[len(data)-8:]))

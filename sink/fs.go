@@ -40,12 +40,12 @@ type FS interface {
 type Handle interface {
 	io.Writer
 	io.ReaderAt
+	io.Closer
 	Stat() (fs.FileInfo, error)
 	Chmod(fs.FileMode) error
 	// Sync makes the bytes durable. An error is final: what was not written then never will be,
 	// though a second Sync may claim success.
 	Sync() error
-	Close() error
 }
 
 type linkError = os.LinkError

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -44,6 +45,16 @@ func testSchema() *arrow.Schema {
 // text is the value of a row; every third is null.
 func text(ordinal int64) (string, bool) {
 	return fmt.Sprintf("result %d", ordinal), ordinal%3 != 0
+}
+
+// closeAtEnd is for what a test opens: closing it must succeed as well.
+func closeAtEnd(t testing.TB, c io.Closer) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // record holds the given ordinals.
@@ -214,7 +225,7 @@ func readOrdinals(data []byte) (ordinals []int64, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	defer func() { err = errors.Join(err, r.Close()) }()
 	ar, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
 	if err != nil {
 		return nil, err

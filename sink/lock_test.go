@@ -16,10 +16,10 @@ import (
 func holdLock(dir string) int {
 	o, err := job{total: 1, group: 1}.open(nil, dir)
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
-	fmt.Println("locked")
+	fmt.Fprintln(os.Stdout, "locked")
 	io.Copy(io.Discard, os.Stdin) //nolint:errcheck // any end will do
 	if o.Close() != nil {
 		return 1
@@ -112,7 +112,7 @@ func TestLock_RefusesOneThatHoldsNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
+	closeAtEnd(t, root)
 	for _, name := range []string{"a", "b"} {
 		if err := os.WriteFile(filepath.Join(root.Name(), name), nil, 0o600); err != nil {
 			t.Fatal(err)

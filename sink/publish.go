@@ -76,6 +76,9 @@ func (o *Output) sealFile(m mark) (File, map[string]string, error) {
 	if err := o.openData(); err != nil { // a file may have rejects only, or nothing
 		return File{}, nil, err
 	}
+	if n := o.open.parquet.rows(); n != o.open.rows {
+		return File{}, nil, fmt.Errorf("end file %d: %w: it has %d rows, %d were appended", len(o.files), ErrMisuse, n, o.open.rows)
+	}
 	offset, next := o.Position()
 	f := File{
 		Name: o.layout.part(len(o.files)), Seq: len(o.files),

@@ -144,8 +144,8 @@ func (t *stagedFile) discard() {
 	if t.err == nil {
 		t.err = errDiscarded
 	}
-	t.close()
-	t.fs.Remove(t.name) //nolint:errcheck // the next start tries again
+	_ = t.close()           // nobody wants these bytes
+	_ = t.fs.Remove(t.name) // the next start tries again
 }
 
 func (t *stagedFile) fail(op string, err error) error {

@@ -57,7 +57,7 @@ func TestFault_AtEveryOperation(t *testing.T) {
 	j := tortureJob()
 	for _, kind := range []faultKind{failBefore, failAfter, die} {
 		for _, errno := range []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS} {
-			if errno != syscall.EIO && kind != failBefore {
+			if !errors.Is(errno, syscall.EIO) && kind != failBefore {
 				continue // the class of an error does not change what it left behind
 			}
 			t.Run(fmt.Sprintf("%s/%v", kind, errno), func(t *testing.T) {
@@ -99,8 +99,8 @@ func checkFailure(t *testing.T, f *faultFS, errno, err error) {
 	if s == nil {
 		return
 	}
-	full := errno == syscall.ENOSPC || errno == syscall.EDQUOT
-	readOnly := errno == syscall.EROFS || errno == syscall.EACCES
+	full := errors.Is(errno, syscall.ENOSPC)
+	readOnly := errors.Is(errno, syscall.EROFS)
 	if s.Full != full || s.ReadOnly != readOnly || s.Retryable() == (full || readOnly) {
 		t.Fatalf("%v: classed full=%v readOnly=%v retryable=%v: %v", f, s.Full, s.ReadOnly, s.Retryable(), err)
 	}

@@ -34,11 +34,7 @@ func mustOpen(t *testing.T, j job, fsys FS) *Output {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := o.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	closeAtEnd(t, o)
 	return o
 }
 
