@@ -42,19 +42,23 @@ func runRival(ctx context.Context, args []string, stderr io.Writer) int {
 	return 0
 }
 
-// rivalCopy writes the product's columns in the order of the stream. Of the product's own columns _key is
-// computed and _extra is null; the position is implied by the order, which is kept.
+// rivalCopy writes the product's columns in the order of the stream.
 func rivalCopy(ctx context.Context, in, out string, threads, level int, tuned bool) error {
-	db, err := duck.Open(ctx, fmt.Sprintf("threads = %d", threads), "preserve_insertion_order = true")
+	options := fmt.Sprintf("COMPRESSION zstd, COMPRESSION_LEVEL %d", level)
+	if tuned {
+		options += fmt.Sprintf(", ROW_GROUP_SIZE %d", tunedRowGroup)
+	}
+	return copyDocuments(ctx, in, out, "*", options, fmt.Sprintf("threads = %d", threads))
+}
+
+// copyDocuments copies a projection of the stream's documents to a Parquet file in out. Of the product's own
+// columns _key is computed and _extra is null; the position is implied by the order, which is kept.
+func copyDocuments(ctx context.Context, in, out, projection, options string, settings ...string) error {
+	db, err := duck.Open(ctx, append(settings, "preserve_insertion_order = true")...)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	options := fmt.Sprintf("FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d", level)
-	if tuned {
-		options += fmt.Sprintf(", ROW_GROUP_SIZE %d", tunedRowGroup)
-	}
-	return db.Exec(ctx, fmt.Sprintf(
-		"COPY (SELECT coalesce(url, external_provider || ':' || external_id) AS _key, NULL::VARCHAR AS _extra, * FROM (%s)) TO %s (%s)",
-		columns.Documents(in), duck.Quote(filepath.Join(out, "data.parquet")), options))
+	documents := "SELECT coalesce(url, external_provider || ':' || external_id) AS _key, NULL::VARCHAR AS _extra, * FROM (" + columns.Documents(in) + ")"
+	return db.Exec(ctx, fmt.Sprintf("COPY (FROM (%s) SELECT %s) TO %s (FORMAT parquet, %s)", documents, projection, duck.Quote(filepath.Join(out, "data.parquet")), options))
 }

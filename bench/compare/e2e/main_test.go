@@ -55,9 +55,10 @@ func testMain(m *testing.M) int {
 // account is an emulator in this process, served over HTTP.
 type account struct {
 	*emulator.Server
-	t   *testing.T
-	url string
-	env []string // replaces variables of the binary's environment
+	t       *testing.T
+	url     string
+	env     []string // replaces variables of the binary's environment
+	exports int      // processes that may have read
 }
 
 // serve starts an account. Its clock is real and its minute is short.
@@ -211,6 +212,7 @@ func (a *account) output() string {
 // flags say otherwise.
 func (a *account) export(code int, out string, flags ...string) ended {
 	a.t.Helper()
+	a.exports++
 	args := []string{"export", "--out", out}
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(flags, name) })
@@ -236,7 +238,7 @@ func lake(t *testing.T, out, query string) [][]string {
 	}
 	defer db.Close()
 	from := duck.Quote(filepath.Join(out, "*", "*.parquet"))
-	if err := db.Exec(t.Context(), "CREATE VIEW lake AS FROM read_parquet("+from+", hive_partitioning = true, filename = true)"); err != nil {
+	if err := db.Exec(t.Context(), "CREATE VIEW lake AS FROM read_parquet("+from+", hive_partitioning = true, filename = true, file_row_number = true)"); err != nil {
 		t.Fatal(err)
 	}
 	_, rows, err := db.Text(t.Context(), query)

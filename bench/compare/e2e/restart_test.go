@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tw2parquet/source/emulator"
 )
 
 // started is a run of the binary that is still going.
@@ -33,6 +35,7 @@ func (a *account) startAndStall(ctx context.Context, out string) *started {
 	if err := p.Start(); err != nil {
 		a.t.Fatal(err)
 	}
+	a.exports++
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for len(published(a.t, out)) == 0 {
@@ -86,8 +89,15 @@ func (a *account) finish(out string, before map[string]string) {
 	a.expectQuiet(0, out, oneWindow[:]...)
 }
 
+// dense is an account whose control chunks are so dense that every row group ends at one.
+func dense() emulator.Config {
+	cfg := small()
+	cfg.ControlEvery = 10
+	return cfg
+}
+
 func TestExport_KilledAndStartedAgain(t *testing.T) {
-	a := serve(t, small())
+	a := serve(t, dense())
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out := a.output()
@@ -107,7 +117,7 @@ func TestExport_KilledAndStartedAgain(t *testing.T) {
 }
 
 func TestExport_TerminatedAndStartedAgain(t *testing.T) {
-	a := serve(t, small())
+	a := serve(t, dense())
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out := a.output()
@@ -132,7 +142,7 @@ func TestExport_TerminatedAndStartedAgain(t *testing.T) {
 }
 
 func TestExport_OnlyOneAtATime(t *testing.T) {
-	a := serve(t, small())
+	a := serve(t, dense())
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out := a.output()
@@ -164,14 +174,23 @@ func TestExport_AdoptsForAnotherOutput(t *testing.T) {
 	}
 }
 
+// TestExport_ExpiredIsNotBoughtAgain finds a task of eight days ago, whose results are gone.
 func TestExport_ExpiredIsNotBoughtAgain(t *testing.T) {
 	a := serve(t, small())
-	a.export(0, a.output(), "--split", "none")
-	charged := a.Ledger().Credits()
-	a.Advance(8 * 24 * time.Hour)
-	a.export(43, a.output(), "--split", "none")
-	if l := a.Ledger(); l.Credits() != charged || len(l.Tasks) != 1 {
-		t.Errorf("%d credits more", l.Credits()-charged)
+	run := a.export(0, a.output(), "--split", "none", "--dry-run").result.Windows[0].Run
+	ago := time.Now().Add(-8 * 24 * time.Hour)
+	if err := a.AddCollector("tw2p-"+run, ago, nil); err != nil {
+		t.Fatal(err)
+	}
+	a.AddTask(emulator.TaskSpec{Target: "tw2p-" + run, Created: ago, Processed: 1820})
+	e := a.export(43, a.output(), "--split", "none")
+	if l := a.Ledger(); l.Credits() != 0 || l.ExportPosts() != 0 {
+		t.Errorf("%d posts, %d credits", l.ExportPosts(), l.Credits())
+	}
+	for _, part := range []string{"--generation", "1820 credits"} {
+		if !strings.Contains(e.result.Error.Hint, part) {
+			t.Errorf("the hint does not name %s: %s", part, e.result.Error.Hint)
+		}
 	}
 }
 
