@@ -123,6 +123,44 @@ func paths(v any, prefix string, seen, forms map[string]bool) {
 	}
 }
 
+// No object has a member twice; json.Unmarshal would not notice.
+func TestDocuments_HaveNoMemberTwice(t *testing.T) {
+	for name, sel := range world(t, 11, 2000) {
+		for _, line := range generate(t, sel, day(0), day(1)) {
+			d := json.NewDecoder(bytes.NewReader(line))
+			if key, err := repeated(d); err != nil || key != "" {
+				t.Fatalf("%s: %q twice (%v) in %s", name, key, err, line)
+			}
+		}
+	}
+}
+
+// repeated reads one value and returns a key that an object in it has twice.
+func repeated(d *json.Decoder) (string, error) {
+	token, err := d.Token()
+	if err != nil || token != json.Delim('{') && token != json.Delim('[') {
+		return "", err
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		if token == json.Delim('{') {
+			key, err := d.Token()
+			if err != nil {
+				return "", err
+			}
+			if seen[key.(string)] {
+				return key.(string), nil
+			}
+			seen[key.(string)] = true
+		}
+		if key, err := repeated(d); key != "" || err != nil {
+			return key, err
+		}
+	}
+	_, err = d.Token()
+	return "", err
+}
+
 func TestDocuments_AreDeterministic(t *testing.T) {
 	a, b, other := world(t, 7, 300), world(t, 7, 300), world(t, 8, 300)
 	for name := range a {

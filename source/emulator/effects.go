@@ -62,8 +62,8 @@ func (e *effects) run(c *call, process func()) {
 		}
 		process = func() { kept.replay(c.w) }
 	}
-	if r.Cut != nil || r.Stall != nil {
-		w := newCutter(c.r.Context(), c.w, r.Cut, r.Stall)
+	if r.Cut != nil || r.Stall != nil || r.Pace != nil {
+		w := &cutter{ResponseWriter: c.w, ctx: c.r.Context(), cut: r.Cut, stall: r.Stall, pace: r.Pace}
 		defer w.close()
 		c.w = w
 	}
@@ -133,7 +133,7 @@ func abort(w http.ResponseWriter, do func(net.Conn), reset bool) {
 	if tcp, ok := conn.(*net.TCPConn); ok && reset {
 		_ = tcp.SetLinger(0)
 	}
-	conn.Close()
+	_ = conn.Close()
 }
 
 func isUnsupported(err error) bool { return errors.Is(err, http.ErrNotSupported) }

@@ -164,6 +164,15 @@ func TestErrors_HaveTheDocumentedCodeStatusAndDetails(t *testing.T) {
 	}
 }
 
+// The Date of an answer is the account's time: a client that reckons with it is not confused by a virtual clock.
+func TestAnswers_CarryTheAccountsTime(t *testing.T) {
+	a := serve(t, Config{})
+	_, _, header, err := a.fetch(t.Context(), "GET", "/api/v3/tasks/export?access_token=TOKEN-rw", "")
+	if err != nil || header.Get("Date") != "Sat, 01 Jun 2024 12:00:00 GMT" {
+		t.Errorf("Date %q, %v", header.Get("Date"), err)
+	}
+}
+
 func TestHTTPSOnly(t *testing.T) {
 	e := serve(t, Config{RequireHTTPS: true}).do("GET", "/api/v3/tasks/export", "")
 	if e.Code != "27" || e.HTTP != 403 {

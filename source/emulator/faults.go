@@ -35,6 +35,7 @@ What happens, in this order (a rule may have several):
   "cut":{"at":1000,"how":"end"}       end the body after so many bytes: "end" properly, "close" and
                                       "reset" within the framing (FIN, RST), "chunk" with a broken chunk
                                       header, "bare" by closing a body without any framing
+  "pace":{"bytes":1,"every":"5s"}     send so many bytes, pause, and so on
   "stall":{"at":1000,"for":"10m"}     pause after so many bytes; without "for" until the client goes
 
 For results only, "at" counting the results of the read:
@@ -74,6 +75,7 @@ type Rule struct {
 	Gzip     string    `json:"gzip,omitempty"`
 	Cut      *Cut      `json:"cut,omitempty"`
 	Stall    *Stall    `json:"stall,omitempty"`
+	Pace     *Pace     `json:"pace,omitempty"`
 
 	Error   *StreamError `json:"error,omitempty"`
 	Inject  *Inject      `json:"inject,omitempty"`
@@ -112,6 +114,12 @@ type Cut struct {
 type Stall struct {
 	At  int64    `json:"at"`
 	For Duration `json:"for,omitempty"`
+}
+
+// Pace lets an answer's body trickle.
+type Pace struct {
+	Bytes int      `json:"bytes"`
+	Every Duration `json:"every"`
 }
 
 // StreamError is a CT_ERROR chunk.

@@ -58,7 +58,7 @@ func TestParseFaults_NamesWhatItDoesNotKnow(t *testing.T) {
 func TestFaultFormat_IsWhatIsParsed(t *testing.T) {
 	for _, rule := range []string{`"delay":"2s"`, `"hold":"before"`, `"redirect":{"http":307,"to":"http://127.0.0.1/"}`, `"garbage":"text"`,
 		`"drop":"after"`, `"respond":{"http":503,"code":1,"message":"x","body":"y","header":{"K":"V"},"after":true}`, `"gzip":"crc"`,
-		`"cut":{"at":1000,"how":"end"}`, `"stall":{"at":1000,"for":"10m"}`, `"error":{"at":5,"code":25,"message":"x","continue":false}`,
+		`"cut":{"at":1000,"how":"end"}`, `"stall":{"at":1000,"for":"10m"}`, `"pace":{"bytes":1,"every":"5s"}`, `"error":{"at":5,"code":25,"message":"x","continue":false}`,
 		`"inject":{"at":5,"lines":["x"],"repeat":1,"bytes":0}`, `"offset":"text"`, `"shift":-3`, `"no_final":true`, `"framing":"crlf"`,
 		`"hide":"90s"`, `"task":{"end":"failed","at":0.5,"shown":"x","messages":[]}`, `"nth":1`, `"from":1,"to":2`, `"every":2`,
 		`"match":"x"`, `"endpoint":"results"`} {
@@ -318,7 +318,7 @@ func TestFaults_Stall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := a.web.Do(req)
+	res, err := a.web.Do(req) //nolint:bodyclose // closed by the defer below; the linter loses it in the goroutine
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,6 +340,19 @@ func TestFaults_Stall(t *testing.T) {
 	}
 	if n := len(a.read("c1", "").results); n != 250 {
 		t.Errorf("%d results", n)
+	}
+}
+
+// A trickling body arrives whole.
+func TestFaults_Pace(t *testing.T) {
+	a := serve(t, Config{NoRateLimits: true, Faults: script(t, `{"rules":[{"endpoint":"results","pace":{"bytes":50000,"every":"1ms"}},
+		{"endpoint":"tasks","nth":1,"pace":{"bytes":1,"every":"10us"},"cut":{"at":30}}]}`)})
+	a.export("c1", "2024-01-01", "2024-01-02", "")
+	if n := len(a.read("c1", "").results); n != 250 {
+		t.Errorf("%d results", n)
+	}
+	if _, raw, err := a.try("GET", "/api/v3/tasks/export", ""); err != nil || len(raw) != 30 {
+		t.Errorf("%d bytes, %v", len(raw), err)
 	}
 }
 

@@ -127,61 +127,6 @@ func (p *page) links() {
 	p.raw("]")
 }
 
-// articleNumbers are the documented and observed counters of article_extended_attributes
-// (Talkwalker API, attributes page).
-var articleNumbers = [...]string{
-	"facebook_shares", "facebook_likes", "twitter_retweets", "twitter_likes", "twitter_shares", "url_views",
-	"pinterest_likes", "pinterest_pins", "pinterest_repins", "youtube_views", "youtube_likes", "youtube_dislikes",
-	"linkedin_shares", "linkedin_likes", "dailymotion_views", "vkontakte_likes", "vkontakte_shares", "instagram_likes",
-	"num_comments", "google_my_business_likes", "twitter_replies", "twitter_quote_tweets", "twitter_impressions",
-	"twitter_video_views", "twitter_followers", "tiktok_views", "tiktok_likes", "tiktok_shares", "douyin_collect",
-	"douyin_share_num", "douyin_video_likes", "linkedin_impression", "facebook_reactions_total", "facebook_reactions_haha",
-	"facebook_reactions_angry", "facebook_reactions_sad", "facebook_reactions_love", "facebook_reactions_wow",
-	"facebook_followers", "facebook_group_members", "pinterest_followers", "instagram_followers", "alexa_pageviews",
-	"alexa_unique_visitors", "semrush_pageviews", "semrush_unique_visitors",
-}
-
-// metrics writes engagement, reach and the counters, all of which NEW copies lack.
-func (p *page) metrics() {
-	p.int(`,"engagement":`, p.count(18))
-	p.int(`,"reach":`, p.count(34))
-	if p.d.chance(1) {
-		p.int(`,"trending_score":`, int64(p.d.n(50)))
-	}
-	switch p.t.kind {
-	case kindYouTube:
-		p.int(`,"article_extended_attributes":{"youtube_views":`, p.count(33))
-		p.int(`,"youtube_likes":`, p.count(24))
-		p.int(`,"youtube_dislikes":`, p.count(12))
-		p.int(`,"num_comments":`, p.count(16))
-	case kindTikTok:
-		p.int(`,"article_extended_attributes":{"tiktok_views":`, p.count(33))
-		p.int(`,"tiktok_likes":`, p.count(26))
-		p.int(`,"tiktok_shares":`, p.count(20))
-	default:
-		if p.d.chance(25) {
-			return
-		}
-		p.int(`,"article_extended_attributes":{"facebook_shares":`, p.count(16))
-		if p.d.chance(60) {
-			p.int(`,"twitter_shares":`, p.count(14))
-		}
-		if p.d.chance(10) {
-			first := p.d.n(len(articleNumbers))
-			for i := range 1 + p.d.n(6) {
-				name := articleNumbers[(first+i)%len(articleNumbers)]
-				if name == "facebook_shares" || name == "twitter_shares" {
-					continue
-				}
-				p.raw(`,"`)
-				p.raw(name)
-				p.int(`":`, p.count(40))
-			}
-		}
-	}
-	p.raw("}")
-}
-
 func (p *page) author(s *site) {
 	if p.d.chance(12) {
 		return
@@ -201,7 +146,7 @@ func (p *page) author(s *site) {
 	switch p.d.n(6) {
 	case 0:
 		p.raw(`,"world_data":`)
-		p.b = append(p.b, p.r.sel.corpus.places[p.t.country]...)
+		p.raw(p.r.sel.corpus.places[p.t.country])
 	case 1:
 		p.digits(`,"short_name":"user_`, id)
 		p.digits(`,"url":"https://profiles.example/`, id)
@@ -225,7 +170,7 @@ func (p *page) place() {
 	switch p.d.n(12) {
 	case 0, 1, 2:
 		p.raw(`,"extra_article_attributes":{"world_data":`)
-		p.b = append(p.b, p.r.sel.corpus.places[p.t.country]...)
+		p.raw(p.r.sel.corpus.places[p.t.country])
 		p.raw("}")
 	case 3:
 		p.text(`,"extra_article_attributes":{"geo":"`, places[p.t.country].code)
@@ -271,41 +216,40 @@ func (p *page) kindMembers() {
 	}
 }
 
-// rare writes one group of seldom members.
+// rare writes one group of seldom members, none of which the document has already.
 func (p *page) rare(s *site) {
-	switch p.d.n(16) {
-	case 0:
+	imported := p.t.kind == kindReview || p.t.kind == kindOther
+	switch n := p.d.n(16); {
+	case n == 0:
 		p.raw(`,"docscore":{"test_score":1}`)
-	case 1:
+	case n == 1:
 		p.raw(`,"docscore":{"test_score":1.0}`)
-	case 2:
+	case n == 2:
 		p.raw(`,"docscore":{"test_score":0.25,"other_score":-1e-3}`)
-	case 3:
+	case n == 3:
 		p.int(`,"fakenews_level":`, int64(p.d.n(101)))
-	case 4:
+	case n == 4:
 		p.raw(`,"collection_id":["col-1","col-2"]`)
-	case 5:
+	case n == 5:
 		p.raw(`,"generator":{"type":"MOBILE_IOS"}`)
-	case 6:
+	case n == 6:
 		p.raw(`,"world_data":`)
-		p.b = append(p.b, p.r.sel.corpus.places[p.t.country]...)
-	case 7:
+		p.raw(p.r.sel.corpus.places[p.t.country])
+	case n == 7:
 		p.int(`,"user_response_time":`, p.count(24))
-	case 8:
-		p.raw(`,"custom":{"margin":12.5,"done":true,"note":"x \"y\" <z>","nested":{"a":[1,2,null]}}`)
-	case 9:
-		p.raw(`,"tags_customer":["Category / news","Category / press"]`)
-	case 10:
+	case n == 8:
 		p.raw(`,"matched_profile":["abcd1234_5e"]`)
-	case 11:
-		p.int(`,"trending_score":`, int64(p.d.n(90)))
-	case 12:
+	case imported:
+	case n == 9:
+		p.raw(`,"tags_customer":["Category / news","Category / press"]`)
+	case n == 10:
+		p.raw(`,"custom":{"margin":12.5,"done":true,"note":"x \"y\" <z>","nested":{"a":[1,2,null]}}`)
+	case n == 11:
 		p.raw(`,"customer_entities":[{"type":"keyword","id":["`)
 		p.b = p.lang.appendWords(p.b, &p.d, 2)
 		p.raw(`"]}]`)
-	case 13:
-		p.text(`,"provider":"`, "company_y")
-		p.raw(`,"external_provider":"web","external_id":"`)
+	case n == 12 && p.t.kind != kindYouTube:
+		p.raw(`,"provider":"company_y","external_provider":"web","external_id":"`)
 		p.raw(s.host)
 		p.raw(`/1"`)
 	}

@@ -54,13 +54,13 @@ func parseQuery(text string) (query, *apiError) {
 func lex(text string) []string {
 	var tokens []string
 	for i := 0; i < len(text); {
-		switch c := text[i]; {
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+		switch text[i] {
+		case ' ', '\t', '\n', '\r':
 			i++
-		case c == '(' || c == ')':
+		case '(', ')':
 			tokens = append(tokens, text[i:i+1])
 			i++
-		case c == '"':
+		case '"':
 			end := strings.IndexByte(text[i+1:], '"')
 			if end < 0 {
 				return append(tokens, text[i:])

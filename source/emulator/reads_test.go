@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -211,7 +212,7 @@ func TestRead_WaitsAndIsTakenOver(t *testing.T) {
 		}
 		const key = "access_token=TOKEN-rw"
 		call("PUT", "/api/v3/stream/c/c1?"+key, "{}").Body.Close()
-		read := call("GET", "/api/v3/stream/c/c1/results?"+key, "")
+		read := call("GET", "/api/v3/stream/c/c1/results?"+key, "") //nolint:bodyclose // read to its end below
 		got := make(chan []byte)
 		go func() {
 			raw, _ := io.ReadAll(read.Body)
@@ -219,8 +220,8 @@ func TestRead_WaitsAndIsTakenOver(t *testing.T) {
 		}()
 		time.Sleep(35 * time.Second) //nolint:forbidigo // virtual time
 		call("POST", "/api/v3/stream/p/"+s.Projects()[0]+"/export?"+key, `{"start":"1999-01-01","stop":"1999-01-02","target":"c1"}`).Body.Close()
-		time.Sleep(2 * time.Minute) //nolint:forbidigo // virtual time
-		second := call("GET", "/api/v3/stream/c/c1/results?end_behaviour=stop&"+key, "")
+		time.Sleep(2 * time.Minute)                                                      //nolint:forbidigo // virtual time
+		second := call("GET", "/api/v3/stream/c/c1/results?end_behaviour=stop&"+key, "") //nolint:bodyclose // read to its end below
 		raw := <-got
 		st := parseStream(t, raw)
 		if len(st.results) != 500 || len(st.errors) != 1 || !strings.Contains(st.errors[0], `"status_code":"24"`) || st.chunks[len(st.chunks)-1] != st.errors[0] {
@@ -246,6 +247,38 @@ func TestRead_WaitsAndIsTakenOver(t *testing.T) {
 		third.Body.Close()
 		web.CloseIdleConnections()
 	})
+}
+
+// Readers, pollers and exports at once: every reader gets its own collector's results, once.
+func TestRead_WhileEverythingGoesOn(t *testing.T) {
+	a := serve(t, Config{Now: time.Now, NoRateLimits: true, TaskDuration: 200 * time.Millisecond, LimitBatch: 50, ControlEvery: 30})
+	var group sync.WaitGroup
+	for i := range 6 {
+		id := fmt.Sprintf("c%d", i)
+		task := a.export(id, "2024-01-01", "2024-01-03", "").ID
+		group.Go(func() {
+			var got []string
+			for offset, done := "earliest", false; !done; {
+				_, raw, err := a.try("GET", "/api/v3/tasks/export/"+task, "")
+				done = err != nil || bytes.Contains(raw, []byte(`"finished"`))
+				_, raw, err = a.try("GET", "/api/v3/stream/c/"+id+"/results?end_behaviour=stop&resume_offset="+offset, "")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				st := parseStream(t, raw)
+				got, offset = append(got, st.results...), st.offsets[len(st.offsets)-1]
+			}
+			var oracle bytes.Buffer
+			if err := a.s.WriteResults(&oracle, id); err != nil || oracle.String() != strings.Join(got, "\n")+"\n" || len(got) != 500 {
+				t.Errorf("%s: %d results, not those of the oracle (%v)", id, len(got), err)
+			}
+		})
+	}
+	group.Wait()
+	if n := a.s.Ledger().Credits(); n != 3000 {
+		t.Errorf("%d credits", n)
+	}
 }
 
 func TestRead_ConnectionLimit(t *testing.T) {

@@ -159,6 +159,7 @@ func (s *Server) serveAPI(table []route, w http.ResponseWriter, r *http.Request)
 	c.entry = s.ledger.open(arrived, name, c)
 	count := &countingWriter{ResponseWriter: w}
 	c.w = count
+	w.Header().Set("Date", arrived.Format(http.TimeFormat)) // the account's time, not the machine's
 	c.faults = s.faults.take(name, r)
 	defer func() {
 		// Also when a dropped connection ends the handler with a panic.

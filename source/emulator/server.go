@@ -256,7 +256,7 @@ func (s *Server) notify() {
 // is left. Serve may be called for several listeners.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if a, ok := ln.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
-		ln.Close()
+		_ = ln.Close()
 		return fmt.Errorf("serve on %s: the emulator listens on loopback only", a)
 	}
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -271,7 +271,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	go func() { served <- srv.Serve(ln) }()
 	select {
 	case err := <-served:
-		srv.Close()
+		_ = srv.Close()
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
@@ -279,9 +279,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer stop()
 	if err := srv.Shutdown(grace); err != nil {
-		srv.Close()
+		_ = srv.Close()
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
 	return nil
 }
 

@@ -14,20 +14,17 @@ import (
 // errCut is what a handler gets when it writes beyond a cut.
 var errCut = errors.New("cut by the fault script")
 
-// cutter stalls or ends a body at a byte.
+// cutter stalls or ends a body at a byte, or lets it trickle.
 type cutter struct {
 	http.ResponseWriter
 	ctx     context.Context
 	cut     *Cut
 	stall   *Stall
+	pace    *Pace
 	written int64
 	conn    net.Conn // of a body without framing
 	done    bool
 	started bool
-}
-
-func newCutter(ctx context.Context, w http.ResponseWriter, cut *Cut, stall *Stall) *cutter {
-	return &cutter{ResponseWriter: w, ctx: ctx, cut: cut, stall: stall}
 }
 
 // WriteHeader drops the length, which a cut body would not keep. A body without framing takes the
@@ -67,12 +64,22 @@ func (w *cutter) Write(p []byte) (int, error) {
 		if w.cut != nil && w.written+int64(len(part)) > w.cut.At {
 			part = part[:max(0, w.cut.At-w.written)]
 		}
+		if w.pace != nil {
+			part = part[:min(len(part), max(1, w.pace.Bytes))]
+		}
 		m, err := w.pass(part)
 		n += m
 		if err != nil {
 			return n, err
 		}
 		p = p[len(part):]
+		if w.pace != nil && len(part) > 0 {
+			_ = w.FlushError()
+			if !sleep(w.ctx, time.Duration(w.pace.Every)) {
+				return n, w.ctx.Err()
+			}
+			continue
+		}
 		if len(p) == 0 {
 			break
 		}
@@ -114,7 +121,7 @@ func (w *cutter) end() {
 	w.done = true
 	switch {
 	case w.conn != nil:
-		w.conn.Close()
+		_ = w.conn.Close()
 	case w.cut.How == "end":
 	default:
 		how := w.cut.How
@@ -141,7 +148,7 @@ func (w *cutter) FlushError() error {
 func (w *cutter) close() {
 	if w.conn != nil && !w.done {
 		w.done = true
-		w.conn.Close()
+		_ = w.conn.Close()
 	}
 }
 
