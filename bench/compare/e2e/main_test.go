@@ -42,9 +42,13 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "tw2parquet")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/tw2parquet")
+	// E2E_BUILD_FLAGS=-race, or -tags=libzstd, tests that build; without it the static one.
+	flags := strings.Fields(os.Getenv("E2E_BUILD_FLAGS"))
+	build := exec.Command("go", append(append([]string{"build"}, flags...), "-o", binary, "./cmd/tw2parquet")...)
 	build.Dir = filepath.Join("..", "..", "..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if len(flags) == 0 {
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the binary: %v\n%s", err, out)
 		return 1
