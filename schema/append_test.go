@@ -37,6 +37,8 @@ func TestAppend_Refuses(t *testing.T) {
 		{result(`{"docscore":{"a":1,}}`), reasonValue, 51},
 		{result(`{"url":"a",}`), reasonKey, 43},
 		{result(`{url:"a"}`), reasonKey, 33},
+		{result("{" + strings.Repeat("\x00", 80)), reasonKey, 33},
+		{result("{" + strings.Repeat("\xff", 80)), reasonKey, 33},
 		{result(`{"url" "a"}`), reasonColon, 39},
 		{result(`{"url":"a" "lang":"b"}`), reasonMember, 43},
 		{result(`{"new":` + deep(509) + `}`), reasonDepth, 547},

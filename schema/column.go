@@ -11,20 +11,27 @@ import (
 // are filled in when the next value arrives or the record is made.
 //
 // Invariants: cells and validity bits at and after n are zero, so that a null needs no writing;
-// off[0..n] are final. Every buffer that is indexed by row has room for row n after grow(n).
+// offsets up to i32[n] are final. Every buffer that is indexed by row has room for row n after grow(n).
 type column struct {
+	// What every value touches comes first, to lie in few cache lines.
+	n     int     // rows filled, nulls included
+	valid []byte  // bitmap, least significant bit first
+	i32   []int32 // Int32; offsets of Text, JSON, Texts, Objects, Scores
+	data  []byte  // Text, JSON
+	i64   []int64 // Int64; Time, in microseconds; Float64, its bits
+
+	kids  []*column // Object: members; Texts, Objects: the element; Scores: key and value
 	typ   Type
 	dtype arrow.DataType
-	n     int    // rows filled, nulls included
-	valid []byte // bitmap, least significant bit first
+}
 
-	i32  []int32
-	i64  []int64 // also Time, in microseconds
-	f64  []float64
-	off  []int32 // Text, JSON, Texts, Objects, Scores
-	data []byte  // Text, JSON
-
-	kids []*column // Object: members; Texts, Objects: the element; Scores: key and value
+// offsets tells whether i32 has offsets.
+func (c *column) offsets() bool {
+	switch c.typ {
+	case Int32, Int64, Time, Float64, Object:
+		return false
+	}
+	return true
 }
 
 // newColumns makes the columns of a list of nodes.
@@ -62,15 +69,11 @@ func (c *column) grow(row int) {
 	rows = (rows + 63) &^ 63
 	c.valid = extend(c.valid, rows/8)
 	switch c.typ {
-	case Int32:
-		c.i32 = extend(c.i32, rows)
-	case Int64, Time:
+	case Int64, Time, Float64:
 		c.i64 = extend(c.i64, rows)
-	case Float64:
-		c.f64 = extend(c.f64, rows)
 	case Object:
 	default:
-		c.off = extend(c.off, rows+1)
+		c.i32 = extend(c.i32, rows+1)
 	}
 }
 
@@ -92,9 +95,9 @@ func (c *column) at(row int) {
 
 // pad makes the rows from n up to row null.
 func (c *column) pad(row int) {
-	if c.off != nil {
-		last := c.off[c.n]
-		gap := c.off[c.n+1 : row+1]
+	if c.offsets() {
+		last := c.i32[c.n]
+		gap := c.i32[c.n+1 : row+1]
 		for i := range gap {
 			gap[i] = last
 		}
@@ -120,22 +123,20 @@ func (c *column) setInt64(row int, v int64) {
 	c.done(row)
 }
 
-func (c *column) setFloat64(row int, v float64) {
-	c.at(row)
-	c.f64[row] = v
-	c.done(row)
-}
-
-// setText ends a text whose bytes are data[off[row]:].
+// setText ends a text; data is the column's own with the text appended.
 func (c *column) setText(row int, data []byte) {
-	c.data = data
-	c.off[row+1] = int32(len(data))
+	if cap(data) == cap(c.data) {
+		c.data = c.data[:len(data)] // spares the write barrier
+	} else {
+		c.data = data
+	}
+	c.i32[row+1] = int32(len(data))
 	c.done(row)
 }
 
 // setList ends a list whose elements are those added to its child since the row was prepared.
 func (c *column) setList(row int) {
-	c.off[row+1] = int32(c.kids[0].n)
+	c.i32[row+1] = int32(c.kids[0].n)
 	c.done(row)
 }
 
@@ -144,7 +145,7 @@ func (c *column) text(row int) ([]byte, bool) {
 	if row >= c.n || c.valid[row>>3]&(1<<(row&7)) == 0 {
 		return nil, false
 	}
-	return c.data[c.off[row]:c.off[row+1]], true
+	return c.data[c.i32[row]:c.i32[row+1]], true
 }
 
 // truncate forgets all rows from n on, and elements of lists that were not ended.
@@ -152,19 +153,17 @@ func (c *column) truncate(n int) {
 	n = min(n, c.n)
 	switch c.typ {
 	case Text, JSON:
-		if c.off != nil {
-			c.data = c.data[:c.off[n]]
+		if c.i32 != nil {
+			c.data = c.data[:c.i32[n]]
 		}
 	case Int32:
 		clear(c.i32[n:c.n])
-	case Int64, Time:
+	case Int64, Time, Float64:
 		clear(c.i64[n:c.n])
-	case Float64:
-		clear(c.f64[n:c.n])
 	case Texts, Objects, Scores:
 		end := 0
-		if c.off != nil {
-			end = int(c.off[n])
+		if c.i32 != nil {
+			end = int(c.i32[n])
 		}
 		for _, k := range c.kids {
 			k.truncate(end)

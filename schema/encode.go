@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"encoding/binary"
 	"errors"
 	"math"
 )
@@ -154,42 +153,47 @@ func (e *Encoder) object(o *object, row, pos int) int {
 	if c == '}' {
 		return pos + 1
 	}
-	guess := &o.first
+	src := e.src
+	next := &o.first
 	for {
-		m := guess.latest
-		if !e.follows(m, pos) {
-			if m = guess.other; e.follows(m, pos) {
-				guess.latest, guess.other = m, guess.latest
+		m := next.latest
+		if !follows(src, m, pos) {
+			if m = next.other; follows(src, m, pos) {
+				next.latest, next.other = m, next.latest
 			} else {
 				start := pos
 				if pos = e.key(pos); pos < 0 {
 					return pos
 				}
 				if m = o.find(e.scratch); m == nil {
-					if pos = e.keepUnknown(start, pos); pos < 0 {
-						return pos
-					}
+					pos = e.keepUnknown(start, pos)
 					goto next
 				}
-				guess.latest, guess.other = m, guess.latest
+				next.latest, next.other = m, next.latest
 				goto value
 			}
 		}
-		pos += len(m.token)
+		pos += m.size
 	value:
-		guess = &m.next
-		c = e.peek(pos)
-		if c <= ' ' {
-			c, pos = e.token(pos)
-		}
+		next = &m.next
 		if m.seen == serial {
 			e.forget(m, row)
 		}
 		m.seen = serial
-		if pos = e.value(m, row, c, pos); pos < 0 {
-			return pos
+		if uint(pos) < uint(len(src)) && src[pos] == '"' && m.typ == Text {
+			col := m.col
+			col.at(row)
+			var text []byte
+			if text, pos = e.text(col.data, pos+1); pos >= 0 {
+				col.setText(row, text)
+			}
+		} else {
+			pos = e.value(m, row, pos)
 		}
 	next:
+		if pos < 0 {
+			return pos
+		}
 		c = e.peek(pos)
 		if c <= ' ' {
 			c, pos = e.token(pos)
@@ -207,24 +211,15 @@ func (e *Encoder) object(o *object, row, pos int) int {
 	}
 }
 
-// follows tells whether the token of m, which may be nil, stands at pos.
-func (e *Encoder) follows(m *member, pos int) bool {
-	src := e.src
-	if m == nil || pos+8 > len(src) {
+// follows tells whether the token of m stands at pos, which is not negative. The last bytes of src are
+// left to others.
+func follows(src []byte, m *member, pos int) bool {
+	if pos+longest > len(src) || (load(src, pos)^m.head)&m.mask != 0 {
 		return false
 	}
-	n := len(m.token)
-	if (binary.LittleEndian.Uint64(src[pos:])^m.head)&m.mask != 0 {
-		return false
-	}
-	if n <= 8 {
-		return true
-	}
-	end := pos + n
-	if end > len(src) || binary.LittleEndian.Uint64(src[end-8:]) != m.last {
-		return false
-	}
-	return n <= 16 || binary.LittleEndian.Uint64(src[pos+8:]) == m.second && (n <= 24 || string(src[pos+16:end]) == m.token[16:])
+	n := m.size
+	return n <= 8 || load(src, pos+n-8) == m.last && (n <= 16 || load(src, pos+8) == m.second &&
+		(n <= 24 || string(src[pos+16:pos+n]) == m.token[16:]))
 }
 
 // forget drops the earlier value of a member that is there twice.
@@ -239,8 +234,9 @@ func (e *Encoder) forget(m *member, row int) {
 	e.extras.drop(e.frames[e.depth].x, m.key)
 }
 
-// value reads the value of a member, whose first byte is c.
-func (e *Encoder) value(m *member, row int, c byte, pos int) int {
+// value reads the value of a member.
+func (e *Encoder) value(m *member, row int, pos int) int {
+	c, pos := e.token(pos)
 	switch m.typ {
 	case Text:
 		if c == '"' {
@@ -374,7 +370,7 @@ func (e *Encoder) setNumber(m *member, row int, text []byte) bool {
 	if m.typ == Float64 {
 		v, finite, exact := parseFloat(text)
 		if finite {
-			m.col.setFloat64(row, v)
+			m.col.setInt64(row, int64(math.Float64bits(v)))
 		}
 		return exact
 	}

@@ -1,6 +1,9 @@
 package schema
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // texts reads a list of strings, or a string in its place.
 func (e *Encoder) texts(m *member, row int, c byte, pos int) int {
@@ -175,7 +178,7 @@ func (e *Encoder) score(m *member, k, pos int) int {
 	if n, ok := numberEnd(number, 0); ok && n == len(number) {
 		v, finite, exact := parseFloat(number)
 		if finite {
-			values.setFloat64(k, v)
+			values.setInt64(k, int64(math.Float64bits(v)))
 		}
 		if exact && t != '"' {
 			return end
@@ -197,10 +200,10 @@ func (e *Encoder) forgetScore(c *column, base int) {
 			// Append the entries behind it once more and cut off what they leave.
 			last := names.n - 1
 			width := int32(len(name))
-			names.data = append(names.data[:names.off[i]], names.data[names.off[i+1]:]...)
+			names.data = append(names.data[:names.i32[i]], names.data[names.i32[i+1]:]...)
 			for j := i; j < last; j++ {
-				names.off[j+1] = names.off[j+2] - width
-				values.f64[j] = values.f64[j+1]
+				names.i32[j+1] = names.i32[j+2] - width
+				values.i64[j] = values.i64[j+1]
 			}
 			names.truncate(last)
 			values.truncate(last)

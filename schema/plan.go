@@ -14,24 +14,34 @@ const (
 
 // member is what the encoder knows of a member of an object.
 type member struct {
+	// The token, the name as it mostly stands in the text (quoted, with its colon), as words, to compare
+	// it in few steps: its first eight bytes (mask has what a shorter one lacks), its last eight, the
+	// eight in between. What every value touches comes first, to lie in few cache lines.
+	head, mask, last, second uint64
+	size                     int // of the token
+	typ                      Type
+	seen                     uint64 // the object that had it last
+	col                      *column
+	next                     guess
+	in                       *object // members of Object, Objects and around the document
+
+	token string
 	name  string
 	key   []byte // name
-	token string // name as it mostly stands in the text: quoted, with its colon
 	path  string
 	items string // path of the elements of a list
-	typ   Type
-	col   *column
-	in    *object // members of Object, Objects and around the document
-	seen  uint64  // the object that had it last
-	next  guess
-
-	// The token as words, to compare it in few steps: its first eight bytes (mask has what a shorter
-	// one lacks), the eight after them, its last eight.
-	head, mask, second, last uint64
 }
 
-// guess is what came at a place in the two documents before that differed there.
+// longest is more than any token has.
+const longest = 64
+
+// guess is what came at a place in the two documents before that differed there; nobody at first.
 type guess struct{ latest, other *member }
+
+// nobody is a member that no text has: its first eight bytes are 0, and seven of them are not.
+var nobody = &member{mask: ^uint64(0), size: 9, last: ^uint64(0)}
+
+var noGuess = guess{nobody, nobody}
 
 // object is what the encoder knows of an object.
 type object struct {
@@ -74,7 +84,7 @@ func compile() (*object, []*column) {
 const highlighted = "highlighted_data"
 
 func newObject(members []*member) *object {
-	o := &object{members: members}
+	o := &object{members: members, first: noGuess}
 	o.arrange()
 	return o
 }
@@ -127,13 +137,14 @@ func (o *object) find(name []byte) *member {
 
 func newMember(n *node, col *column) *member {
 	m := &member{name: n.name, key: []byte(n.name), token: `"` + n.name + `":`,
-		path: n.path, items: n.path + "[]", typ: n.typ, col: col}
+		path: n.path, items: n.path + "[]", typ: n.typ, col: col, next: noGuess}
 	word := func(from int) uint64 {
 		var w [8]byte
 		copy(w[:], m.token[min(max(from, 0), len(m.token)):])
 		return binary.LittleEndian.Uint64(w[:])
 	}
 	m.head, m.second, m.last = word(0), word(8), word(len(m.token)-8)
+	m.size = len(m.token)
 	m.mask = ^uint64(0) >> (8 * max(8-len(m.token), 0))
 	owner := col
 	switch n.typ {

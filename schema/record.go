@@ -38,16 +38,14 @@ func (e *Encoder) array(c *column, n int) *array.Data {
 	switch c.typ {
 	case Int32:
 		buffers = append(buffers, e.buffer(used, arrow.Int32Traits.CastToBytes(c.i32), 4*n))
-	case Int64, Time:
+	case Int64, Time, Float64:
 		buffers = append(buffers, e.buffer(used, arrow.Int64Traits.CastToBytes(c.i64), 8*n))
-	case Float64:
-		buffers = append(buffers, e.buffer(used, arrow.Float64Traits.CastToBytes(c.f64), 8*n))
 	case Object:
 		for _, k := range c.kids {
 			children = append(children, e.array(k, n))
 		}
 	default:
-		buffers = append(buffers, e.buffer(used, arrow.Int32Traits.CastToBytes(c.off), 4*(n+1)))
+		buffers = append(buffers, e.buffer(used, arrow.Int32Traits.CastToBytes(c.i32), 4*(n+1)))
 	}
 	switch c.typ {
 	case Text, JSON:
