@@ -1,8 +1,22 @@
 package schema
 
 import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 )
+
+// FuzzChunk holds that Append accepts what encoding/json does, that nothing of a refused chunk remains,
+// and that an accepted one comes back.
 
 func FuzzChunk(f *testing.F) {
 	for _, doc := range []string{
@@ -37,5 +51,155 @@ func FuzzChunk(f *testing.F) {
 			checkRow(t, r, rec, 1, chunk)
 		}
 		checkRow(t, r, rec, e.Rows()-1, good)
+	})
+}
+
+// FuzzString compares text and the count of replacements with encoding/json, at all distances from the
+// end of the source and with too little room in the destination.
+func FuzzString(f *testing.F) {
+	for _, seed := range []string{"", "plain", "long enough for more than one turn of sixteen bytes", "é", "漢字かな交じり文漢字かな交じり文",
+		"\xff", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", `\n\"\\\/\b\f\r\t`, `\u00e9\ud83d\ude00`, `\ud83d`, `\ud83dA\ude00`, `\x`,
+		"\x00", "\x1f", "\x7f", `0123456789abcde\`, `0123456789abcdef\u12`, "Привет, мир! Это длинная строка.", "\xf0\x9f\x98", "a\xc0\x80b"} {
+		f.Add([]byte(seed), uint8(len(seed)))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, room uint8) {
+		quoted := append(append([]byte{'"'}, body...), '"')
+		var want string
+		err := json.Unmarshal(quoted, &want)
+		for _, tail := range []string{"", `,"and":"so on"`, "ééééééééééé"} {
+			s := scanner{src: append(quoted[:len(quoted):len(quoted)], tail...)}
+			got, end := s.text(append(make([]byte, 0, 3+int(room)), "..."...), 1)
+			if err != nil {
+				// The text may also have ended early, with a quote inside.
+				if end > 0 && end == len(quoted) {
+					t.Fatalf("%q accepted", quoted)
+				}
+				continue
+			}
+			if end != len(quoted) || string(got) != "..."+want {
+				t.Fatalf("%q: %q, want %q; end %d", quoted, got, want, end)
+			}
+			literal := strings.Count(string(body), "\ufffd") + strings.Count(strings.ToLower(string(body)), `\ufffd`)
+			escaped := strings.Count(strings.ToLower(string(body)), `\\ufffd`)
+			if n := strings.Count(want, "\ufffd") - literal; escaped == 0 && int64(n) != s.pending.replaced {
+				t.Fatalf("%q: %d replaced, want %d", quoted, s.pending.replaced, n)
+			}
+		}
+	})
+}
+
+// FuzzUTF8 compares the state machine with the library.
+func FuzzUTF8(f *testing.F) {
+	for _, seed := range []string{"", "plain", "é", "漢字", "\xff", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xc1\xbf",
+		"sixteen bytes ASCII and é", "0123456789abcdeé", "0123456789abcd漢字", "0123456789abcdé0123456789abcdef"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for i := range min(len(text)+1, 17) {
+			if got, want := valid(text[i:]), utf8.Valid(text[i:]); got != want {
+				t.Fatalf("%q: valid %v, want %v", text[i:], got, want)
+			}
+		}
+	})
+}
+
+// FuzzNumber compares numbers with encoding/json and math/big.
+func FuzzNumber(f *testing.F) {
+	for _, seed := range []string{"0", "-0", "00", "1.", ".5", "1e", "1e+", "-", "1E400", "9223372036854775807", "9223372036854775808",
+		"-9223372036854775808", "0.1", "0.10000000000000000001", "1e-400", "5e-324", "6.130000114440918", "123456789012345678901234567890e-20",
+		"100e-2", "1.50", "12345678901234567", "0e999999999999999999999", "1e9999999999999999999", "4503599627370496.5", "2.2250738585072011e-308"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		end, ok := numberEnd([]byte(text), 0)
+		ok = ok && end == len(text)
+		if want := json.Valid([]byte(text)) && (text[0] == '-' || text[0]-'0' <= 9) && strings.TrimSpace(text) == text; ok != want {
+			t.Fatalf("%q: a number %v, want %v", text, ok, want)
+		}
+		if !ok {
+			return
+		}
+		v, finite, exact := parseFloat([]byte(text))
+		want, err := strconv.ParseFloat(text, 64)
+		if finite != (err == nil) || finite && math.Float64bits(v) != math.Float64bits(want) {
+			t.Fatalf("%s: %v, want %v", text, v, want)
+		}
+		if same := finite && normal(strconv.FormatFloat(v, 'g', -1, 64)) == normal(text); exact != same {
+			t.Fatalf("%s: exact %v, want %v", text, exact, same)
+		}
+		i, ok := parseInt([]byte(text))
+		if e := strings.IndexAny(text, "eE"); e >= 0 && len(text)-e > 5 {
+			return // math/big would write the number out
+		}
+		r, _ := new(big.Rat).SetString(text)
+		fits := r.IsInt() && r.Num().IsInt64() && !(text[0] == '-' && r.Sign() == 0)
+		if ok != fits || ok && i != r.Num().Int64() {
+			t.Fatalf("%s: %d %v, want %v %v", text, i, ok, r, fits)
+		}
+	})
+}
+
+// FuzzExtra rebuilds a row under any _extra: refused unless it is an object, never lost if it is.
+func FuzzExtra(f *testing.F) {
+	for _, seed := range []string{"{}", "", "null", "[]", `{"a":1}`, `{"url":null,"images":[{"x":1},5]}`, `{"images":{"url":"one"}}`, `{"docscore":{"a":null}}`,
+		`{"$chunk":{"chunk_type":7,"chunk_result":{"data":{"highlighted_data":[{},{"b":[]}]}}},"$$a":1}`, `{"\u0075rl":1,"custom":[ 1 ]}`, `{"a":1}{`,
+		`{"extra_author_attributes":{"birthdate":{"date":{}}}}`, `{"$chunk":5}`, `{"$chunk":{"chunk_result":{"data":{"data":5}}}}`} {
+		f.Add(seed)
+	}
+	e := NewEncoder()
+	for _, name := range []string{"every-field.json", "news-new.json", "odd.json"} {
+		if err := e.Append(documents(f)[name], 0); err != nil {
+			f.Fatal(err)
+		}
+	}
+	rec := e.Record()
+	r := NewRebuilder()
+	f.Fuzz(func(t *testing.T, extra string) {
+		b := array.NewStringBuilder(memory.DefaultAllocator)
+		defer b.Release()
+		b.AppendValues([]string{extra, extra, extra}, nil)
+		columns := append([]arrow.Array(nil), rec.Columns()...)
+		columns[2] = b.NewArray()
+		with := array.NewRecordBatch(rec.Schema(), columns, rec.NumRows())
+		v, err := decode([]byte(extra))
+		object, ok := v.(map[string]any)
+		ok = ok && err == nil && nesting([]byte(extra)) <= maxDepth
+		if around, there := object[reserved]; there {
+			_, isObject := around.(map[string]any)
+			ok = ok && isObject
+		}
+		for row := range int(rec.NumRows()) {
+			got, err := r.Rebuild(with, row, nil)
+			if ok != (err == nil) {
+				t.Fatalf("%s: %v", extra, err)
+			}
+			if !ok {
+				continue
+			}
+			doc, err := decode(got)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", extra, err, got)
+			}
+			for name := range object {
+				if lookup(doc, strings.TrimPrefix(name, "$")) == nil && object[name] != nil && name != reserved {
+					t.Fatalf("%q of %s is lost: %s", name, extra, got)
+				}
+			}
+			if got, err = r.RebuildChunk(with, row, nil); err != nil || !json.Valid(got) {
+				t.Fatalf("%s: chunk %s, %v", extra, got, err)
+			}
+		}
+		if ok {
+			var s scanner
+			var want bytes.Buffer
+			if err := json.Compact(&want, []byte(extra)); err != nil {
+				t.Fatal(err)
+			}
+			a, _ := decode(want.Bytes())
+			b, err := decode(s.compact(nil, []byte(extra)))
+			if err != nil || same("", a, b) != nil {
+				t.Fatalf("compact: %v %v", err, same("", a, b))
+			}
+		}
 	})
 }

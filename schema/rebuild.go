@@ -96,6 +96,9 @@ func (r *Rebuilder) row(rec arrow.RecordBatch, row int) (inner, outer []byte, er
 		}
 	}
 	r.parts = r.parts[:base]
+	if outer != nil && outer[0] != '{' {
+		return nil, nil, fmt.Errorf("rebuild row %d: %s in _extra is not an object", row, reserved)
+	}
 	return r.text[pos:end], outer, nil
 }
 
