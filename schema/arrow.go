@@ -21,8 +21,8 @@ const (
 	Text    Type = iota // string -> utf8
 	Int32               // number -> int32
 	Int64               // number -> int64
-	Float64             // number -> float64
 	Time                // number of milliseconds since 1970 -> timestamp[us, UTC]
+	Float64             // number -> float64
 	Texts               // array of strings -> list<utf8>
 	Object              // object -> struct
 	Objects             // array of objects -> list<struct>
@@ -30,9 +30,11 @@ const (
 	JSON                // any value -> utf8 that holds its JSON text
 )
 
+const lastInt = Time // Int32 to lastInt are read as integers
+
 // String names the Arrow type as it is printed.
 func (t Type) String() string {
-	return [...]string{"utf8", "int32", "int64", "float64", "timestamp[us, UTC]", "list<utf8>",
+	return [...]string{"utf8", "int32", "int64", "timestamp[us, UTC]", "float64", "list<utf8>",
 		"struct", "list<struct>", "map<utf8, float64>", "utf8 (JSON)"}[t]
 }
 

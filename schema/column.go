@@ -15,6 +15,7 @@ import (
 type column struct {
 	// What every value touches comes first, to lie in few cache lines.
 	n     int     // rows filled, nulls included
+	rows  int     // rows there is room for
 	valid []byte  // bitmap, least significant bit first
 	i32   []int32 // Int32; offsets of Text, JSON, Texts, Objects, Scores
 	data  []byte  // Text, JSON
@@ -62,11 +63,9 @@ const firstRows = 1024 // rows that a column has room for when it is first used
 
 // grow makes room for the given row and its successor offset.
 func (c *column) grow(row int) {
-	if row>>3 < len(c.valid) {
-		return
-	}
 	rows := max(firstRows, 2*row)
 	rows = (rows + 63) &^ 63
+	c.rows = rows
 	c.valid = extend(c.valid, rows/8)
 	switch c.typ {
 	case Int64, Time, Float64:
@@ -85,13 +84,16 @@ func extend[T any](s []T, n int) []T {
 
 // at prepares a row for its value: rows passed over become null.
 func (c *column) at(row int) {
-	if row>>3 >= len(c.valid) {
+	if row >= c.rows {
 		c.grow(row)
 	}
 	if row > c.n {
 		c.pad(row)
 	}
 }
+
+// ready tells that at has nothing to do for the row.
+func (c *column) ready(row int) bool { return row == c.n && row < c.rows }
 
 // pad makes the rows from n up to row null.
 func (c *column) pad(row int) {
@@ -118,7 +120,9 @@ func (c *column) setInt32(row int, v int32) {
 }
 
 func (c *column) setInt64(row int, v int64) {
-	c.at(row)
+	if !c.ready(row) {
+		c.at(row)
+	}
 	c.i64[row] = v
 	c.done(row)
 }

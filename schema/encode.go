@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"math"
+	"math/bits"
 )
 
 // ErrFull is returned by Append when the chunk does not fit into the 32-bit offsets of the columns
@@ -180,14 +181,15 @@ func (e *Encoder) object(o *object, row, pos int) int {
 			e.forget(m, row)
 		}
 		m.seen = serial
-		if uint(pos) < uint(len(src)) && src[pos] == '"' && m.typ == Text {
-			col := m.col
-			col.at(row)
-			var text []byte
-			if text, pos = e.text(col.data, pos+1); pos >= 0 {
-				col.setText(row, text)
-			}
-		} else {
+		if uint(pos) >= uint(len(src)) {
+			return e.fail(reasonEnd, pos)
+		}
+		switch c = src[pos]; {
+		case c == '"' && m.typ == Text:
+			pos = e.putText(m.col, row, pos)
+		case (c-'0' <= 9 || c == '-') && m.typ-Int32 <= lastInt-Int32:
+			pos = e.putInt(m, row, pos)
+		default:
 			pos = e.value(m, row, pos)
 		}
 	next:
@@ -222,6 +224,67 @@ func follows(src []byte, m *member, pos int) bool {
 		(n <= 24 || string(src[pos+16:pos+n]) == m.token[16:]))
 }
 
+// putText reads the string at pos into a row of a column of texts.
+func (e *Encoder) putText(c *column, row, pos int) int {
+	if !c.ready(row) {
+		c.at(row)
+	}
+	pos++
+	// Most strings end within sixteen bytes and are ASCII.
+	if src, n := e.src, len(c.data); pos+16 <= len(src) && n+16 <= cap(c.data) {
+		a, b := load(src, pos), load(src, pos+8)
+		room := c.data[:n+16]
+		store(room, n, a)
+		store(room, n+8, b)
+		x, y := (special(a)|a)&highs, (special(b)|b)&highs
+		k, l := bits.TrailingZeros64(x)>>3, bits.TrailingZeros64(y)>>3
+		if x == 0 {
+			k += l
+		}
+		if end := pos + k; end < len(src) && src[end] == '"' && k < 16 {
+			c.data = c.data[:n+k]
+			c.i32[row+1] = int32(n + k)
+			c.done(row)
+			return end + 1
+		}
+	}
+	text, end := e.text(c.data, pos)
+	if end >= 0 {
+		c.setText(row, text)
+	}
+	return end
+}
+
+// putInt reads the number at pos into a row of a column of integers.
+func (e *Encoder) putInt(m *member, row, pos int) int {
+	src, start, first := e.src, pos, pos
+	negative := src[pos] == '-'
+	if negative {
+		pos++
+		first++
+	}
+	var v int64
+	for ; uint(pos) < uint(len(src)); pos++ {
+		c := src[pos]
+		if c-'0' <= 9 {
+			v = v*10 + int64(c-'0')
+			continue
+		}
+		// Up to 18 digits fit, a zero comes alone and without sign, and there may be more than an integer.
+		if n := pos - first; n == 0 || n > 18 || src[first] == '0' && (n > 1 || negative) || c == '.' || c|0x20 == 'e' {
+			break
+		}
+		if negative {
+			v = -v
+		}
+		if e.setInt(m, row, v) {
+			return pos
+		}
+		break
+	}
+	return e.number(m, row, start)
+}
+
 // forget drops the earlier value of a member that is there twice.
 func (e *Encoder) forget(m *member, row int) {
 	e.pending.duplicates++
@@ -240,21 +303,9 @@ func (e *Encoder) value(m *member, row int, pos int) int {
 	switch m.typ {
 	case Text:
 		if c == '"' {
-			m.col.at(row)
-			text, end := e.text(m.col.data, pos+1)
-			if end >= 0 {
-				m.col.setText(row, text)
-			}
-			return end
+			return e.putText(m.col, row, pos)
 		}
-	case Int32, Int64, Time:
-		if v, end := e.digits(pos); end > 0 && e.setInt(m, row, v) {
-			return end
-		}
-		if c == '-' || c-'0' <= 9 {
-			return e.number(m, row, pos)
-		}
-	case Float64:
+	case Int32, Int64, Float64, Time:
 		if c == '-' || c-'0' <= 9 {
 			return e.number(m, row, pos)
 		}
@@ -307,29 +358,6 @@ func (e *Encoder) value(m *member, row int, pos int) int {
 		}
 	}
 	return e.misfit(m, row, c, pos)
-}
-
-// digits reads a number that is nothing but up to 18 digits; anything else gives a position of -1.
-func (e *Encoder) digits(pos int) (int64, int) {
-	src := e.src
-	start := pos
-	var v int64
-	for ; uint(pos) < uint(len(src)); pos++ {
-		d := src[pos] - '0'
-		if d > 9 {
-			break
-		}
-		v = v*10 + int64(d)
-	}
-	n := pos - start
-	if n-1 > 17 || n == 0 || n > 1 && src[start] == '0' {
-		return 0, -1
-	}
-	switch e.peek(pos) {
-	case '.', 'e', 'E':
-		return 0, -1
-	}
-	return v, pos
 }
 
 // setInt stores an integer if the column can hold it.

@@ -11,7 +11,7 @@ func (e *Encoder) texts(m *member, row int, c byte, pos int) int {
 	list.at(row)
 	start := pos
 	if c == '"' {
-		if pos = e.element(item, pos); pos >= 0 {
+		if pos = e.putText(item, item.n, pos); pos >= 0 {
 			list.setList(row)
 			e.keep(m, start, pos, false)
 		}
@@ -23,7 +23,7 @@ func (e *Encoder) texts(m *member, row int, c byte, pos int) int {
 	for c != ']' {
 		switch c {
 		case '"':
-			pos = e.element(item, pos)
+			pos = e.putText(item, item.n, pos)
 		case 'n':
 			item.null()
 			pos = e.literal(pos)
@@ -45,17 +45,6 @@ func (e *Encoder) texts(m *member, row int, c byte, pos int) int {
 		e.keep(m, start, pos+1, false)
 	}
 	return pos + 1
-}
-
-// element appends the string at pos to the child of a list.
-func (e *Encoder) element(item *column, pos int) int {
-	row := item.n
-	item.at(row)
-	text, end := e.text(item.data, pos+1)
-	if end >= 0 {
-		item.setText(row, text)
-	}
-	return end
 }
 
 // null appends a null to the child of a list.

@@ -22,7 +22,7 @@ func (e *Encoder) Record() arrow.RecordBatch {
 func (e *Encoder) array(c *column, n int) *array.Data {
 	used := c.n > 0
 	if used && c.n < n {
-		c.grow(n - 1)
+		c.at(n - 1)
 		c.pad(n)
 	}
 	var validity *memory.Buffer

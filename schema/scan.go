@@ -22,6 +22,7 @@ const (
 	reasonKey    = "member name expected"
 	reasonColon  = "colon expected"
 	reasonNumber = "malformed number"
+	reasonEscape = "malformed escape"
 	reasonDepth  = "nested too deep"
 )
 

@@ -36,15 +36,15 @@ func (s *scanner) text(dst []byte, pos int) ([]byte, int) {
 			store(room, pos+shift, a)
 			store(room, pos+shift+8, b)
 			foreign |= a | b
-			x, y := special(a), special(b)
-			if (x|y)&highs == 0 {
+			x, y := special(a)&highs, special(b)&highs
+			if x|y == 0 {
 				continue
 			}
-			if x &= highs; x != 0 {
-				pos += bits.TrailingZeros64(x) >> 3
-			} else {
-				pos += 8 + bits.TrailingZeros64(y&highs)>>3
+			n, m := bits.TrailingZeros64(x), bits.TrailingZeros64(y)
+			if x == 0 {
+				n += m // a conditional move: as a branch it could not be predicted
 			}
+			pos += n >> 3
 			break
 		}
 		dst = room[:pos+shift]
@@ -94,46 +94,37 @@ func (s *scanner) invalidText(dst []byte, pos int) ([]byte, int) {
 	}
 }
 
+// escapes has the characters that a backslash and one byte stand for.
+var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
 // escape decodes the escape sequence at pos.
 func (s *scanner) escape(dst []byte, pos int) ([]byte, int) {
-	c := s.peek(pos + 1)
-	switch c {
-	case '"', '\\', '/':
-	case 'b':
-		c = '\b'
-	case 'f':
-		c = '\f'
-	case 'n':
-		c = '\n'
-	case 'r':
-		c = '\r'
-	case 't':
-		c = '\t'
-	case 'u':
-		r, ok := hex4(s.src, pos+2)
-		if !ok {
-			return dst, s.fail("malformed escape", pos+2)
-		}
-		pos += 6
-		if utf16.IsSurrogate(r) {
-			low, ok := rune(0), false
-			if s.peek(pos) == '\\' && s.peek(pos+1) == 'u' {
-				low, ok = hex4(s.src, pos+2)
-			}
-			pair := utf16.DecodeRune(r, low)
-			if ok && pair != utf8.RuneError {
-				r = pair
-				pos += 6
-			} else {
-				r = utf8.RuneError
-				s.pending.replaced++
-			}
-		}
-		return utf8.AppendRune(dst, r), pos
-	default:
-		return dst, s.fail("malformed escape", pos+1)
+	b := s.peek(pos + 1)
+	if c := escapes[b]; c != 0 {
+		return append(dst, c), pos + 2
 	}
-	return append(dst, c), pos + 2
+	if b != 'u' {
+		return dst, s.fail(reasonEscape, pos+1)
+	}
+	r, ok := hex4(s.src, pos+2)
+	if !ok {
+		return dst, s.fail(reasonEscape, pos+2)
+	}
+	pos += 6
+	if utf16.IsSurrogate(r) {
+		low, ok := rune(0), false
+		if s.peek(pos) == '\\' && s.peek(pos+1) == 'u' {
+			low, ok = hex4(s.src, pos+2)
+		}
+		if pair := utf16.DecodeRune(r, low); ok && pair != utf8.RuneError {
+			r = pair
+			pos += 6
+		} else {
+			r = utf8.RuneError
+			s.pending.replaced++
+		}
+	}
+	return utf8.AppendRune(dst, r), pos
 }
 
 // hex4 reads four hexadecimal digits.
