@@ -104,7 +104,7 @@ func (x *extras) member(parent int32, key []byte) (n int32, alive bool) {
 	return n, false
 }
 
-// item returns the node of an element, which comes after all others of its array.
+// element returns the node of an element, which comes after all others of its array.
 func (x *extras) element(parent, item int32) int32 { return x.node(parent, item, nil) }
 
 // set makes a node a raw value.

@@ -186,7 +186,7 @@ func (e *Encoder) forgetScore(c *column, base int) {
 	for i := base; i < names.n; i++ {
 		if name, _ := names.text(i); bytes.Equal(name, e.scratch) {
 			found = true
-			// Append the entries behind it once more and cut off what they leave.
+			// The entries behind it move up.
 			last := names.n - 1
 			width := int32(len(name))
 			names.data = append(names.data[:names.i32[i]], names.data[names.i32[i+1]:]...)

@@ -2,7 +2,9 @@ package schema
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // append50 appends every document 50 times and empties the encoder.
@@ -54,5 +56,34 @@ func BenchmarkAppend(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkText decodes strings, and checks UTF-8 by the state machine and by the library.
+func BenchmarkText(b *testing.B) {
+	for _, c := range []struct{ name, text string }{
+		{"plain", strings.Repeat("The whole quick brown fox jumps over it. ", 100)},
+		{"latin", strings.Repeat("Dès l'été, la forêt où naît l'eau s'éveille. ", 80)},
+		{"cyrillic", strings.Repeat("Привет мир, сегодня хорошая погода. ", 60)},
+		{"han", strings.Repeat("漢字かな交じり文、今日は。", 100)},
+		{"short", "https://www.example.org/"},
+	} {
+		s := &scanner{src: []byte(c.text + `","and":"so on"`)}
+		dst := make([]byte, 0, len(s.src))
+		for _, f := range []struct {
+			name string
+			run  func()
+		}{
+			{"text", func() { dst, _ = s.text(dst[:0], 0) }},
+			{"valid", func() { valid(s.src) }},
+			{"utf8.Valid", func() { utf8.Valid(s.src) }},
+		} {
+			b.Run(c.name+"/"+f.name, func(b *testing.B) {
+				b.SetBytes(int64(len(c.text)))
+				for b.Loop() {
+					f.run()
+				}
+			})
+		}
 	}
 }

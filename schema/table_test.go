@@ -31,7 +31,7 @@ func TestTable_ParentsComeFirst(t *testing.T) {
 	if got := Arrow().Field(0); got.Name != "_ordinal" || got.Nullable {
 		t.Errorf("first column is %v", got)
 	}
-	if Arrow() != Arrow() {
+	if first := Arrow(); first != Arrow() {
 		t.Error("schema is made anew each time")
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // This file has all of the package's unsafe code: reading and writing eight bytes at a position that
 // the caller has checked once for many words. The compiler's own checks, one a word and slice, cost a
-// third of the copying of plain text (BenchmarkText/plain: 5.2 instead of 7.7 GB/s).
+// third of the copying of plain text (BenchmarkText/plain/text: 5.2 instead of 7.3 GB/s on a 2.7 GHz Zen 4).
 
 // load returns the eight bytes of p from i on, the first as the lowest. The caller guarantees
 // 0 <= i and i+8 <= len(p).
