@@ -39,7 +39,7 @@ type File struct {
 	// Notes are the footer's further key-values: Config.Meta, SetMeta, and the notes of the mark.
 	Notes map[string]string `json:"notes,omitempty"`
 
-	// What the footer says of the bytes before it.
+	// What the footer of a file from an earlier start says of the bytes before it.
 	dataBytes  int64
 	dataSHA256 string
 }
