@@ -185,6 +185,8 @@ func newTransport() *http.Transport {
 		MaxIdleConnsPerHost: 8,
 		IdleConnTimeout:     30 * time.Second,
 		ReadBufferSize:      64 << 10,
+
+		MaxResponseHeaderBytes: 256 << 10,
 	}
 }
 

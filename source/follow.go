@@ -89,6 +89,10 @@ func (s *Stream) poll(ctx context.Context) error {
 	if old := s.Task(); !t.Status.known() && old.Status != t.Status {
 		s.c.log.Warn("the task has a status that is not documented; it counts as running", "status", printable(string(t.Status), 60))
 	}
+	now := s.c.clock.Now()
+	if old := s.Task(); s.polls == 0 || old.Status != t.Status || old.Count() != t.Count() || old.Progress != t.Progress {
+		s.movedAt = now
+	}
 	s.polls++
 	s.mu.Lock()
 	s.task = t
@@ -96,6 +100,11 @@ func (s *Stream) poll(ctx context.Context) error {
 	s.watchRetention(t)
 	if s.cfg.OnTask != nil {
 		s.cfg.OnTask(t)
+	}
+	if still := now.Sub(s.movedAt); still > s.c.scaled(maxStandstill) && !t.Status.Terminal() {
+		return &Error{Class: ClassUnavailable, Op: "GET " + taskTemplate, Retryable: true,
+			Message: fmt.Sprintf("the export task is %s and has not moved for %s", printable(string(t.Status), 60), still.Round(time.Minute)),
+			Hint:    "run again to go on waiting for it; nothing is bought twice"}
 	}
 	return nil
 }

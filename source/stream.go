@@ -15,6 +15,10 @@ const (
 	// While a task runs it is asked for after pollFirst, then less and less often.
 	pollFirst, pollLast = 5 * time.Second, time.Minute
 
+	// maxStandstill is how long a task may show no change at all before waiting is given up. How long
+	// tasks wait or run is not documented.
+	maxStandstill = 6 * time.Hour
+
 	// stuckReads reads in a row that bring nothing which lasts are the end.
 	stuckReads = 5
 
@@ -80,6 +84,7 @@ type Stream struct {
 	started   map[string]struct{} // offsets whose reads brought results
 	unhurried bool                // the task was waited for since the last read
 	polls     int
+	movedAt   time.Time // when the task last changed
 	warned    bool
 
 	mu    sync.Mutex // for what other goroutines may ask

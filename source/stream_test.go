@@ -19,10 +19,10 @@ import (
 // spoils reads as told.
 type queue struct {
 	*fakeAPI
-	n, every int                                     // results, and results per control chunk (0 = only at the end)
-	reads    int                                     // results calls
+	n, every int                                       // results, and results per control chunk (0 = only at the end)
+	reads    int                                       // results calls
 	spoil    func(read int, body []byte) (int, []byte) // status and body sent in the place of body
-	hidden   int                                     // results at the end that a read begun before the task's end does not see
+	hidden   int                                       // results at the end that a read begun before the task's end does not see
 }
 
 func newQueue(n, every int) *queue {
@@ -87,7 +87,7 @@ func drain(t testing.TB, c *Client, cfg StreamConfig) (rows []string, rewinds in
 	s := c.Stream(cfg)
 	defer func() { s.Close() }()
 	sealed, offset := 0, cfg.From
-	var b Batch
+	b := Batch{Raw: make([]byte, 0, 2*readSize)}
 	for {
 		err := s.Next(t.Context(), &b)
 		if errors.Is(err, ErrRewind) {
@@ -165,7 +165,11 @@ func TestStream_CutAtEveryByteLosesAndDoublesNothing(t *testing.T) {
 	for _, every := range []int{0, 1, 4} {
 		for _, limits := range []BatchLimits{{}, {TargetRows: 3, MaxRows: 100}, {TargetRows: 2, MaxRows: 3}} {
 			whole := newQueue(12, every).body(0)
-			for k := range len(whole) + 1 {
+			stride := 1
+			if every != 4 {
+				stride = 5 // the other cadences are short of nothing but different bytes
+			}
+			for k := 0; k <= len(whole); k += stride {
 				q := newQueue(12, every)
 				q.spoil = func(read int, body []byte) (int, []byte) {
 					if read == 1 || read == 3 {
@@ -349,6 +353,18 @@ func TestStream_TaskIsGone(t *testing.T) {
 	}
 	if err != io.EOF || n != 10 || s.Task().Status != StatusGone || q.reads != 2 {
 		t.Errorf("%v, %d rows, %s, %d reads", err, n, s.Task().Status, q.reads)
+	}
+}
+
+func TestStream_ATaskThatNeverEndsIsNotWaitedForForEver(t *testing.T) {
+	for _, status := range []Status{StatusRunning, StatusQueued, "brand_new"} {
+		q := newQueue(10, 2)
+		q.tasks[0].Status = status
+		rows, _, err := drain(t, q.client(t, nil), q.config())
+		checkClass(t, err, ClassUnavailable)
+		if len(rows) != map[Status]int{StatusRunning: 10, StatusQueued: 10, "brand_new": 10}[status] || q.reads != 1 {
+			t.Errorf("%s: %d rows in %d reads", status, len(rows), q.reads)
+		}
 	}
 }
 
