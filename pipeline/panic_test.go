@@ -12,7 +12,7 @@ func TestGuard_TellsWhereNotWhat(t *testing.T) {
 	if !errors.As(err, &p) || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "TestGuard_TellsWhereNotWhat") {
 		t.Errorf("error %v", err)
 	}
-	if err := Guard(func() error { return errFull }); err != errFull {
+	if err := Guard(func() error { return errFull }); !errors.Is(err, errFull) {
 		t.Errorf("error %v", err)
 	}
 }

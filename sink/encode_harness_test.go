@@ -3,6 +3,7 @@ package sink
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -221,14 +222,14 @@ func readTriples(t testing.TB, c parquet.ColumnChunk) (pages [][]triple) {
 	defer reader.Close()
 	for {
 		p, err := reader.ReadPage()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return pages
 		}
 		if err != nil {
 			t.Fatalf("read page with parquet-go: %v", err)
 		}
 		values := make([]parquet.Value, p.NumValues())
-		if n, err := p.Values().ReadValues(values); n != len(values) || err != nil && err != io.EOF {
+		if n, err := p.Values().ReadValues(values); n != len(values) || err != nil && !errors.Is(err, io.EOF) {
 			t.Fatalf("read values with parquet-go: %d of %d: %v", n, len(values), err)
 		}
 		var page []triple

@@ -77,7 +77,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 
 func (c *convertCmd) convert(ctx context.Context, a *app, out output, run string, names []string) (pipeline.Report, error) {
 	in := newInputs(names, a.stdin)
-	defer in.Close()
+	defer func() { _ = in.Close() }() // only read from
 	recording := source.NewRecording(in, int64(c.MaxDocumentSize), c.limits())
 	w := pipeline.Window{Run: run}
 	if offset, next := out.Position(); offset != "" {

@@ -85,7 +85,7 @@ var (
 const maxZstdWindow = 128 << 20
 
 func (in *inputs) open(name string) error {
-	var raw io.Reader = in.stdin
+	raw := in.stdin
 	if name != stdinName {
 		f, err := os.Open(name)
 		if err != nil {

@@ -173,7 +173,7 @@ func replaceFile(name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // gone already, unless something failed
 	if _, err := f.Write(content); err != nil {
 		f.Close()
 		return err

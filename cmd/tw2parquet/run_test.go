@@ -22,7 +22,9 @@ func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	for _, v := range []string{"TALKWALKER_TOKEN_FILE", "TALKWALKER_BASE_URL", "TW2PARQUET_RESULT_FILE", "TW2PARQUET_LOG_FORMAT", "TW2PARQUET_LOG_LEVEL", "GOMEMLIMIT", waitScaleEnv} {
 		if _, ok := os.LookupEnv(v); ok {
 			t.Setenv(v, "")
-			os.Unsetenv(v)
+			if err := os.Unsetenv(v); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	var out, errs bytes.Buffer
