@@ -236,7 +236,10 @@ func (s *Stream) fill(ctx context.Context, b *Batch) (full bool, err error) {
 			if err := s.control(text); err != nil {
 				return false, s.cut(b, err)
 			}
-			if s.covered == s.count && len(b.Chunks) > 0 && s.cfg.Limits.wanted(b.end(), len(b.Chunks)) {
+			// A batch that went out without an offset waits for one: then this control chunk ends the
+			// batch however small it is, or sparse ones would seal nothing for ever.
+			waiting := s.sealed < b.First
+			if s.covered == s.count && len(b.Chunks) > 0 && (waiting || s.cfg.Limits.wanted(b.end(), len(b.Chunks))) {
 				return true, nil
 			}
 		case kindUnknown:
