@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -55,7 +56,7 @@ func BenchmarkFrame(b *testing.B) {
 				for ; err == nil; err = r.Next(context.Background(), &batch) {
 					n += len(batch.Chunks)
 				}
-				if err != io.EOF || n != 20_000 {
+				if !errors.Is(err, io.EOF) || n != 20_000 {
 					b.Fatal(err, n)
 				}
 			}

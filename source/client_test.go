@@ -217,7 +217,7 @@ func TestRedirects_AreNotFollowed(t *testing.T) {
 			"read": func() error {
 				var b Batch
 				s := c.Stream(StreamConfig{Collector: "c"})
-				defer s.Close()
+				defer func() { _ = s.Close() }()
 				return s.Next(t.Context(), &b)
 			},
 		} {
@@ -262,7 +262,7 @@ func TestPost_IsNeverSentTwice(t *testing.T) {
 		}),
 	}
 	go func() { _ = server.Serve(l) }()
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	c, err := New(Config{BaseURL: "http://" + l.Addr().String(), Token: testSecret})
 	if err != nil {
 		t.Fatal(err)
@@ -271,13 +271,13 @@ func TestPost_IsNeverSentTwice(t *testing.T) {
 	if _, err := c.Credits(t.Context()); err != nil { // leaves an idle connection behind
 		t.Fatal(err)
 	}
-	kill.Range(func(conn, _ any) bool { conn.(net.Conn).Close(); return true })
+	kill.Range(func(conn, _ any) bool { _ = conn.(net.Conn).Close(); return true })
 	before := conns.Load()
 	_, got, err := c.post(t.Context(), testRequest(), "c")
 	if posts.Load() != 1 || got != outcomeAmbiguous || conns.Load() != before+1 {
 		t.Errorf("%d posts on %d new connections, outcome %s, %v", posts.Load(), conns.Load()-before, got, err)
 	}
-	server.Close()
+	_ = server.Close()
 	if _, got, err := c.post(t.Context(), testRequest(), "c"); got != outcomeNotSent {
 		t.Errorf("nobody listens: %s, %v", got, err)
 	}

@@ -21,7 +21,7 @@ func frames(t testing.TB, input []byte, step, maxDocument int) (list []string, r
 	var b Batch
 	for {
 		fr, err := d.next(&b)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return list, rejects
 		}
 		if err != nil {
@@ -119,7 +119,7 @@ func TestFramer_GivesUpOnlyWhatIsBroken(t *testing.T) {
 func TestFramer_TooLargeStaysInBoundedMemory(t *testing.T) {
 	const maxDocument = 2 << 20
 	head := `{"chunk_type":"CT_RESULT","chunk_result":{"x":"`
-	input := io.MultiReader(strings.NewReader(head), io.LimitReader(endless('x'), 256<<20), strings.NewReader("\"}}\n"+result2+"\n"))
+	input := io.MultiReader(strings.NewReader(head), io.LimitReader(endless('x'), 128<<20), strings.NewReader("\"}}\n"+result2+"\n"))
 	r := NewRecording(input, maxDocument, BatchLimits{})
 	var b Batch
 	if err := r.Next(t.Context(), &b); err != nil {
@@ -131,7 +131,7 @@ func TestFramer_TooLargeStaysInBoundedMemory(t *testing.T) {
 	if n := b.Chunks[0].End - b.Chunks[0].Start; n != keepRejected {
 		t.Errorf("kept %d bytes of the large document, want %d", n, keepRejected)
 	}
-	if want := int64(len(head) + 256<<20 + 4); b.Chunks[1].Position != want {
+	if want := int64(len(head) + 128<<20 + 4); b.Chunks[1].Position != want {
 		t.Errorf("position after it: %d, want %d", b.Chunks[1].Position, want)
 	}
 	if cap(b.Raw) > 16<<20 {
@@ -163,7 +163,7 @@ func TestFramer_IdleBlankLinesTakeNoMemory(t *testing.T) {
 func TestFramer_IsLinearOnHostileText(t *testing.T) {
 	for name, unit := range map[string]string{"line breaks": "\n", "backslashes": `\\`, "escaped quotes": `\"`, "braces": "}", "brackets": "[", "junk": "x{"} {
 		t.Run(name, func(t *testing.T) {
-			input := `{"chunk_type":"CT_RESULT","chunk_result":{"x":"` + strings.Repeat(unit, 8<<20/len(unit))
+			input := `{"chunk_type":"CT_RESULT","chunk_result":{"x":"` + strings.Repeat(unit, 4<<20/len(unit))
 			frames(t, []byte(input), 1<<30, 64<<20)
 			frames(t, []byte(input), readSize, 64<<20)
 		})
@@ -262,7 +262,7 @@ func TestRecording_BatchesAndPositions(t *testing.T) {
 		}
 	}
 	want := []string{result1, result2, "not a JSON objectnonsense", result1, "broken off at the end of the input" + result2[:30]}
-	if err != io.EOF || fmt.Sprintf("%q", all) != fmt.Sprintf("%q", want) {
+	if !errors.Is(err, io.EOF) || fmt.Sprintf("%q", all) != fmt.Sprintf("%q", want) {
 		t.Errorf("%v\n got %q\nwant %q", err, all, want)
 	}
 	if last != fmt.Sprintf("byte:%d", len(input)) {

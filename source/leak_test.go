@@ -208,7 +208,7 @@ func TestLeaks_Network(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { l.Close() })
+		t.Cleanup(func() { _ = l.Close() })
 		go func() {
 			for {
 				conn, err := l.Accept()
@@ -218,7 +218,7 @@ func TestLeaks_Network(t *testing.T) {
 				_, _ = http.ReadRequest(bufio.NewReader(conn))
 				_, _ = io.WriteString(conn, answer)
 				_ = conn.(*net.TCPConn).SetLinger(0)
-				conn.Close()
+				_ = conn.Close()
 			}
 		}()
 		return "http://" + l.Addr().String()
@@ -232,7 +232,7 @@ func TestLeaks_Network(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := "http://" + l.Addr().String()
-	l.Close()
+	_ = l.Close()
 	for name, base := range map[string]string{
 		"refused": refused, "hung up": closed, "certificate": secure.URL, "TLS to plain": "https" + strings.TrimPrefix(closed, "http"),
 		"garbage": raw("\x00\x01nonsense " + testToken + "\r\n\r\n"), "bad header": raw("HTTP/1.1 200 OK\r\n" + testToken + "\r\n\r\n"),

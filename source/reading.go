@@ -44,7 +44,7 @@ func (c *Client) openRead(ctx context.Context, collector, offset string, limits 
 	idle := c.scaled(c.idle)
 	r.idle = c.clock.AfterFunc(idle, func() { r.cancel(errIdle) })
 
-	resp, err := c.send(r.ctx, k)
+	resp, err := c.send(r.ctx, k) //nolint:bodyclose // the reading owns the body, and closes it with itself
 	if err != nil {
 		r.close()
 		return nil, c.failed(ctx, r.ctx, r.op, err)
