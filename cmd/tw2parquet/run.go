@@ -23,6 +23,8 @@ type cli struct {
 
 	Export     exportCmd     `cmd:"" help:"Export a time range into Parquet: the main job."`
 	Convert    convertCmd    `cmd:"" help:"Turn recorded result streams into Parquet, offline."`
+	Verify     verifyCmd     `cmd:"" help:"Re-read the files of an output and compare them with their manifests."`
+	Cat        catCmd        `cmd:"" help:"Print the documents of Parquet files as JSON lines."`
 	Tasks      tasksCmd      `cmd:"" help:"List, show or abort export tasks."`
 	Collectors collectorsCmd `cmd:"" help:"List, show, create, pause, resume or delete collectors."`
 	Credits    creditsCmd    `cmd:"" help:"Show the credits that are left."`
@@ -32,6 +34,7 @@ type cli struct {
 	Emulate    emulateCmd    `cmd:"" help:"Serve the Talkwalker API on loopback from generated documents."`
 	Demo       demoCmd       `cmd:"" help:"Emulator and export in one process: the quick start."`
 	Version    versionCmd    `cmd:"" help:"Print the version and those of the libraries."`
+	CheckFile  checkFileCmd  `cmd:"" hidden:"" name:"check-file"`
 }
 
 // app is what a command works with: its settings, its streams, and the result it fills in.

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+
+	"tw2parquet/sink"
+	"tw2parquet/sink/dataset"
+)
+
+type catCmd struct {
+	Paths   []string `arg:"" name:"path" help:"Parquet files or directories; of a directory, all Parquet files below it."`
+	Chunks  bool     `name:"chunks" help:"Print the whole CT_RESULT chunk around each document."`
+	Limit   *int64   `name:"limit" placeholder:"N" help:"Stop after N documents."`
+	Columns []string `name:"columns" placeholder:"NAME,…" help:"Print only these top-level columns; tw2parquet schema lists them."`
+}
+
+// Help is the long form of --help.
+func (catCmd) Help() string {
+	return `Prints the documents of Parquet files as they came from the API, one JSON object a line, rebuilt from the columns: the
+same members with the same values, in the order of the stream. Of a directory it prints every Parquet file below it (but
+not in _tw2parquet), the files of a run in their order.
+
+Example:
+  tw2parquet cat lake --limit 3 | jq .title
+  tw2parquet cat lake/window_start=2024-01-01 --columns url,published,reach
+  tw2parquet cat --chunks lake | tw2parquet convert - --out copy
+
+Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
+Exit codes: 0 ok (also when the reader of the output has seen enough), 2 usage (no such path or column), 50 storage, 53 a
+file is damaged or not ours; what came before it is printed. 130 and 143 stopped.`
+}
+
+// Run prints the documents.
+func (c *catCmd) Run(ctx context.Context, a *app) error {
+	what := dataset.Print{Chunks: c.Chunks, Columns: c.Columns, Limit: -1}
+	if c.Limit != nil {
+		if what.Limit = *c.Limit; what.Limit < 0 {
+			return usagef("--limit is %d; it must be 0 or more", what.Limit)
+		}
+	}
+	if c.Chunks && len(c.Columns) > 0 {
+		return usagef("--columns selects members of the document and does not go with --chunks")
+	}
+	for _, arg := range c.Paths {
+		path, err := localPath(arg)
+		if err != nil {
+			return err
+		}
+		what.Paths = append(what.Paths, path)
+	}
+	err := dataset.Cat(ctx, a.stdout, what)
+	var input *dataset.InputError
+	var write *dataset.WriteError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &write):
+		if errors.Is(err, syscall.EPIPE) {
+			return nil // head has seen enough
+		}
+		return &sink.StorageError{Op: "write", Path: "standard output", Err: write.Err}
+	case errors.As(err, &input):
+		return &usageError{err}
+	}
+	return interrupted(ctx, err)
+}
+
+// localPath is the path behind an argument that may be a file:// URL.
+func localPath(arg string) (string, error) {
+	path, err := localDir(arg)
+	switch {
+	case arg == "":
+		return "", usagef("the path is empty")
+	case err != nil && strings.Contains(arg, "://"):
+		return "", usagef("%s: only local paths and file:// URLs are supported", arg)
+	}
+	return path, err
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"tw2parquet/sink"
+	"tw2parquet/sink/dataset"
+)
+
+type verifyCmd struct {
+	shown
+	Out string `arg:"" name:"out" help:"The output directory, or its file:// URL."`
+}
+
+// Help is the long form of --help.
+func (verifyCmd) Help() string {
+	return `Reads every file of every run below OUT and compares it with its run's manifest and its own footer: checksums, sizes,
+counts, offsets and ordinals without a gap, the checksum of every page, every value of every column, the rejected
+results. Parquet files that belong to no run are reported too: a query over the folder would read them. It changes
+nothing. A run without a manifest is shown as incomplete; as long as its files are in order that is no failure.
+
+Values are read in a process of their own with bounded memory (twice --memory-limit, at least 2 GiB) and time, so that a
+hostile file can do no harm.
+
+Example:
+  tw2parquet verify lake
+  tw2parquet verify lake --output json | jq -r '.problems[].path'
+
+Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
+Exit codes: 0 everything is as it was published, 2 usage (no such output), 50 storage, 53 a file is damaged, missing or
+not ours, 130 and 143 stopped.`
+}
+
+// checkFileName is the hidden command that verify starts for each file.
+const checkFileName = "check-file"
+
+// Run verifies an output.
+func (c *verifyCmd) Run(ctx context.Context, a *app) error {
+	root, err := localPath(c.Out)
+	if err != nil {
+		return err
+	}
+	switch info, err := os.Stat(root); {
+	case err != nil:
+		return usagef("%s: %w", c.Out, cause(err))
+	case !info.IsDir():
+		return usagef("%s is a file; give the output's directory, or see its documents with cat", c.Out)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program's own file: %w", err)
+	}
+	report, err := dataset.Verify(ctx, dataset.Config{
+		Root: root, Reader: []string{self, checkFileName}, Memory: c.wall(a),
+	})
+	switch {
+	case errors.Is(err, dataset.ErrNoOutput):
+		return usagef("%s: %w", c.Out, err)
+	case errors.Is(err, dataset.ErrReader):
+		return &statusError{exitStorage, err.Error(), "nothing was found wrong with the files read so far"}
+	case err != nil:
+		return interrupted(ctx, &sink.StorageError{Op: "verify", Path: root, Err: err})
+	}
+	if err := c.show(a, report); err != nil {
+		return err
+	}
+	switch n := len(report.Problems); n {
+	case 0:
+		return nil
+	case 1:
+		return &statusError{exitForeign, report.Problems[0].Path + ": " + report.Problems[0].Reason, ""}
+	default:
+		return &statusError{exitForeign, fmt.Sprintf("%d problems in %s", n, c.Out), ""}
+	}
+}
+
+// wall is what a reading process may take: enough for what the writer's own limit let through.
+func (c *verifyCmd) wall(a *app) int64 {
+	const most = 1 << 40 // --memory-limit off
+	return max(dataset.DefaultMemory, 2*min(int64(a.globals.MemoryLimit), most))
+}
+
+func (c *verifyCmd) show(a *app, r *dataset.Report) error {
+	if c.Output == "json" {
+		return a.indented(r)
+	}
+	rows := make([][]string, len(r.Runs), len(r.Runs)+1)
+	for i, run := range r.Runs {
+		window := strings.TrimSuffix(run.WindowStart, "T00:00:00Z")
+		if run.WindowStop != "" {
+			window += " to " + strings.TrimSuffix(run.WindowStop, "T00:00:00Z")
+		}
+		rows[i] = []string{run.Run, window, fmt.Sprint(run.Files), fmt.Sprint(run.Rows), fmt.Sprint(run.Rejected), fmt.Sprint(run.Bytes), string(run.State)}
+	}
+	if len(rows) > 1 {
+		rows = append(rows, []string{"total", "", fmt.Sprint(r.Files), fmt.Sprint(r.Rows), fmt.Sprint(r.Rejected), fmt.Sprint(r.Bytes), ""})
+	}
+	if err := a.table([]string{"run", "window", "files", "rows", "rejected", "bytes", "state"}, rows); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, p := range r.Problems {
+		b.WriteString(printable(p.Path + ": " + p.Reason))
+		b.WriteByte('\n')
+	}
+	return a.print(b.String())
+}
+
+// checkFileCmd reads the values of one file for verify, behind limits that it puts on itself.
+type checkFileCmd struct {
+	Memory  int64 `arg:"" help:"Bytes."`
+	Seconds int64 `arg:"" help:"Seconds of computing."`
+}
+
+// Run checks the file on standard input.
+func (c *checkFileCmd) Run(ctx context.Context, a *app) error {
+	in, ok := a.stdin.(*os.File)
+	if !ok || c.Memory <= 0 || c.Seconds <= 0 {
+		return usagef("%s is for verify only", checkFileName)
+	}
+	return dataset.CheckFile(ctx, in, a.stdout, c.Memory, time.Duration(c.Seconds)*time.Second)
+}

@@ -1,0 +1,34 @@
+// Package dataset reads finished outputs: it verifies them, and prints their documents.
+//
+// It changes nothing: every file is opened for reading only, without following a symbolic link, and
+// below one directory handle, so that no name in a manifest leads out of the output.
+//
+// # What is trusted
+//
+// Nothing. A Parquet file may have been torn, flipped, swapped or made by somebody who wants the
+// reader to fall over, and arrow-go's reader does: it panics, loops, or allocates gigabytes for a few
+// hundred bytes. Three layers stand before that:
+//
+//  1. The sizes, the footer's key-values and the checksum of all bytes are compared with the manifest,
+//     by code that allocates nothing by a claimed length (package sink). A file that differs is
+//     damaged and is not opened by any library.
+//  2. Row groups and page headers are walked the same way (pages.go): where chunks lie, how long pages
+//     are before and after decompression, how many entries they hold, and their CRC, which arrow-go
+//     does not look at.
+//  3. Verify reads values in a process of their own (process.go, CheckFile). A panic can be recovered,
+//     but a goroutine that spins cannot be stopped, and a Go program that runs out of memory dies; a
+//     process with a limited address space, killed at a deadline, is the only wall that holds against
+//     all three.
+//
+// Cat does without the third: it is a person's peek, writes its output while it reads, and can be
+// stopped with Ctrl-C. It has the second, and a recover.
+//
+// # What a run has to fulfil
+//
+// The manifest's files are there, and no others of its name; bytes, sizes and footers are as the
+// manifest says; the files form a chain (offsets, ordinals, numbers); every column of every row can be
+// read and has the schema's type; _ordinal rises, stays in the file's range, and leaves out exactly the
+// ordinals of the rejects; the totals add up. A run without a manifest is incomplete, which is no
+// damage: its files are held against their own footers, which carry a checksum of everything before
+// the footer and one of the key-values.
+package dataset
