@@ -12,7 +12,7 @@ import (
 )
 
 type demoCmd struct {
-	Out string `name:"out" default:"tw2parquet-demo" placeholder:"DIR" help:"Output directory."`
+	Out string `name:"out" default:"tw2parquet-demo" placeholder:"DIR" help:"Output directory (default ${default})."`
 }
 
 // Help is the long form of --help.

@@ -12,13 +12,13 @@ import (
 )
 
 type emulateCmd struct {
-	Addr            string  `name:"addr" default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where to listen; loopback only."`
-	Seed            uint64  `name:"seed" default:"1" placeholder:"N" help:"Same seed and flags, same documents."`
-	DocumentsPerDay int     `name:"documents-per-day" default:"250" placeholder:"N" help:"Documents of the project on each day."`
-	Credits         int64   `name:"credits" default:"1000000" placeholder:"N" help:"Credits of the account; 0: none."`
-	LimitBatch      int     `name:"limit-batch" default:"1000" placeholder:"N" help:"Results are exported in batches of this size, so a limit is overshot by less than one."`
-	ControlEvery    int     `name:"control-every" default:"1000" placeholder:"N" help:"Results per control chunk; 0: only at the end."`
-	TaskSeconds     float64 `name:"task-seconds" default:"2" placeholder:"S" help:"How long an export takes."`
+	Addr            string  `name:"addr" default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where to listen; loopback only (default ${default})."`
+	Seed            uint64  `name:"seed" default:"1" placeholder:"N" help:"Same seed and flags, same documents (default ${default})."`
+	DocumentsPerDay int     `name:"documents-per-day" default:"250" placeholder:"N" help:"Documents of the project on each day (default ${default})."`
+	Credits         int64   `name:"credits" default:"1000000" placeholder:"N" help:"Credits of the account; 0: none (default ${default})."`
+	LimitBatch      int     `name:"limit-batch" default:"1000" placeholder:"N" help:"Results are exported in batches of this size, so a limit is overshot by less than one (default ${default})."`
+	ControlEvery    int     `name:"control-every" default:"1000" placeholder:"N" help:"Results per control chunk; 0: only at the end (default ${default})."`
+	TaskSeconds     float64 `name:"task-seconds" default:"2" placeholder:"S" help:"How long an export takes (default ${default})."`
 	RateLimits      string  `name:"rate-limits" enum:"on,off" default:"on" help:"Enforce the published call limits: on or off."`
 	Faults          string  `name:"faults" placeholder:"FILE" help:"JSON fault script; its format is described above."`
 }

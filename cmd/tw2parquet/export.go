@@ -26,17 +26,17 @@ type exportCmd struct {
 	Start      instant  `name:"start" required:"" placeholder:"T" help:"First instant: YYYY-MM-DD (UTC), RFC 3339 or epoch milliseconds." group:"What"`
 	Stop       instant  `name:"stop" required:"" placeholder:"T" help:"End, excluded." group:"What"`
 	Split      string   `name:"split" enum:"none,day,week,month" default:"month" help:"One export task per calendar window: none, day, week or month." group:"What"`
-	Generation int      `name:"generation" default:"1" placeholder:"N" help:"Buy the same export again, on purpose." group:"What"`
+	Generation int      `name:"generation" default:"1" placeholder:"N" help:"Buy the same export again, on purpose (default ${default})." group:"What"`
 
-	Limit      int    `name:"limit" default:"1000000" placeholder:"N" help:"Results per task." group:"Money"`
+	Limit      int    `name:"limit" default:"1000000" placeholder:"N" help:"Results per task (default ${default})." group:"Money"`
 	MaxCredits *int64 `name:"max-credits" placeholder:"N" help:"Refuse before buying if the run could cost more." group:"Money"`
 	DryRun     bool   `name:"dry-run" help:"Print what would be bought and written; no call that costs or changes anything." group:"Money"`
 
 	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL." group:"Writing"`
 	writing
-	Parallel      int           `name:"parallel" default:"1" placeholder:"N" help:"Windows exported at the same time." group:"Running"`
+	Parallel      int           `name:"parallel" default:"1" placeholder:"N" help:"Windows exported at the same time (default ${default})." group:"Running"`
 	Strict        bool          `name:"strict" help:"Treat fewer rows than the task's count as failure." group:"Running"`
-	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"A stream silent for so long counts as cut." group:"Running"`
+	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"A stream silent for so long counts as cut (default ${default})." group:"Running"`
 	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
 	heartbeat     time.Duration
 	SkipEmpty     bool `name:"skip-empty" help:"Exit 99 instead of 0 if nothing was exported." group:"Running"`

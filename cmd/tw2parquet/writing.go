@@ -17,13 +17,13 @@ import (
 
 // writing are the flags of every command that writes Parquet.
 type writing struct {
-	FileSize        size   `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size." group:"Writing"`
+	FileSize        size   `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size (default ${default})." group:"Writing"`
 	FileRows        int64  `name:"file-rows" placeholder:"N" help:"Or after this many rows." group:"Writing"`
-	RowGroupSize    size   `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows." group:"Writing"`
-	Compression     string `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none." group:"Writing"`
+	RowGroupSize    size   `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows (default ${default})." group:"Writing"`
+	Compression     string `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none (default ${default})." group:"Writing"`
 	Workers         int    `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
-	MaxRejects      int64  `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are written aside; more than N fail the run (-1: never)." group:"Writing"`
-	MaxDocumentSize size   `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected." group:"Writing"`
+	MaxRejects      int64  `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are written aside; more than N fail the run (-1: never) (default ${default})." group:"Writing"`
+	MaxDocumentSize size   `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected (default ${default})." group:"Writing"`
 }
 
 func (w *writing) validate() (sink.Compression, error) {
