@@ -81,6 +81,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // dispatch parses the arguments and runs the command.
 func (a *app) dispatch(ctx context.Context, args []string) error {
+	if err := forgetEmpty(); err != nil {
+		return err
+	}
 	var c cli
 	exited := false
 	parser, err := kong.New(&c,
@@ -148,6 +151,24 @@ func (a *app) setLog(format, level string) {
 	default:
 		a.log = slog.New(slog.NewTextHandler(a.screen, opts))
 	}
+}
+
+// settings are the variables that stand for a flag.
+var settings = []string{
+	"TALKWALKER_TOKEN_FILE", "TALKWALKER_BASE_URL", "TW2PARQUET_LOG_FORMAT", "TW2PARQUET_LOG_LEVEL", "TW2PARQUET_RESULT_FILE", "GOMEMLIMIT",
+}
+
+// forgetEmpty drops variables that are set to nothing: schedulers pass what a template left empty,
+// and mean the default.
+func forgetEmpty() error {
+	for _, name := range settings {
+		if v, ok := os.LookupEnv(name); ok && strings.TrimSpace(v) == "" {
+			if err := os.Unsetenv(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // early finds a flag's value before the parser has run, or after it has refused.

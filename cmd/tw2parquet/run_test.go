@@ -25,13 +25,8 @@ const project = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 // call runs the program with a token and no other environment of ours.
 func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	for _, v := range []string{"TALKWALKER_TOKEN_FILE", "TALKWALKER_BASE_URL", "TW2PARQUET_RESULT_FILE", "TW2PARQUET_LOG_FORMAT", "TW2PARQUET_LOG_LEVEL", "GOMEMLIMIT", waitScaleEnv} {
-		if _, ok := os.LookupEnv(v); ok {
-			t.Setenv(v, "")
-			if err := os.Unsetenv(v); err != nil {
-				t.Fatal(err)
-			}
-		}
+	for _, v := range append([]string{waitScaleEnv}, settings...) {
+		t.Setenv(v, "") // the same as not set, which is itself a promise
 	}
 	var out, errs bytes.Buffer
 	code = run(t.Context(), args, strings.NewReader(""), &out, &errs)
