@@ -113,9 +113,15 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.message }
 
+func isStorage(err error) bool {
+	var s *sink.StorageError
+	return errors.As(err, &s)
+}
+
 // classify is the one table from errors to exit codes.
 func classify(err error) outcome {
-	if err == nil || errors.Is(err, errHelp) {
+	if err == nil || errors.Is(err, syscall.EPIPE) && !isStorage(err) {
+		// Nobody reads on: `tw2parquet tasks list | head` is no failure.
 		return outcome{Code: exitOK, Name: "ok"}
 	}
 	o := outcome{Message: err.Error()}
