@@ -123,9 +123,11 @@ type scratch struct {
 	int64s   []int64
 	doubles  []float64
 	elements []int32
+	lengths  []int32
 	offsets  []uint32
 	copied   []byte
 	hashes   []uint64
+	keys     []uint64
 	dict     dictionary
 
 	entries32     []int32

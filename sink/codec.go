@@ -10,8 +10,11 @@ import (
 // compressor turns pages into what the file holds. One belongs to one task at a time and keeps its
 // tables between pages.
 type compressor interface {
-	// compress returns the compressed form of src, in dst's memory where it fits.
-	compress(dst, src []byte) ([]byte, error)
+	// compress returns the compressed form of head and tail as one piece, in dst's memory where it fits.
+	// tail may be longer than nothing only if parts allows it.
+	compress(dst, head, tail []byte) ([]byte, error)
+	// parts says that a page of n bytes may come in two pieces, which spares copying its texts together.
+	parts(n int) bool
 }
 
 func newCompressor(c Compression) (compressor, error) {
@@ -41,10 +44,14 @@ func (c Compression) format() format.CompressionCodec {
 // snappyCodec uses S2's Snappy-compatible encoder, the fastest at hand.
 type snappyCodec struct{}
 
-func (snappyCodec) compress(dst, src []byte) ([]byte, error) {
-	return s2.EncodeSnappy(dst[:cap(dst)], src), nil
+func (snappyCodec) compress(dst, head, _ []byte) ([]byte, error) {
+	return s2.EncodeSnappy(dst[:cap(dst)], head), nil
 }
+
+func (snappyCodec) parts(int) bool { return false }
 
 type noCodec struct{}
 
-func (noCodec) compress(_, src []byte) ([]byte, error) { return src, nil }
+func (noCodec) compress(_, head, _ []byte) ([]byte, error) { return head, nil }
+
+func (noCodec) parts(int) bool { return false }

@@ -21,10 +21,13 @@ func newZstd(level int) (compressor, error) {
 	return &zstdCodec{context: zstd.NewCtx(), level: level}, nil
 }
 
-func (z *zstdCodec) compress(dst, src []byte) ([]byte, error) {
-	out, err := z.context.CompressLevel(dst, src, z.level)
+func (z *zstdCodec) compress(dst, head, _ []byte) ([]byte, error) {
+	out, err := z.context.CompressLevel(dst, head, z.level)
 	if err != nil {
 		return nil, fmt.Errorf("compress page: %w", err)
 	}
 	return out, nil
 }
+
+// parts is false: libzstd reads a page where it lies, in one piece.
+func (*zstdCodec) parts(int) bool { return false }

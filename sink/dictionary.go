@@ -15,8 +15,8 @@ import (
 type dictionary struct {
 	table  [2 * dictionaryEntries]uint16 // entry number + 1 at the hash's place or after it
 	hashes [dictionaryEntries]uint32
-	keys   [dictionaryEntries]uint64 // doubles and integers
-	first  [dictionaryEntries]int32  // value in which the entry appeared
+	keys   [dictionaryEntries]uint64 // entries of fixed width
+	first  [dictionaryEntries]int32  // strings: value in which the entry appeared
 	n      int
 	ids    []int32 // entry of each value
 }
@@ -28,23 +28,26 @@ const (
 	sampleLimit  = 970
 )
 
-// build fills the dictionary and says whether it pays.
-func (d *dictionary) build(v *values, l *leaf) bool {
+// buildDictionary fills the dictionary and says whether it pays.
+func (s *scratch) buildDictionary(v *values, l *leaf) bool {
 	if l.class.dictionary == 0 || v.size(l.physical) < dictionaryMinBytes {
 		return false
 	}
 	limit := min(l.class.dictionary, int(dictionaryShare*float64(v.n)))
+	d := &s.dict
 	ids := resize(&d.ids, v.n)
 	d.n = 0
 	switch l.physical {
 	case format.ByteArray:
 		return d.buildStrings(v, ids, limit)
 	case format.Double:
-		return d.buildDoubles(v, ids, limit)
-	case format.Int32:
-		return buildIntegers(d, v.int32s, ids, limit)
-	case format.Int64:
-		return buildIntegers(d, v.int64s, ids, limit)
+		keys := resize(&s.keys, v.n)
+		for i, x := range v.doubles {
+			keys[i] = math.Float64bits(x)
+		}
+		return d.buildWords(keys, ids, limit)
+	case format.Int32, format.Int64:
+		return s.buildIntegers(v, l, ids, limit)
 	}
 	return false
 }
@@ -99,10 +102,11 @@ func shortHash(b []byte) uint64 {
 	return hi ^ lo
 }
 
-func (d *dictionary) buildDoubles(v *values, ids []int32, limit int) bool {
+// buildWords finds the distinct ones of values of fixed width. Doubles come as their bits: NaN equals
+// itself here and -0 is not 0, so what is read is what was written.
+func (d *dictionary) buildWords(keys []uint64, ids []int32, limit int) bool {
 	clear(d.table[:])
-	for i, value := range v.doubles {
-		key := math.Float64bits(value) // NaN equals itself here, -0 is not 0: what is read is what was written
+	for i, key := range keys {
 		hi, lo := bits.Mul64(key^0x9e3779b97f4a7c15, 0xa0761d6478bd642f)
 		slot := (hi ^ lo) % uint64(len(d.table))
 		for {
@@ -111,7 +115,7 @@ func (d *dictionary) buildDoubles(v *values, ids []int32, limit int) bool {
 				if d.n == limit {
 					return false
 				}
-				d.keys[d.n], d.first[d.n] = key, int32(i)
+				d.keys[d.n] = key
 				ids[i] = int32(d.n)
 				d.n++
 				d.table[slot] = uint16(d.n)
@@ -130,24 +134,31 @@ func (d *dictionary) buildDoubles(v *values, ids []int32, limit int) bool {
 	return true
 }
 
-// buildIntegers searches in a row: there are hardly ever more than a few entries before it gives up.
-func buildIntegers[T int32 | int64](d *dictionary, source []T, ids []int32, limit int) bool {
-	for i, value := range source {
-		key := uint64(int64(value))
-		e := 0
-		for e < d.n && d.keys[e] != key {
-			e++
+// buildIntegers also weighs the dictionary against the deltas: counters are small numbers that few
+// bits hold as they are, while figures of a source are large and as many as there are sources.
+func (s *scratch) buildIntegers(v *values, l *leaf, ids []int32, limit int) bool {
+	keys := resize(&s.keys, v.n)
+	width := 4
+	if l.physical == format.Int32 {
+		for i, x := range v.int32s {
+			keys[i] = uint64(x)
 		}
-		if e == d.n {
-			if d.n == limit {
-				return false
-			}
-			d.keys[e], d.first[e] = key, int32(i)
-			d.n++
+	} else {
+		width = 8
+		for i, x := range v.int64s {
+			keys[i] = uint64(x)
 		}
-		ids[i] = int32(e)
 	}
-	return true
+	d := &s.dict
+	if !d.buildWords(keys, ids, limit) {
+		return false
+	}
+	if d.n <= fewIntegers {
+		return true
+	}
+	deltas, err := s.appendValues(s.raw[:0], format.DeltaBinaryPacked, l, v)
+	s.raw = deltas[:0]
+	return err == nil && v.n*bitWidth(d.n-1)/9+d.n*width/4 < len(deltas)
 }
 
 // entries gives the distinct values, in the scratch.

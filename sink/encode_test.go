@@ -145,14 +145,11 @@ func TestEncode_DictionariesReadBack(t *testing.T) {
 			e := newGroupEncoder(schema, Compression{})
 			data := encodeTo(t, e, nil, rec)
 			checkFile(t, data, rec)
-			for i, m := range readMetadata(t, data).RowGroups[0].Columns {
-				if i == 4 {
-					continue // some of the values lie in null lists
+			for i, m := range readFooter(t, data).RowGroups[0].Columns {
+				if i == 4 || i == 1 && distinct > fewIntegers {
+					continue // some of the values lie in null lists; deltas of small numbers are short
 				}
 				want := distinct <= dictionaryEntries
-				if i == 1 || i == 2 {
-					want = distinct <= integerEntries
-				}
 				if got := m.MetaData.DictionaryPageOffset > 0; got != want {
 					t.Errorf("column %v: dictionary %v, want %v", m.MetaData.PathInSchema, got, want)
 				}

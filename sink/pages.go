@@ -1,15 +1,12 @@
 package sink
 
 import (
-	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"math"
 
 	"github.com/parquet-go/parquet-go/bloom"
 	"github.com/parquet-go/parquet-go/bloom/xxhash"
-	"github.com/parquet-go/parquet-go/encoding/delta"
-	"github.com/parquet-go/parquet-go/encoding/plain"
 	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -55,7 +52,7 @@ func (s *scratch) encodeColumn(g *rowGroup, c *column, out *chunk) error {
 		return err
 	}
 	l := c.leaf
-	if s.dict.build(&v, l) {
+	if s.buildDictionary(&v, l) {
 		return s.encodeDictionary(g, c, out, def, all, &v)
 	}
 	if l.bloom && v.n > 0 {
@@ -115,7 +112,7 @@ func (s *scratch) encodeEmpty(g *rowGroup) error {
 			if err != nil {
 				return err
 			}
-			if err := s.seal(g, &p, c.leaf, raw); err != nil {
+			if err := s.seal(g, &p, c.leaf, raw, nil); err != nil {
 				return err
 			}
 			made[k] = p
@@ -158,10 +155,18 @@ func (s *scratch) encodePage(g *rowGroup, c *column, p *page, def []uint8, all u
 	if err != nil {
 		return err
 	}
-	if raw, err = s.appendValues(raw, p.encoding, l, v); err != nil {
+	var texts []byte
+	if v.n > 0 && p.encoding == format.DeltaLengthByteArray && s.codec.parts(len(raw)+v.stringBytes()) {
+		// Lengths first, then all bytes as they lie (Parquet format, Encodings.md).
+		raw, err = s.appendLengths(raw, v)
+		texts = v.data[v.offsets[0]:v.offsets[v.n]]
+	} else {
+		raw, err = s.appendValues(raw, p.encoding, l, v)
+	}
+	if err != nil {
 		return fmt.Errorf("encode column %s: %w", l.name, err)
 	}
-	return s.seal(g, p, l, raw)
+	return s.seal(g, p, l, raw, texts)
 }
 
 // describe fills in what the footer and the page index say of the page's values.
@@ -183,125 +188,29 @@ func (p *page) histograms(l *leaf, def []uint8, all uint8, rep []uint8) {
 	}
 }
 
-// levelBytes starts a version 1 data page: repetition levels, then definition levels, each with its
-// length in four bytes, each only if it can differ (Parquet format, README.md, Data Pages).
-func (s *scratch) levelBytes(l *leaf, def []uint8, all uint8, rep []uint8, slots int) ([]byte, error) {
-	raw := s.raw[:0]
-	var err error
-	if l.maxRep > 0 {
-		if raw, err = appendLevels(raw, rep, 0, slots, l.maxRep); err != nil {
-			return raw, err
-		}
+// seal compresses the page, raw and then texts, and gives it header and checksum.
+func (s *scratch) seal(g *rowGroup, p *page, l *leaf, raw, texts []byte) error {
+	if err := s.compress(g, p, l, raw, texts); err != nil {
+		return err
 	}
-	if l.maxDef > 0 {
-		raw, err = appendLevels(raw, def, all, slots, l.maxDef)
-	}
-	return raw, err
+	h := p.dataHeader()
+	return s.writeHeader(p, &h)
 }
 
-// appendLevels writes levels as the run length and bit packing hybrid. levels nil means slots
-// times all: one run.
-func appendLevels(dst []byte, levels []uint8, all uint8, slots int, maximum uint8) ([]byte, error) {
-	start := len(dst)
-	dst = append(dst, 0, 0, 0, 0)
-	if levels == nil {
-		dst = append(binary.AppendUvarint(dst, uint64(slots)<<1), all)
-	} else {
-		e := rle.Encoding{BitWidth: levelWidth(maximum)}
-		var err error
-		if dst, err = appendTo(dst, func(b []byte) ([]byte, error) { return e.EncodeLevels(b, levels) }); err != nil {
-			return dst, err
-		}
-	}
-	binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
-	return dst, nil
-}
-
-// appendTo lets an encoder that fills a slice from its start append to dst instead.
-func appendTo(dst []byte, encode func([]byte) ([]byte, error)) ([]byte, error) {
-	free := dst[len(dst):]
-	out, err := encode(free)
-	if err != nil || len(out) == 0 {
-		return dst, err
-	}
-	if cap(free) > 0 && &out[0] == &free[:1][0] {
-		return dst[:len(dst)+len(out)], nil
-	}
-	return append(dst, out...), nil
-}
-
-func (s *scratch) appendValues(dst []byte, e format.Encoding, l *leaf, v *values) ([]byte, error) {
-	if v.n == 0 {
-		return dst, nil
-	}
-	switch l.physical {
-	case format.Boolean:
-		return appendBits(dst, v.bools), nil
-	case format.Double:
-		return appendTo(dst, func(b []byte) ([]byte, error) { return new(plain.Encoding).EncodeDouble(b, v.doubles) })
-	case format.Int32:
-		if e == format.DeltaBinaryPacked {
-			return appendTo(dst, func(b []byte) ([]byte, error) { return new(delta.BinaryPackedEncoding).EncodeInt32(b, v.int32s) })
-		}
-		return appendTo(dst, func(b []byte) ([]byte, error) { return new(plain.Encoding).EncodeInt32(b, v.int32s) })
-	case format.Int64:
-		if e == format.DeltaBinaryPacked {
-			return appendTo(dst, func(b []byte) ([]byte, error) { return new(delta.BinaryPackedEncoding).EncodeInt64(b, v.int64s) })
-		}
-		return appendTo(dst, func(b []byte) ([]byte, error) { return new(plain.Encoding).EncodeInt64(b, v.int64s) })
-	}
-	switch e {
-	case format.DeltaByteArray:
-		return appendTo(dst, func(b []byte) ([]byte, error) {
-			return new(delta.ByteArrayEncoding).EncodeByteArray(b, v.data, v.offsets)
-		})
-	case format.DeltaLengthByteArray:
-		dst = reserve(dst, v.stringBytes()+5*v.n+64)
-		return appendTo(dst, func(b []byte) ([]byte, error) {
-			return new(delta.LengthByteArrayEncoding).EncodeByteArray(b, v.data[v.offsets[0]:v.offsets[v.n]], v.offsets)
-		})
-	}
-	for i := range v.n {
-		value := v.at(i)
-		dst = append(binary.LittleEndian.AppendUint32(dst, uint32(len(value))), value...)
-	}
-	return dst, nil
-}
-
-func reserve(b []byte, n int) []byte {
-	if cap(b)-len(b) >= n {
-		return b
-	}
-	return append(make([]byte, 0, len(b)+n), b...)
-}
-
-// appendBits packs booleans as PLAIN does, first value in the lowest bit.
-func appendBits(dst, bools []byte) []byte {
-	for i := 0; i < len(bools); i += 8 {
-		var b byte
-		for j, v := range bools[i:min(i+8, len(bools))] {
-			b |= v << j
-		}
-		dst = append(dst, b)
-	}
-	return dst
-}
-
-// seal compresses the page, and gives it header and checksum.
-func (s *scratch) seal(g *rowGroup, p *page, l *leaf, raw []byte) error {
+// compress makes the body. raw is the scratch's own buffer, which may have grown.
+func (s *scratch) compress(g *rowGroup, p *page, l *leaf, raw, texts []byte) error {
 	s.raw = raw
-	if len(raw) > math.MaxInt32-1024 {
-		return fmt.Errorf("encode column %s: a page of %d bytes is larger than Parquet allows", l.name, len(raw))
+	p.raw = len(raw) + len(texts)
+	if p.raw > math.MaxInt32-1024 {
+		return fmt.Errorf("encode column %s: a page of %d bytes is larger than Parquet allows", l.name, p.raw)
 	}
-	s.out = reserve(s.out[:0], len(raw)+len(raw)/128+512)
-	out, err := s.codec.compress(s.out, raw)
+	s.out = reserve(s.out[:0], p.raw+p.raw/128+512)
+	out, err := s.codec.compress(s.out, raw, texts)
 	if err != nil {
 		return fmt.Errorf("encode column %s: %w", l.name, err)
 	}
-	p.raw = len(raw)
 	p.body = g.buffers.clone(out)
-	h := p.dataHeader()
-	return s.writeHeader(p, &h)
+	return nil
 }
 
 // dataHeader describes a data page. Of statistics it holds the one number the format wants there;
@@ -342,18 +251,14 @@ func (s *scratch) encodeDictionary(g *rowGroup, c *column, out *chunk, def []uin
 	if l.bloom {
 		out.bloom = s.bloomOf(&entries)
 	}
-	d := &page{encoding: format.Plain, slots: entries.n}
+	d := &page{}
 	raw, err := s.appendValues(s.raw[:0], format.Plain, l, &entries)
 	if err != nil {
 		return fmt.Errorf("encode column %s: %w", l.name, err)
 	}
-	s.raw = raw
-	s.out = reserve(s.out[:0], len(raw)+len(raw)/128+512)
-	packed, err := s.codec.compress(s.out, raw)
-	if err != nil {
-		return fmt.Errorf("encode column %s: %w", l.name, err)
+	if err := s.compress(g, d, l, raw, nil); err != nil {
+		return err
 	}
-	d.raw, d.body = len(raw), g.buffers.clone(packed)
 	h := d.commonHeader()
 	h.Type = format.DictionaryPage
 	h.DictionaryPageHeader = thrift.New(format.DictionaryPageHeader{NumValues: int32(entries.n), Encoding: format.Plain})
@@ -379,7 +284,7 @@ func (s *scratch) encodeDictionary(g *rowGroup, c *column, out *chunk, def []uin
 		return err
 	}
 	out.pages = []page{p}
-	return s.seal(g, &out.pages[0], l, raw)
+	return s.seal(g, &out.pages[0], l, raw, nil)
 }
 
 // bloomOf makes a split block filter of the values (Parquet format, BloomFilter.md). Its size is a

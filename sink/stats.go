@@ -207,8 +207,12 @@ func histogram(levels []uint8, all uint8, n int, maximum uint8) []int64 {
 		h[all] = int64(n)
 		return h
 	}
-	for _, l := range levels {
-		h[l]++
+	// Counting one level is a few bytes a cycle, and only lists in lists have more than four.
+	rest := n
+	for l := range h[1:] {
+		h[l+1] = int64(bytes.Count(levels, []byte{byte(l + 1)}))
+		rest -= int(h[l+1])
 	}
+	h[0] = int64(rest)
 	return h
 }

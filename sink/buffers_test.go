@@ -1,0 +1,62 @@
+package sink
+
+import (
+	"bytes"
+	"testing"
+)
+
+func TestSizeClass(t *testing.T) {
+	for n := 1; n < largestBuffer; n += 1 + n/7 {
+		c := sizeClass(n)
+		if c < n || c > max(smallestBuffer, n+n/4+1) || sizeClass(c) != c {
+			t.Fatalf("%d bytes get %d, which get %d", n, c, sizeClass(c))
+		}
+	}
+}
+
+func TestBufferPool_ReusesAndIsBounded(t *testing.T) {
+	var p bufferPool
+	page := bytes.Repeat([]byte{7}, 100_000)
+	first := p.clone(page)
+	p.release(first)
+	if second := p.clone(page[:99_000]); &second[0] != &first[0] || !bytes.Equal(second, page[:99_000]) {
+		t.Error("a free buffer of the size was not used")
+	}
+	for range 100 {
+		p.release(make([]byte, 0, sizeClass(4<<20)))
+	}
+	if p.held > freeBufferBytes {
+		t.Errorf("%d bytes are kept", p.held)
+	}
+	p.release(make([]byte, 10))                 // too small
+	p.release(make([]byte, 0, 3<<20+1))         // no size of ours
+	p.release(make([]byte, 0, largestBuffer*2)) // too large
+	if p.held > freeBufferBytes {
+		t.Errorf("%d bytes are kept", p.held)
+	}
+}
+
+func TestArena_LoansDoNotOverlap(t *testing.T) {
+	var a arena[uint8]
+	for range 3 {
+		var loans [][]uint8
+		for i := range 50 {
+			b := a.take(i * 3)
+			for k := range b {
+				b[k] = uint8(i)
+			}
+			loans = append(loans, b)
+		}
+		for i, b := range loans {
+			for _, x := range b {
+				if x != uint8(i) {
+					t.Fatalf("loan %d was written over", i)
+				}
+			}
+		}
+		a.reset(1 << 20)
+	}
+	if n := testing.AllocsPerRun(10, func() { a.take(100); a.reset(1 << 20) }); n != 0 {
+		t.Errorf("%v allocations for what fits", n)
+	}
+}
