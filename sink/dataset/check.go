@@ -60,7 +60,7 @@ func (p *part) check(ctx context.Context, v *verifier) error {
 		return err
 	}
 	// Only now is the file worth a library's trust.
-	if p.reading, err = v.child.read(ctx, f, size); err != nil {
+	if p.reading, err = v.read(ctx, f, size); err != nil {
 		return err
 	}
 	switch {

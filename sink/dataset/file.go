@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -41,7 +40,7 @@ func guarded(f func() error) (err error) {
 
 // openParquet checks the layout of a file, then opens it and checks its columns. The caller guards
 // it, and keeps in open.
-func openParquet(in *os.File, size int64, w *walker) (*parquetFile, error) {
+func openParquet(in io.ReaderAt, size int64, w *walker) (*parquetFile, error) {
 	groups, err := sink.ReadRowGroups(in, size)
 	if err != nil {
 		return nil, err

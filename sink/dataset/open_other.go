@@ -2,8 +2,5 @@
 
 package dataset
 
-// noFollow has no counterpart here; the file is looked at once it is open.
-const noFollow = 0
-
-// nonBlock neither: there are no named pipes in directories.
+// nonBlock is nothing: directories hold no pipes here.
 const nonBlock = 0

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -64,9 +65,9 @@ func (c child) read(ctx context.Context, f *os.File, size int64) (Reading, error
 		if json.Unmarshal(out.b, &answer) != nil {
 			return Reading{}, fmt.Errorf("%w: it gave no answer", ErrReader)
 		}
-	case bytes.Contains(errs.b, []byte("out of memory")) || bytes.Contains(errs.b, []byte("cannot allocate memory")):
+	case errs.says("out of memory", "cannot allocate memory", "address space"): // the last under the race detector
 		answer.Reason = fmt.Sprintf("reading its values takes more than %d MiB of memory", c.memory>>20)
-	case bytes.Contains(errs.b, []byte("goroutine")) || bytes.Contains(errs.b, []byte("panic")) || bytes.Contains(errs.b, []byte("fatal error")) || killed(err):
+	case errs.says("panic", "fatal error") || killed(err):
 		answer.Reason = "reading its values made the Parquet reader crash"
 	default:
 		return Reading{}, fmt.Errorf("%w: %w: %s", ErrReader, err, clean(string(errs.b)))
@@ -82,6 +83,12 @@ func killed(err error) bool {
 
 // head keeps the beginning of what is written to it.
 type head struct{ b []byte }
+
+// says tells whether one of the texts is among what was written: the runtime's last words are all that
+// a process leaves that ran out of memory.
+func (h *head) says(texts ...string) bool {
+	return slices.ContainsFunc(texts, func(s string) bool { return bytes.Contains(h.b, []byte(s)) })
+}
 
 func (h *head) Write(p []byte) (int, error) {
 	h.b = append(h.b, p[:min(len(p), maxAnswer-len(h.b))]...)

@@ -10,7 +10,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // parquetSuffix is what engines glob for, in any case to be safe.
@@ -52,19 +51,30 @@ func scan(ctx context.Context, root *os.Root, bad func(name string, err error)) 
 	return found, err
 }
 
-// open opens a regular file for reading. It follows no symbolic link at the end of the name and does
-// not wait for the other end of a pipe.
+// open opens a regular file for reading. A symbolic link at the end of the name is none: os.Root
+// would follow it within the output, so the name is looked at first and compared with what was opened.
 func open(root *os.Root, name string) (*os.File, int64, error) {
-	f, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|nonBlock|noFollow, 0)
+	name = filepath.FromSlash(name)
+	found, err := root.Lstat(name)
 	if err != nil {
 		return nil, 0, err
 	}
-	size, err := regular(f)
+	if !found.Mode().IsRegular() {
+		return nil, 0, errNoRegularFile
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && (!os.SameFile(info, found) || !info.Mode().IsRegular()) {
+		err = errNoRegularFile
+	}
 	if err != nil {
 		f.Close()
 		return nil, 0, err
 	}
-	return f, size, nil
+	return f, info.Size(), nil
 }
 
 var errNoRegularFile = errors.New("no regular file")
@@ -100,7 +110,7 @@ func unreadable(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "it was published, and is missing"
-	case errors.Is(err, errNoRegularFile) || errors.Is(err, syscall.ELOOP):
+	case errors.Is(err, errNoRegularFile):
 		return errNoRegularFile.Error()
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
 		return "it became shorter while it was read"

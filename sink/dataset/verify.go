@@ -32,7 +32,12 @@ type Config struct {
 	Memory int64
 	// Deadline is how long reading a file of a size may take; nil: Deadline.
 	Deadline func(size int64) time.Duration
+
+	read reader // nil: Reader, in a process
 }
+
+// reader reads the values of an open file. An error is none of the file's.
+type reader func(ctx context.Context, f *os.File, size int64) (Reading, error)
 
 // State is what became of a run.
 type State string
@@ -84,7 +89,7 @@ var ErrNoOutput = errors.New("no output: it has no directory " + sink.StateDir)
 type verifier struct {
 	cfg    Config
 	root   *os.Root
-	child  child
+	read   reader
 	found  map[string]entry // Parquet files that no run has claimed yet
 	runs   []*run
 	report *Report
@@ -93,7 +98,7 @@ type verifier struct {
 // Verify reads a whole output and reports what is not as it was published. It changes nothing. An
 // error is a directory that cannot be read at all, or a reading process that does not work.
 func Verify(ctx context.Context, cfg Config) (*Report, error) {
-	if len(cfg.Reader) == 0 {
+	if len(cfg.Reader) == 0 && cfg.read == nil {
 		return nil, fmt.Errorf("%w: there is no command for it", ErrReader)
 	}
 	root, err := os.OpenRoot(cfg.Root)
@@ -110,8 +115,11 @@ func Verify(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Deadline == nil {
 		cfg.Deadline = Deadline
 	}
+	if cfg.read == nil {
+		cfg.read = child{cfg.Reader, cfg.Memory, cfg.Deadline}.read
+	}
 	v := &verifier{
-		cfg: cfg, root: root, child: child{cfg.Reader, cfg.Memory, cfg.Deadline},
+		cfg: cfg, root: root, read: cfg.read,
 		report: &Report{Out: cfg.Root, Runs: []Run{}, Problems: []Problem{}},
 	}
 	// Files before runs: a run may be at work meanwhile, and the directory of a run is there before its
