@@ -19,8 +19,8 @@ var ErrReader = errors.New("the reading process does not work")
 // DefaultMemory is what a reading process may take beyond what every process of this program has.
 const DefaultMemory = 2 << 30
 
-// Deadline is how long reading a file of a size may take: a machine that does a twentieth of what ours
-// do makes it, and a small hostile file costs some seconds.
+// Deadline is how long reading a file of a size may take: 72 s for 256 MiB, which took 5 s where this
+// was measured, and 8 s for a small hostile one.
 func Deadline(size int64) time.Duration {
 	return 8*time.Second + time.Duration(size/(4<<20))*time.Second
 }
