@@ -49,10 +49,7 @@ func (r *redactor) Write(p []byte) (int, error) {
 	if len(r.secrets) == 0 && len(r.held) == 0 {
 		return r.w.Write(p)
 	}
-	text := append(r.held, p...)
-	for _, s := range r.secrets {
-		text = bytes.ReplaceAll(text, s, redacted)
-	}
+	text := r.clean(append(r.held, p...))
 	keep := 0
 	for _, s := range r.secrets {
 		for n := min(len(s)-1, len(text)); n > keep; n-- {
@@ -69,6 +66,14 @@ func (r *redactor) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// clean is a whole text without secrets.
+func (r *redactor) clean(text []byte) []byte {
+	for _, s := range r.secrets {
+		text = bytes.ReplaceAll(text, s, redacted)
+	}
+	return text
 }
 
 // flush writes what was held back; nothing comes after it.

@@ -134,7 +134,7 @@ func (a *app) writeResult(o outcome) error {
 	line = append(line, '\n')
 	var ferr error
 	if a.globals.ResultFile != "" && !o.noResultFile {
-		ferr = replaceFile(a.globals.ResultFile, line)
+		ferr = replaceFile(a.globals.ResultFile, a.walls[0].clean(line)) // a file is an output like the others
 	}
 	if a.result != nil {
 		if _, err := a.stdout.Write(line); err != nil {
