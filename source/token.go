@@ -50,6 +50,41 @@ func (t Token) LogValue() slog.Value         { return slog.StringValue(redacted)
 // without any 12 characters of one of these. Whatever follows access_token= goes too.
 func (t Token) Scrub(text string) string { return string(t.scrubBytes([]byte(text))) }
 
+// Hide is Scrub for text that is not ours to change: it takes out the token and touches nothing else.
+// It returns its argument when there is nothing to hide.
+func (t Token) Hide(text []byte) []byte {
+	if t.scrub == nil {
+		return text
+	}
+	return t.scrub.clean(text)
+}
+
+// Begun is how many bytes at the end of text may be the beginning of something that Hide would take out
+// of a longer text.
+func (t Token) Begun(text []byte) int {
+	if t.scrub == nil {
+		return 0
+	}
+	for n := min(t.scrub.longest-1, len(text)); n > 0; n-- {
+		if _, ok := t.scrub.begins[string(text[len(text)-n:])]; ok {
+			return n
+		}
+	}
+	return 0
+}
+
+// mask writes stars over the token in text, which keeps its length.
+func (t Token) mask(text []byte) {
+	if t.scrub == nil {
+		return
+	}
+	t.scrub.find(text, func(from, to int) {
+		for i := from; i < to; i++ {
+			text[i] = '*'
+		}
+	})
+}
+
 func (t Token) secret() string {
 	if t.reveal == nil {
 		return ""
@@ -59,9 +94,7 @@ func (t Token) secret() string {
 
 // scrubBytes is Scrub; it returns its argument when there is nothing to hide.
 func (t Token) scrubBytes(text []byte) []byte {
-	if t.scrub != nil {
-		text = t.scrub.clean(text)
-	}
+	text = t.Hide(text)
 	if bytes.Contains(text, []byte("access_token")) {
 		text = tokenParameter.ReplaceAll(text, []byte("${1}***"))
 	}
@@ -77,28 +110,35 @@ var (
 )
 
 // scrubber finds every run of at least leakLength bytes of any form of a secret, in one pass over the
-// text: a text is only compared in detail where two bytes match a window's first two.
+// text: a text is only compared in detail where two bytes match a piece's first two.
 type scrubber struct {
-	whole  []string            // forms too short for windows: only the whole is hidden
-	window map[string]struct{} // every leakLength bytes of every longer form
-	starts [1 << 16]bool
+	// pieces is what may not appear: every leakLength bytes of every form, and forms that are shorter.
+	pieces            map[string]struct{}
+	shortest, longest int // of them
+	starts            [1 << 16]bool
+	begins            map[string]struct{} // what any piece begins with
 }
 
 func newScrubber(secret string) *scrubber {
-	s := &scrubber{window: map[string]struct{}{}}
+	s := &scrubber{pieces: map[string]struct{}{}, begins: map[string]struct{}{}, shortest: leakLength}
+	add := func(piece string) {
+		s.pieces[piece] = struct{}{}
+		s.shortest, s.longest = min(s.shortest, len(piece)), max(s.longest, len(piece))
+		s.starts[uint16(piece[0])<<8|uint16(piece[1])] = true
+		for n := 1; n < len(piece); n++ {
+			s.begins[piece[:n]] = struct{}{}
+		}
+	}
 	for _, form := range forms(secret) {
-		if len(form) < leakLength {
-			// Shorter than eight characters is no secret (the public "demo"), and hiding it would
-			// maim every innocent word around it.
-			if len(form) >= 8 {
-				s.whole = append(s.whole, form)
-			}
-			continue
+		switch {
+		case len(form) < 8:
+			// Shorter than eight characters is no secret (the public "demo"), and hiding it would maim
+			// every innocent word around it.
+		case len(form) < leakLength:
+			add(form)
 		}
 		for i := 0; i+leakLength <= len(form); i++ {
-			w := form[i : i+leakLength]
-			s.window[w] = struct{}{}
-			s.starts[uint16(w[0])<<8|uint16(w[1])] = true
+			add(form[i : i+leakLength])
 		}
 	}
 	return s
@@ -139,33 +179,44 @@ func lowerEscapes(s string) string {
 
 var percentEscape = regexp.MustCompile(`%[0-9A-F]{2}`)
 
+// clean returns text without any form, and text itself if it holds none.
 func (s *scrubber) clean(text []byte) []byte {
 	var out []byte
 	done := 0 // text[:done] is in out, or hidden
-	for i := 0; i+leakLength <= len(text); i++ {
+	s.find(text, func(from, to int) {
+		out = append(append(out, text[done:from]...), redacted...)
+		done = to
+	})
+	if out == nil {
+		return text
+	}
+	return append(out, text[done:]...)
+}
+
+// find calls hit for every stretch of text that has to go, in order.
+func (s *scrubber) find(text []byte, hit func(from, to int)) {
+	for i := 0; i+s.shortest <= len(text); i++ {
 		if !s.starts[uint16(text[i])<<8|uint16(text[i+1])] {
 			continue
 		}
-		if _, hit := s.window[string(text[i:i+leakLength])]; !hit {
+		end := i
+		for n := s.shortest; n <= s.longest && i+n <= len(text); n++ {
+			if s.has(text[i : i+n]) {
+				end = i + n
+			}
+		}
+		if end == i {
 			continue
 		}
-		end := i + leakLength
-		for end < len(text) {
-			if _, more := s.window[string(text[end-leakLength+1:end+1])]; !more {
-				break
-			}
+		for end < len(text) && end-i >= leakLength && s.has(text[end-leakLength+1:end+1]) {
 			end++
 		}
-		out = append(append(out, text[done:i]...), redacted...)
-		done, i = end, end-1
+		hit(i, end)
+		i = end - 1
 	}
-	if out != nil {
-		text = append(out, text[done:]...)
-	}
-	for _, form := range s.whole {
-		if bytes.Contains(text, []byte(form)) {
-			text = bytes.ReplaceAll(text, []byte(form), []byte(redacted))
-		}
-	}
-	return text
+}
+
+func (s *scrubber) has(piece []byte) bool {
+	_, ok := s.pieces[string(piece)]
+	return ok
 }

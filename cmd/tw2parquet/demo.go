@@ -64,11 +64,9 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 
 func (c *demoCmd) export(ctx context.Context, a *app, server *emulator.Server, url string) error {
 	a.log.Info("the emulator of the API is up", "url", url)
-	for _, w := range a.walls {
-		w.hide(server.Token())
-	}
 	a.globals.BaseURL = url
 	a.account = &account{token: source.NewToken(server.Token()), scale: demoScale}
+	a.hide(a.account.token)
 	job := exportCmd{
 		Project: server.Projects()[0], Out: c.Out, Split: "month", Limit: 20000, Generation: 1, Parallel: 1,
 		Start: instant{time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}, Stop: instant{time.Date(2024, 4, 1, 0, 0, 0, 0, time.UTC)},

@@ -56,9 +56,10 @@ func (a *app) token() (source.Token, error) {
 	if g.TokenFile != "" {
 		b, err := readLimited(g.TokenFile, maxTokenFile)
 		if err != nil {
-			return source.Token{}, &tokenError{fmt.Sprintf("the token file %s cannot be read: %v", g.TokenFile, cause(err))}
+			// The name is not repeated: it may be the token itself, given in the place of a file.
+			return source.Token{}, &tokenError{fmt.Sprintf("the token file cannot be read: %v", cause(err))}
 		}
-		text, from = string(b), "the token file "+g.TokenFile
+		text, from = string(b), "the token file"
 	}
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -67,10 +68,33 @@ func (a *app) token() (source.Token, error) {
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return source.Token{}, &tokenError{"the access token in " + from + " holds white space or control characters"}
 	}
+	token := source.NewToken(text)
+	a.hide(token)
+	return token, nil
+}
+
+// hide keeps a token out of every output.
+func (a *app) hide(token source.Token) {
 	for _, w := range a.walls {
-		w.hide(text)
+		w.hide(token)
 	}
-	return source.NewToken(text), nil
+}
+
+// hideEarly hides the token from the first word on: an error of the parser quotes arguments, and one
+// of them may be the token in a wrong place. Whether there is one, and can be read, is told later.
+func (a *app) hideEarly(args []string) {
+	secrets := []string{os.Getenv(tokenEnv)}
+	name := early(args, "token-file", "TALKWALKER_TOKEN_FILE")
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() { // a pipe can be read only once
+		if b, err := readLimited(name, maxTokenFile); err == nil {
+			secrets = append(secrets, string(b))
+		}
+	}
+	for _, secret := range secrets {
+		if token := source.NewToken(secret); !token.Empty() {
+			a.hide(token)
+		}
+	}
 }
 
 func readLimited(name string, limit int64) ([]byte, error) {

@@ -63,6 +63,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	a := &app{stdin: stdin, globals: &globals{}}
 	out, errs := newRedactor(stdout), newRedactor(stderr)
 	a.walls = []*redactor{out, errs}
+	a.hideEarly(args)
 	a.stdout, a.stderr = out, errs
 	a.screen = newScreen(errs, isTerminal(stderr))
 	a.log = slog.New(slog.NewTextHandler(a.screen, nil))
