@@ -226,6 +226,9 @@ func (s *Stream) fill(ctx context.Context, b *Batch) (full bool, err error) {
 		r.frames++
 		switch kind {
 		case kindResult:
+			if fr.reject != "" {
+				s.c.token.mask(text) // what is no result may be a page that quotes our request
+			}
 			b.add(fr, fr.reject)
 			s.count++
 			r.last = false
@@ -263,6 +266,9 @@ func (s *Stream) fill(ctx context.Context, b *Batch) (full bool, err error) {
 func (s *Stream) control(chunk []byte) error {
 	s.tally(func(n *StreamStats) { n.Controls++ })
 	offset, problem := controlOffset(chunk)
+	if problem == "" && s.c.token.Scrub(offset) != offset {
+		problem = "a control chunk's offset holds the access token" // offsets are written into every file
+	}
 	if problem != "" {
 		return errors.New(problem)
 	}

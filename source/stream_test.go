@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -265,6 +266,7 @@ func TestStream_WhatIsWrongInside(t *testing.T) {
 		{"only results", replace(always, 200, resultText(1)), ClassStream, 5},
 		{"offset with a line break", replace(always, 200, resultText(0)+controlText("a\nb")), ClassStream, 5},
 		{"offset too long", replace(always, 200, resultText(0)+controlText(strings.Repeat("x", maxOffset+1))), ClassStream, 5},
+		{"offset with the token", replace(always, 200, resultText(0)+controlText("x"+testToken)), ClassStream, 5},
 		{"no offset", replace(always, 200, resultText(0)+controlText("")), ClassStream, 5},
 		{"an offset that does not move", replace(always, 200, controlText("earliest")+resultText(0)+controlText("earliest")), ClassStream, 5},
 		{"offsets in a circle", func(read int, _ []byte) (int, []byte) {
@@ -300,6 +302,20 @@ func TestStream_RejectsAreCounted(t *testing.T) {
 	if !errors.Is(err, io.EOF) || len(rows) != 10 || !strings.HasPrefix(rows[4], "broken") || rows[5] != resultText(5) {
 		t.Errorf("%v, %q", err, rows)
 	}
+}
+
+// What is kept of bytes that are no result must not hold the token that they may quote.
+func TestStream_RejectsHoldNoToken(t *testing.T) {
+	q := newQueue(10, 2)
+	page := `<a href="/x?access_token=` + url.QueryEscape(testToken) + `">` + testToken + "</a>\n"
+	q.spoil = func(_ int, body []byte) (int, []byte) {
+		return 200, bytes.Replace(body, []byte(resultText(4)), []byte(resultText(4)+page), 1)
+	}
+	rows, _, err := drain(t, q.client(t, nil), q.config())
+	if !errors.Is(err, io.EOF) || len(rows) != 11 || rows[4] != resultText(4) || !strings.Contains(rows[5], `<a href="/x?access_token=***`) {
+		t.Errorf("%v, %q", err, rows)
+	}
+	checkNoLeak(t, strings.Join(rows, ""))
 }
 
 func TestStream_FollowsARunningTask(t *testing.T) {
