@@ -95,6 +95,28 @@ func TestToken_Scrub(t *testing.T) {
 	}
 }
 
+// Taking a piece out of JSON leaves JSON, also where the piece begins inside an escape.
+func TestToken_ScrubLeavesJSON(t *testing.T) {
+	const secret = `Tk9f3Q+x7/Zp0=wE5uR8~aL2&mN4<V6cX1%sG7"qT`
+	token := NewToken(secret)
+	quoted, err := json.Marshal(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner := strings.Trim(string(quoted), `"`)
+	slashed := strings.ReplaceAll(inner, "/", `\/`)
+	for _, form := range []string{inner, slashed, strings.ReplaceAll(inner, "\\u00", "\\\\u00"), url.QueryEscape(secret), `\u0026` + url.QueryEscape(secret)[30:]} {
+		for from := range len(form) {
+			for _, before := range []string{"", `\\`, `\n`, `\u00e9`, `\u002`, `\\u0026`} {
+				text := []byte(`{"a":"` + before + form[from:] + `","b":1}`)
+				if json.Valid(text) && !json.Valid(token.scrubBytes(text)) {
+					t.Fatalf("%s became %s", text, token.scrubBytes(text))
+				}
+			}
+		}
+	}
+}
+
 func TestPrintable(t *testing.T) {
 	for text, want := range map[string]string{
 		"plain äöü 日本": "plain äöü 日本", "a\nb\x1b[31m\x00": `a\nb\x1b[31m\x00`, "\u202eevil": `\u202eevil`, "bad \xff\xfe": `bad \xff\xfe`,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -149,7 +150,7 @@ func forms(secret string) []string {
 	query, path := url.QueryEscape(secret), url.PathEscape(secret)
 	list := []string{secret, query, path, strings.ToLower(secret), strings.ToUpper(secret),
 		lowerEscapes(query), lowerEscapes(path), url.QueryEscape(query),
-		strings.ReplaceAll(secret, "/", `\/`),
+		strings.ReplaceAll(secret, "/", `\/`), jsonText(secret),
 		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret)))}
 	// Base64 of a longer text that holds the secret depends on where it starts in it, modulo three.
 	// The characters that also carry bits of a neighbour are left out.
@@ -171,6 +172,15 @@ func forms(secret string) []string {
 		}
 	}
 	return unique
+}
+
+// jsonText is how encoding/json, among others, writes s: with escapes for what HTML would mistake.
+func jsonText(s string) string {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		return s
+	}
+	return string(quoted[1 : len(quoted)-1])
 }
 
 func lowerEscapes(s string) string {
@@ -211,9 +221,28 @@ func (s *scrubber) find(text []byte, hit func(from, to int)) {
 		for end < len(text) && end-i >= leakLength && s.has(text[end-leakLength+1:end+1]) {
 			end++
 		}
-		hit(i, end)
+		hit(escape(text, i), end)
 		i = end - 1
 	}
+}
+
+// escape is i, or the beginning of the JSON escape that text[i] is part of: half of one would make the
+// text around it unreadable.
+func escape(text []byte, i int) int {
+	for at := i - 1; at >= 0 && at >= i-5; at-- {
+		if text[at] != '\\' {
+			continue
+		}
+		first := at
+		for first > 0 && text[first-1] == '\\' {
+			first--
+		}
+		if alone := (at-first)%2 == 0; alone && (at == i-1 || text[at+1] == 'u') {
+			return at
+		}
+		break
+	}
+	return i
 }
 
 func (s *scrubber) has(piece []byte) bool {

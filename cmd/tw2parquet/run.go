@@ -171,20 +171,21 @@ func forgetEmpty() error {
 	return nil
 }
 
-// early finds a flag's value before the parser has run, or after it has refused.
+// early finds a flag's value before the parser has run, or after it has refused. Like the parser it
+// takes the last one.
 func early(args []string, flag, env string) string {
+	value := os.Getenv(env)
 	for i, arg := range args {
 		if arg == "--" {
 			break
 		}
 		if v, ok := strings.CutPrefix(arg, "--"+flag+"="); ok {
-			return v
-		}
-		if arg == "--"+flag && i+1 < len(args) {
-			return args[i+1]
+			value = v
+		} else if arg == "--"+flag && i+1 < len(args) {
+			value = args[i+1]
 		}
 	}
-	return os.Getenv(env)
+	return value
 }
 
 // movesData tells whether the command ends with a result line.
