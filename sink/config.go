@@ -34,6 +34,9 @@ type Config struct {
 	// SkipEmpty makes Finish publish nothing when there was no result at all. Otherwise one file
 	// without rows tells readers the schema.
 	SkipEmpty bool
+	// Refetch opens a run whose files are missing or damaged, so that they can be written again (Damage,
+	// Mend, Gap). It reads every byte of the run to find them. Otherwise such a run is a *DamageError.
+	Refetch bool
 	// Logger receives debug messages and warnings; nil discards them.
 	Logger *slog.Logger
 	// FS replaces the operating system's file system, for tests. It has to contain the root.

@@ -66,7 +66,9 @@ func (e *StorageError) Retryable() bool {
 type ForeignError struct {
 	Path   string
 	Reason string
-	gone   bool
+
+	damaged bool // a file of this run that can be written again
+	gone    bool
 }
 
 func (e *ForeignError) Error() string { return printable(e.Path) + ": " + e.Reason }
@@ -74,6 +76,38 @@ func (e *ForeignError) Error() string { return printable(e.Path) + ": " + e.Reas
 // Is makes errors.Is(err, ErrForeign) and errors.Is(err, ErrMissing) work.
 func (e *ForeignError) Is(target error) bool {
 	return target == ErrForeign || target == ErrMissing && e.gone
+}
+
+// DamageError names every file of the run that is missing, or no longer what was published. Nothing
+// was touched. An Open with Config.Refetch can have them written again.
+type DamageError struct{ Files []*ForeignError }
+
+// maxNamed is how many files one message names.
+const maxNamed = 20
+
+func (e *DamageError) Error() string {
+	if len(e.Files) == 1 {
+		return e.Files[0].Error()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d files are missing or damaged", len(e.Files))
+	for i, f := range e.Files {
+		if i == maxNamed {
+			fmt.Fprintf(&b, "; and %d more", len(e.Files)-i)
+			break
+		}
+		b.WriteString("; " + f.Error())
+	}
+	return b.String()
+}
+
+// Unwrap lets errors.Is and errors.As see each of them.
+func (e *DamageError) Unwrap() []error {
+	all := make([]error, len(e.Files))
+	for i, f := range e.Files {
+		all[i] = f
+	}
+	return all
 }
 
 // storageError types err once. path is what a person would look for; the paths inside os errors are

@@ -94,6 +94,10 @@ func (f *faultFS) Rename(oldname, newname string) error {
 	return f.do("rename", newname, func() error { return f.memFS.Rename(oldname, newname) })
 }
 
+func (f *faultFS) Replace(oldname, newname string) error {
+	return f.do("replace", newname, func() error { return f.memFS.Replace(oldname, newname) })
+}
+
 func (f *faultFS) Remove(name string) error {
 	return f.do("remove", name, func() error { return f.memFS.Remove(name) })
 }

@@ -23,6 +23,9 @@ type FS interface {
 	Link(oldname, newname string) error
 	// Rename moves a file; fs.ErrExist if newname is taken. It never replaces.
 	Rename(oldname, newname string) error
+	// Replace moves a file onto another, which is gone in the same step. Nothing but a manifest is ever
+	// replaced.
+	Replace(oldname, newname string) error
 	// Remove deletes a file or an empty directory.
 	Remove(name string) error
 	// Names lists a directory, in no order.
@@ -97,6 +100,7 @@ func handle(f *os.File, err error) (Handle, error) {
 
 func (d *diskFS) Mkdir(name string, perm fs.FileMode) error { return d.root.Mkdir(name, perm) }
 func (d *diskFS) Link(oldname, newname string) error        { return d.root.Link(oldname, newname) }
+func (d *diskFS) Replace(oldname, newname string) error     { return d.root.Rename(oldname, newname) }
 func (d *diskFS) Remove(name string) error                  { return d.root.Remove(name) }
 func (d *diskFS) Lstat(name string) (fs.FileInfo, error)    { return d.root.Lstat(name) }
 func (d *diskFS) Close() error                              { return d.root.Close() }

@@ -68,7 +68,7 @@ func (o *Output) List(ctx context.Context, prefix string) ([]string, error) {
 // checkJournalName keeps entries in their directory and off the sink's own names.
 func checkJournalName(name string) error {
 	if !journalPattern.MatchString(name) || name == lockName || name == manifestName ||
-		name == path.Base(layout{}.stagingDir()) || strings.HasPrefix(name, rejectsPrefix) {
+		name == path.Base(layout{}.stagingDir()) || name == damagedName || strings.HasPrefix(name, rejectsPrefix) {
 		return fmt.Errorf("journal entry %q: %w: use up to 100 of a-z 0-9 . _ - and none of the sink's own names", name, ErrMisuse)
 	}
 	return nil
@@ -76,19 +76,8 @@ func checkJournalName(name string) error {
 
 // put publishes a small file the way a data file is published: whole, durable, never replacing.
 func (o *Output) put(ctx context.Context, name string, data []byte, perm fs.FileMode) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	t, err := o.staging.create("state", perm)
+	t, err := o.stage(ctx, data, perm)
 	if err != nil {
-		return err
-	}
-	if _, err := t.Write(data); err != nil {
-		t.discard()
-		return err
-	}
-	if err := t.seal(); err != nil {
-		t.discard()
 		return err
 	}
 	if err := o.store.Publish(ctx, t.name, name); err != nil {
@@ -99,6 +88,38 @@ func (o *Output) put(ctx context.Context, name string, data []byte, perm fs.File
 		return err
 	}
 	return nil
+}
+
+// stage writes a small file that is ready to be published.
+func (o *Output) stage(ctx context.Context, data []byte, perm fs.FileMode) (*stagedFile, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	t, err := o.staging.create("state", perm)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = t.Write(data); err == nil {
+		err = t.seal()
+	}
+	if err != nil {
+		t.discard()
+		return nil, err
+	}
+	return t, nil
+}
+
+// replace is put onto a name that is taken: a reader sees the old content or the new.
+func (o *Output) replace(ctx context.Context, name string, data []byte, perm fs.FileMode) error {
+	t, err := o.stage(ctx, data, perm)
+	if err != nil {
+		return err
+	}
+	if err := o.fs.Replace(t.name, name); err != nil {
+		t.discard()
+		return storageError("replace", o.layout.path(name), err)
+	}
+	return storageError("sync directory", o.layout.path(path.Dir(name)), o.fs.SyncDir(path.Dir(name)))
 }
 
 // read reads a small file whole.

@@ -37,6 +37,7 @@ func (l layout) path(name string) string { return filepath.Join(l.root, filepath
 
 func (l layout) runDir() string             { return path.Join(stateDir, l.run) }
 func (l layout) stagingDir() string         { return path.Join(stateDir, l.run, "staging") }
+func (l layout) damagedDir() string         { return path.Join(stateDir, l.run, damagedName) }
 func (l layout) lock() string               { return path.Join(stateDir, l.run, lockName) }
 func (l layout) manifest() string           { return path.Join(stateDir, l.run, manifestName) }
 func (l layout) journal(name string) string { return path.Join(stateDir, l.run, name) }
@@ -46,6 +47,9 @@ func (l layout) journal(name string) string { return path.Join(stateDir, l.run, 
 func (l layout) stagingPrefix() string { return l.run + "-" }
 
 const stagingSuffix = ".part"
+
+// damagedName is the directory that keeps damaged files while they are written again.
+const damagedName = "damaged"
 
 // probePrefix begins the names the preflight uses beside the data.
 func (l layout) probePrefix() string { return ".tw2parquet-" + l.run + "-" }

@@ -11,8 +11,8 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
+	"strings"
 )
 
 const manifestName = "manifest.json"
@@ -79,16 +79,19 @@ func DecodeManifest(data []byte) (*Manifest, error) {
 	return &m, nil
 }
 
-// Manifest is what Complete was given, by this start or an earlier one; nil if the run is not
-// complete. Open has compared the published files with the manifest by name and size.
+// Manifest is what Complete was given, by this start or an earlier one; nil if the run never was
+// complete. Open has compared the published files with the manifest by name and size; where Damage is
+// not nil it still says what was complete once.
 func (o *Output) Manifest() ([]byte, error) {
 	if o.closed {
 		return nil, fs.ErrClosed
 	}
-	if o.manifest == nil {
-		return nil, nil
+	for _, m := range []*Manifest{o.manifest, o.was} {
+		if m != nil {
+			return slices.Clone(m.Run), nil
+		}
 	}
-	return slices.Clone(o.manifest.Run), nil
+	return nil, nil
 }
 
 // Complete says that the run is complete: it stores the manifest, durably and as the very last file
@@ -98,8 +101,8 @@ func (o *Output) Complete(ctx context.Context, run []byte) error {
 	if err := o.usable(); err != nil {
 		return err
 	}
-	if o.open.any() {
-		return fmt.Errorf("complete the run: %w: there are rows after the last published file", ErrMisuse)
+	if o.open.any() || len(o.holes) > 0 {
+		return fmt.Errorf("complete the run: %w: there are rows after the last published file, or files missing", ErrMisuse)
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(run, &object); err != nil {
@@ -130,7 +133,18 @@ func (o *Output) Complete(ctx context.Context, run []byte) error {
 			a.SHA256 = hex.EncodeToString(h.Sum(nil))
 		}
 	}
+	slices.SortFunc(o.asides, func(a, b Aside) int { return strings.Compare(a.Name, b.Name) })
 	m.Rejects = o.asides
+	if err := o.storeManifest(ctx, m); err != nil {
+		return err
+	}
+	o.manifest = m
+	o.forgetDamaged()
+	return nil
+}
+
+// storeManifest makes the manifest visible and durable, or replaces it where files were written again.
+func (o *Output) storeManifest(ctx context.Context, m *Manifest) error {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
@@ -138,10 +152,13 @@ func (o *Output) Complete(ctx context.Context, run []byte) error {
 	if err := enc.Encode(m); err != nil {
 		return fmt.Errorf("encode the manifest: %w", err)
 	}
-	if err := o.put(ctx, o.layout.manifest(), text.Bytes(), dataMode); err != nil {
+	put := o.put
+	if o.was != nil {
+		put = o.replace
+	}
+	if err := put(ctx, o.layout.manifest(), text.Bytes(), dataMode); err != nil {
 		return fmt.Errorf("store the manifest: %w", err)
 	}
-	o.manifest = m
 	return nil
 }
 
@@ -152,7 +169,7 @@ func (o *Output) hashData(ctx context.Context, f *File) (string, error) {
 		return "", err
 	}
 	if hex.EncodeToString(h.Sum(nil)) != f.dataSHA256 {
-		return "", o.foreign(f.Name, "damaged: its bytes are not those that were written")
+		return "", o.damaged(f.Name, "damaged: its bytes are not those that were written")
 	}
 	if err := o.hashRange(ctx, f.Name, h, f.dataBytes, f.Bytes); err != nil {
 		return "", err
@@ -193,41 +210,6 @@ func (o *Output) loadManifest(ctx context.Context) (*Manifest, error) {
 		return nil, err
 	}
 	return m, nil
-}
-
-// checkComplete compares the published files of a complete run with its manifest, by name and size
-// only: a re-run has to be quick, and verify reads every byte.
-func (o *Output) checkComplete(ctx context.Context, m *Manifest) error {
-	entries, err := o.store.List(ctx, o.layout.partition, o.layout.partPrefix())
-	if err != nil {
-		return err
-	}
-	found := make(map[string]Entry, len(entries))
-	for _, e := range entries {
-		found[path.Join(o.layout.partition, e.Name)] = e
-	}
-	for i, f := range m.Files {
-		if f.Seq != i || f.Name != o.layout.part(i) {
-			// Names come from a file: nothing but the name we would have given is looked at.
-			return o.foreign(o.layout.manifest(), fmt.Sprintf("file %d is listed as %q", i, shorten(f.Name)))
-		}
-		e, ok := found[f.Name]
-		switch {
-		case !ok:
-			return o.missing(f.Name)
-		case !e.Regular:
-			return o.foreign(f.Name, "no regular file")
-		case e.Size != f.Bytes:
-			return o.foreign(f.Name, fmt.Sprintf("changed: it has %d bytes, the manifest says %d", e.Size, f.Bytes))
-		}
-		delete(found, f.Name)
-	}
-	for _, e := range entries {
-		if _, left := found[path.Join(o.layout.partition, e.Name)]; left {
-			return o.foreign(path.Join(o.layout.partition, e.Name), "the run is complete, and its manifest does not know this file")
-		}
-	}
-	return nil
 }
 
 // readError turns a file that ends early or is gone into what it means for the run.

@@ -209,6 +209,25 @@ func (m *memFS) Rename(oldname, newname string) error {
 	return err
 }
 
+func (m *memFS) Replace(oldname, newname string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	from, n, base, err := m.at("replace", oldname)
+	if err == nil && n == nil {
+		err = pathError("replace", oldname, fs.ErrNotExist)
+	}
+	if err != nil {
+		return err
+	}
+	to, _, newbase, err := m.at("replace", newname)
+	if err != nil {
+		return err
+	}
+	to.names[newbase] = n
+	delete(from.names, base)
+	return nil
+}
+
 func (m *memFS) Remove(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

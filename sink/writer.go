@@ -35,6 +35,13 @@ type Output struct {
 	asides   []Aside
 	manifest *Manifest // nil until complete
 
+	// Where files have to be written again (mend.go): files then are those before the first hole.
+	damage  []*ForeignError // what is wrong, until Mend
+	unsound []int           // the numbers of the files that it is about
+	holes   []hole
+	later   []File    // sound files behind the first hole
+	was     *Manifest // of a run that was complete
+
 	open   openFile
 	epoch  int   // counts Rewinds, so that a row group from before one cannot be appended
 	failed error // the open file is lost; Rewind clears it
@@ -83,7 +90,7 @@ func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 	if err := o.recover(ctx); err != nil {
 		return nil, err
 	}
-	if o.manifest == nil {
+	if o.manifest == nil { // something is to be written
 		if err := o.preflight(); err != nil {
 			return nil, err
 		}
@@ -100,7 +107,7 @@ func (o *Output) SetMeta(key, value string) {
 	o.meta[key] = value
 }
 
-// Files are the published files, in order.
+// Files are the published files, in order, up to the first Gap.
 func (o *Output) Files() []File { return slices.Clone(o.files) }
 
 // Position is where the published files end: the offset to read on from, "" before the first file,
@@ -175,7 +182,7 @@ func (o *Output) Mark(ctx context.Context, offset string, next int64, notes map[
 }
 
 func (o *Output) full() bool {
-	if o.open.parquet == nil {
+	if o.open.parquet == nil || o.lastSlot() {
 		return false
 	}
 	return o.cfg.MaxFileBytes > 0 && o.open.parquet.size() >= o.cfg.MaxFileBytes ||
@@ -184,10 +191,13 @@ func (o *Output) full() bool {
 
 // Finish publishes what is open, which must end at the mark (offset, next). If there was no result
 // in the whole run it publishes a file without rows, unless Config.SkipEmpty. With nothing to
-// publish it does nothing, so it may be repeated.
+// publish it does nothing, so it may be repeated. While there is a Gap it closes that, at its end.
 func (o *Output) Finish(ctx context.Context, offset string, next int64, notes map[string]string) error {
 	if err := o.checkMark(offset, next, notes); err != nil {
 		return err
+	}
+	if len(o.holes) > 0 {
+		return o.fill(ctx, mark{offset, next, notes})
 	}
 	if !o.open.any() && (len(o.files) > 0 || o.cfg.SkipEmpty) {
 		return nil
@@ -240,6 +250,8 @@ func (o *Output) usable() error {
 		return o.lost
 	case o.failed != nil:
 		return o.failed
+	case len(o.damage) > 0:
+		return fmt.Errorf("%w: damaged files were not set aside", ErrMisuse)
 	case o.manifest != nil:
 		return fmt.Errorf("%w: the run is complete", ErrMisuse)
 	}
