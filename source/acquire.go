@@ -42,12 +42,17 @@ func (c *Client) Acquire(ctx context.Context, run string, req Request, j Journal
 	if err != nil {
 		return Acquired{}, err
 	}
-	if !got.Task.Created.IsZero() {
-		got.Expires = got.Task.Created.Add(retention)
-	} else if !got.Collector.Created.IsZero() {
-		got.Expires = got.Collector.Created.Add(retention)
-	}
+	got.expire()
 	return got, nil
+}
+
+// expire finds out when the results will be lost.
+func (a *Acquired) expire() {
+	if !a.Task.Created.IsZero() {
+		a.Expires = a.Task.Created.Add(retention)
+	} else if !a.Collector.Created.IsZero() {
+		a.Expires = a.Collector.Created.Add(retention)
+	}
 }
 
 // acquisition is one call of Acquire.
@@ -71,17 +76,9 @@ func (a *acquisition) acquire(ctx context.Context) (Acquired, error) {
 	if err := a.ensureCollector(ctx); err != nil {
 		return Acquired{}, err
 	}
-	got, found, err := a.look(ctx)
+	got, found, err := a.known(ctx)
 	if err != nil || found {
 		return got, err
-	}
-	if a.history.task.ID != "" {
-		// Bought for certain, and not in the list of recent tasks: ask for it by name.
-		task, err := a.c.Task(ctx, a.history.task.ID)
-		if errors.Is(err, ErrNotFound) {
-			task, err = Task{ID: a.history.task.ID, Target: a.id, Created: a.history.task.Created, Status: StatusGone, Ready: -1}, nil
-		}
-		return Acquired{Task: task, Collector: a.collector, Adopted: true}, err
 	}
 	if a.existed {
 		if got, found, err = a.settle(ctx); err != nil || found {
@@ -95,6 +92,30 @@ func (a *acquisition) acquire(ctx context.Context) (Acquired, error) {
 	return a.buy(ctx)
 }
 
+// known is the task that fills our collector, as the server lists it or the journal names it.
+func (a *acquisition) known(ctx context.Context) (Acquired, bool, error) {
+	got, found, err := a.look(ctx)
+	if err != nil || found {
+		return got, found, err
+	}
+	if a.history.task.ID == "" {
+		return Acquired{}, false, nil
+	}
+	// Bought for certain, and not in the list of recent tasks: ask for it by name.
+	task, err := a.c.Task(ctx, a.history.task.ID)
+	if errors.Is(err, ErrNotFound) {
+		task, err = Task{ID: a.history.task.ID, Target: a.id, Created: a.history.task.Created, Status: StatusGone, Ready: -1}, nil
+	}
+	return Acquired{Task: task, Collector: a.collector, Adopted: true}, true, err
+}
+
+// foreign is a collector under our name that we did not make.
+func (a *acquisition) foreign() *Error {
+	return &Error{Class: ClassForeign, Op: "GET " + collectorTemplate,
+		Message: "collector " + a.id + " has a query of its own, so it was not made by this tool",
+		Hint:    "nothing was changed; rename or delete that collector, or use another --generation"}
+}
+
 // ensureCollector finds the run's collector or creates it. It is created only where it was looked for
 // just before, and where nothing was bought into one that is gone.
 func (a *acquisition) ensureCollector(ctx context.Context) error {
@@ -103,9 +124,7 @@ func (a *acquisition) ensureCollector(ctx context.Context) error {
 		a.collector, err = a.c.Collector(ctx, a.id)
 		if err == nil {
 			if a.collector.Live {
-				return &Error{Class: ClassForeign, Op: "GET " + collectorTemplate,
-					Message: "collector " + a.id + " has a query of its own, so it was not made by this tool",
-					Hint:    "nothing was changed; rename or delete that collector, or use another --generation"}
+				return a.foreign()
 			}
 			a.existed = a.existed || attempt == 0
 			return nil

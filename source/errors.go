@@ -40,6 +40,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrRewind says that the stream broke after a batch without an offset had been handed out.
 	ErrRewind = errors.New("stream broke after results without an offset: discard them and read again")
+	// ErrReplay says that results which were read before do not come again as they came.
+	ErrReplay = errors.New("the collector does not give the same results again")
 )
 
 // retry says what may be done about an error within the process.

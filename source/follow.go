@@ -130,10 +130,28 @@ func (s *Stream) expired() bool {
 // finish decides, after the last read, whether everything was there. Fewer results than the task counted
 // are the consumer's to judge, unless their time had run out.
 func (s *Stream) finish() error {
+	if s.cfg.Until != "" {
+		return s.arrive()
+	}
 	if s.covered < s.Task().Count() && s.expired() {
 		return s.lost("the collector holds no more")
 	}
 	return io.EOF
+}
+
+// arrive ends a stream that is read up to an offset: there, or where it should have been.
+func (s *Stream) arrive() error {
+	s.endRead()
+	there := s.offset == s.cfg.Until
+	switch missing := s.cfg.UntilResults - s.covered; {
+	case there && missing == 0:
+		return io.EOF
+	case missing > 0 && s.expired():
+		return s.lost("their time has run out")
+	case there && missing != 0:
+		return fmt.Errorf("%w: up to the same offset it were %d results, now %d", ErrReplay, s.cfg.UntilResults-s.cfg.Results, s.covered-s.cfg.Results)
+	}
+	return fmt.Errorf("%w: the offset at which reading should end did not come within %d results", ErrReplay, s.covered-s.cfg.Results)
 }
 
 // lost says that the collector's results are gone before all of them were read.

@@ -207,7 +207,7 @@ func (s *Stream) cut(b *Batch, reason error) error {
 // that helps.
 func (s *Stream) trouble(ctx context.Context, b *Batch, e *Error) error {
 	s.endRead()
-	if errors.Is(e, ErrNotFound) && (s.cfg.TaskID != "" || s.cfg.Results > 0) || e.Class == ClassRejected && s.expired() {
+	if errors.Is(e, ErrNotFound) && (s.cfg.TaskID != "" || s.cfg.Results > 0 || s.cfg.Until != "") || e.Class == ClassRejected && s.expired() {
 		return s.lost(e.Message)
 	}
 	if e.retry == retryNever {

@@ -34,6 +34,12 @@ type StreamConfig struct {
 	Results   int64  // how many these are, rejects included
 	Limits    BatchLimits
 
+	// Until, unless empty, is where to stop: reading ends well at the control chunk with this offset, if
+	// UntilResults results are covered there, counted as Results are, and with ErrReplay if it is not found
+	// or they are another number. There must be a result in between. No TaskID is needed then.
+	Until        string
+	UntilResults int64
+
 	// TaskID is the export that fills the collector: reading goes on until it has ended and all its
 	// results are read. Without one, reading ends with the first read that brings nothing new.
 	TaskID string
@@ -238,6 +244,9 @@ func (s *Stream) fill(ctx context.Context, b *Batch) (full bool, err error) {
 		case kindControl:
 			if err := s.control(text); err != nil {
 				return false, s.cut(b, err)
+			}
+			if s.cfg.Until != "" && (s.offset == s.cfg.Until || s.covered > s.cfg.UntilResults) {
+				return false, s.arrive()
 			}
 			// A batch that went out without an offset waits for one: then this control chunk ends the
 			// batch however small it is, or sparse ones would seal nothing for ever.
