@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,6 +60,7 @@ type account struct {
 	*emulator.Server
 	t       *testing.T
 	url     string
+	minute  time.Duration
 	env     []string // replaces variables of the binary's environment
 	exports int      // processes that may have read
 }
@@ -86,104 +86,8 @@ func serve(t *testing.T, cfg emulator.Config) *account {
 			t.Error(err)
 		}
 	})
-	return &account{Server: s, t: t, url: "http://" + ln.Addr().String()}
+	return &account{Server: s, t: t, url: "http://" + ln.Addr().String(), minute: minute}
 }
-
-// result is the last line of standard output.
-type result struct {
-	Status  string `json:"status"`
-	Out     string `json:"out"`
-	Windows []struct {
-		Start      string   `json:"start"`
-		Stop       string   `json:"stop"`
-		Run        string   `json:"run"`
-		TaskID     string   `json:"task_id"`
-		TaskStatus string   `json:"task_status"`
-		Processed  int64    `json:"processed"`
-		Rows       int64    `json:"rows"`
-		Rejected   int64    `json:"rejected"`
-		Files      []string `json:"files"`
-		Bytes      int64    `json:"bytes"`
-		Credits    int64    `json:"credits"`
-		Truncated  bool     `json:"truncated"`
-	} `json:"windows"`
-	Rows          int64   `json:"rows"`
-	Rejected      int64   `json:"rejected"`
-	UnknownFields int64   `json:"unknown_fields"`
-	CoercedValues int64   `json:"coerced_values"`
-	Files         int     `json:"files"`
-	Bytes         int64   `json:"bytes"`
-	Credits       int64   `json:"credits"`
-	Seconds       float64 `json:"seconds"`
-	ExitCode      int     `json:"exit_code"`
-	Error         *struct {
-		Code      string `json:"code"`
-		Message   string `json:"message"`
-		Retryable bool   `json:"retryable"`
-		Hint      string `json:"hint"`
-	} `json:"error"`
-}
-
-// ended is a run of the binary that is over.
-type ended struct {
-	code           int
-	stdout, stderr string
-	result         result
-}
-
-// command prepares the binary with the account's settings.
-func (a *account) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir = a.t.TempDir() // nothing relative may land in the repository
-	env := append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TALKWALKER_ACCESS_TOKEN=" + a.Token(), "TALKWALKER_BASE_URL=" + a.url,
-		fmt.Sprintf("TW2PARQUET_WAIT_SCALE=%g", waitScale)}, a.env...)
-	if dir := os.Getenv("GOCOVERDIR"); dir != "" {
-		env = append(env, "GOCOVERDIR="+dir)
-	}
-	cmd.Env = env // of two settings of a variable the last counts
-	return cmd
-}
-
-// run runs the binary to its end and holds what is true of every run: the exit code is the expected one,
-// the last line of standard output is the result and agrees with it, and the token is nowhere in
-// what was printed.
-func (a *account) run(code int, args ...string) ended {
-	a.t.Helper()
-	ctx, cancel := context.WithTimeout(a.t.Context(), patience)
-	defer cancel()
-	var stdout, stderr bytes.Buffer
-	cmd := a.command(ctx, args...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		a.t.Fatal(err)
-	}
-	e := ended{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
-	if e.code != code {
-		a.t.Fatalf("exit %d, want %d\n%s", e.code, code, e)
-	}
-	for _, printed := range []string{e.stdout, e.stderr} {
-		if strings.Contains(printed, a.Token()) {
-			a.t.Errorf("the token was printed:\n%s", e)
-		}
-	}
-	if len(args) > 0 && slices.Contains([]string{"export", "read", "convert", "demo"}, args[0]) && !slices.Contains(args, "--help") {
-		lines := strings.Split(strings.TrimSuffix(e.stdout, "\n"), "\n")
-		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &e.result); err != nil {
-			a.t.Fatalf("the last line is no result: %v\n%s", err, e)
-		}
-		if e.result.ExitCode != code {
-			a.t.Errorf("the result says exit code %d, the process %d", e.result.ExitCode, code)
-		}
-		if failed := code != 0 && code != 41 && code != 99; failed && e.result.Error == nil {
-			a.t.Errorf("exit %d without an error in the result\n%s", code, e)
-		}
-	}
-	return e
-}
-
-func (e ended) String() string { return "stdout: " + e.stdout + "\nstderr: " + e.stderr }
 
 // output is a directory to export into, checked at the end for what must never be there.
 func (a *account) output() string {

@@ -14,11 +14,26 @@ import (
 	"tw2parquet/source/emulator"
 )
 
-// expectComplete compares an output with what the account's collectors hold, result by result and in
-// order, and the result line with the ledger. It is the check behind most of the tests here.
+// expectComplete compares an output with what the account's collectors hold, and the result line with
+// the ledger. It is the check behind most of the tests here.
 func (a *account) expectComplete(e ended, out string) {
 	a.t.Helper()
-	var rows, credits int64
+	credits := a.expectDelivered(e, out)
+	l := a.Ledger()
+	if l.Credits() != credits {
+		a.t.Errorf("the result says %d credits, the account was charged %d", credits, l.Credits())
+	}
+	if len(l.Tasks) != len(e.result.Windows) || l.ExportPosts() != len(l.Tasks) {
+		a.t.Errorf("%d export posts made %d tasks for %d windows", l.ExportPosts(), len(l.Tasks), len(e.result.Windows))
+	}
+	a.expectManners(l)
+}
+
+// expectDelivered compares the files of a complete run with what its collectors got, result by result and
+// in order, and returns the credits that it says it cost.
+func (a *account) expectDelivered(e ended, out string) (credits int64) {
+	a.t.Helper()
+	var rows int64
 	files := 0
 	for _, w := range e.result.Windows {
 		want := a.delivered(w.Run)
@@ -49,21 +64,14 @@ func (a *account) expectComplete(e ended, out string) {
 	if e.result.Rows != rows || e.result.Credits != credits || e.result.Files != files {
 		a.t.Errorf("the result's sums are not those of its windows: %s", e.stdout)
 	}
-	l := a.Ledger()
-	if l.Credits() != credits {
-		a.t.Errorf("the result says %d credits, the account was charged %d", credits, l.Credits())
-	}
-	if len(l.Tasks) != len(e.result.Windows) || l.ExportPosts() != len(l.Tasks) {
-		a.t.Errorf("%d export posts made %d tasks for %d windows", l.ExportPosts(), len(l.Tasks), len(e.result.Windows))
-	}
-	a.expectManners(l)
+	return credits
 }
 
 // expectManners holds what is true of every well-behaved client.
 func (a *account) expectManners(l emulator.Ledger) {
 	a.t.Helper()
 	// The limit is the account's; a client can only keep its own share, and learns of the others' from refusals.
-	if n := l.Peak(emulator.EndpointResults, minute); n > 5*a.exports {
+	if n := l.Peak(emulator.EndpointResults, a.minute); n > 5*a.exports {
 		a.t.Errorf("%d reads within a minute by %d processes, 5 are allowed", n, a.exports)
 	}
 	for _, r := range l.Requests {

@@ -1,12 +1,8 @@
 package e2e
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -16,35 +12,23 @@ import (
 	"tw2parquet/source/emulator"
 )
 
-// started is a run of the binary that is still going.
-type started struct {
-	*exec.Cmd
-	stdout, stderr bytes.Buffer
-}
-
-// start starts an export of one window, whose first read pauses in its middle, and waits until it has
-// published a file.
-func (a *account) startAndStall(ctx context.Context, out string) *started {
+// startAndStall starts an export of one window, whose first read pauses in its middle, and waits until
+// it has published a file.
+func (a *account) startAndStall(out string) *started {
 	a.t.Helper()
 	a.script(`{"endpoint":"results","nth":1,"stall":{"at":2000000}}`)
 	// The idle time-out is longer than the test, so that the pause lasts until the process ends.
 	args := append([]string{"export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01",
 		"--out", out, "--idle-timeout", "24h"}, oneWindow[:]...)
-	p := &started{Cmd: a.command(ctx, args...)}
-	p.Stdout, p.Stderr = &p.stdout, &p.stderr
-	if err := p.Start(); err != nil {
-		a.t.Fatal(err)
-	}
+	p := a.launch(args...)
 	a.exports++
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for len(published(a.t, out)) == 0 {
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
-			_ = p.Process.Kill()
-			_ = p.Wait()
-			a.t.Fatalf("no file was published\n%s\n%s", &p.stdout, &p.stderr)
+		case <-p.over:
+			a.t.Fatalf("no file was published\n%s", p.wait())
 		}
 	}
 	return p
@@ -98,14 +82,9 @@ func dense() emulator.Config {
 
 func TestExport_KilledAndStartedAgain(t *testing.T) {
 	a := serve(t, dense())
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	out := a.output()
-	p := a.startAndStall(ctx, out)
-	if err := p.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = p.Wait()
+	p := a.startAndStall(out)
+	p.kill()
 	before := published(t, out)
 	for name := range before { // every visible file is whole
 		if _, err := os.Stat(name); err != nil {
@@ -118,40 +97,28 @@ func TestExport_KilledAndStartedAgain(t *testing.T) {
 
 func TestExport_TerminatedAndStartedAgain(t *testing.T) {
 	a := serve(t, dense())
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	out := a.output()
-	p := a.startAndStall(ctx, out)
+	p := a.startAndStall(out)
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	_ = p.Wait()
-	var r result
-	lines := strings.Split(strings.TrimSpace(p.stdout.String()), "\n")
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
-		t.Fatalf("the last line is no result: %v\n%s\n%s", err, &p.stdout, &p.stderr)
-	}
-	if code := p.ProcessState.ExitCode(); code != 143 || r.ExitCode != 143 || r.Status != "interrupted" {
-		t.Errorf("exit %d, the result is %s", code, &p.stdout)
+	e := p.wait()
+	if r := e.result; e.code != 143 || r.Status != "interrupted" {
+		t.Errorf("exit %d, the result is %s", e.code, e.stdout)
 	}
 	// What a control chunk covered is published, not only what had filled a file.
-	if got := one(t, out, "SELECT count(*) FROM lake"); got != fmt.Sprint(r.Rows) || r.Rows == 0 {
-		t.Errorf("%s rows are published, the result says %d", got, r.Rows)
+	if got := one(t, out, "SELECT count(*) FROM lake"); got != fmt.Sprint(e.result.Rows) || e.result.Rows == 0 {
+		t.Errorf("%s rows are published, the result says %d", got, e.result.Rows)
 	}
 	a.finish(out, published(t, out))
 }
 
 func TestExport_OnlyOneAtATime(t *testing.T) {
 	a := serve(t, dense())
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	out := a.output()
-	p := a.startAndStall(ctx, out)
+	p := a.startAndStall(out)
 	a.export(30, out, oneWindow[:]...)
-	if err := p.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = p.Wait()
+	p.kill()
 	a.finish(out, published(t, out))
 }
 

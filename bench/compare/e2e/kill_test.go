@@ -1,0 +1,115 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// exchange is a request of an undisturbed export, and the length of its answer.
+type exchange struct {
+	name   string
+	length int
+}
+
+// rehearse runs an export undisturbed and tells what it said.
+func (r *torture) rehearse(t *testing.T) []exchange {
+	t.Helper()
+	x := r.trial(t)
+	var said []exchange
+	x.set(func(v *visit) {
+		kept := v.answer()
+		said = append(said, exchange{v.r.Method + " " + v.endpoint(), kept.Body.Len()}) // one at a time: nothing is parallel
+		v.begin(kept, kept.Body.Len())
+	})
+	x.finish()
+	return said
+}
+
+// killedByRequest kills the binary upon each of its requests: before the server had it, while the server
+// works on it, and when the answer is on its way.
+func (r *torture) killedByRequest(t *testing.T) {
+	t.Parallel()
+	for q, exchange := range r.rehearse(t) {
+		for name, act := range map[string]func(*trial, *visit){
+			"lost": func(x *trial, v *visit) { x.kill() },
+			"late": func(x *trial, v *visit) {
+				x.kill()
+				v.answer()
+			},
+			"unanswered": func(x *trial, v *visit) {
+				v.answer()
+				x.kill()
+			},
+		} {
+			t.Run(fmt.Sprintf("%d %s %s", q+1, exchange.name, name), func(t *testing.T) {
+				t.Parallel()
+				x := r.trial(t)
+				x.set(func(v *visit) {
+					if v.number != q+1 {
+						v.pass()
+						return
+					}
+					act(x, v)
+					panic(http.ErrAbortHandler) // there is nobody to answer
+				})
+				if e := x.start().wait(); e.code >= 0 {
+					t.Fatalf("it was not killed: exit %d\n%s", e.code, e)
+				}
+				r.kills.Add(1)
+				x.set(nil)
+				x.finish()
+			})
+		}
+	}
+}
+
+// killedWithinAnAnswer kills the binary when it has got so many bytes of one of its answers: of all their
+// lengths, and of positions spread over the stream of results.
+func (r *torture) killedWithinAnAnswer(t *testing.T) {
+	t.Parallel()
+	for q, exchange := range r.rehearse(t) {
+		points := []int{0, 1, exchange.length / 2, exchange.length - 1, exchange.length}
+		if long := 40 * r.n; exchange.length > 10_000 {
+			points = points[:0]
+			for i := range long {
+				points = append(points, exchange.length*(i+1)/long)
+			}
+		}
+		for _, k := range points {
+			t.Run(fmt.Sprintf("%d %s byte %d of %d", q+1, exchange.name, k, exchange.length), func(t *testing.T) {
+				t.Parallel()
+				x := r.trial(t)
+				x.set(func(v *visit) {
+					if v.number != q+1 {
+						v.pass()
+						return
+					}
+					v.begin(v.answer(), k)
+					// At once, or when it had the time to do something with what it got.
+					pause(v.r.Context(), time.Duration(k%4)*5*time.Millisecond)
+					x.kill()
+					panic(http.ErrAbortHandler)
+				})
+				if e := x.start().wait(); e.code >= 0 {
+					t.Fatalf("it was not killed: exit %d\n%s", e.code, e)
+				}
+				r.kills.Add(1)
+				x.set(nil)
+				x.finish()
+			})
+		}
+	}
+}
+
+// pause passes time in which another process does something that cannot be observed.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

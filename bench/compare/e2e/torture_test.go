@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// torture is how much of it there is, and what came of it. TORTURE=n in the environment makes it n times
+// as long as in an ordinary run of the tests, and TORTURE_SEED repeats one.
+type torture struct {
+	n    int
+	seed uint64
+
+	kills, errors, cuts, races, twice, sequences, steps, looks, files atomic.Int64
+}
+
+// TestTorture does to the binary what a data centre does, and worse. Afterwards the same command, run
+// again, must have every result once, paid once; and whoever looks at the output meanwhile must see
+// nothing but whole files that never change.
+func TestTorture(t *testing.T) {
+	r := &torture{n: knob(t, "TORTURE", 1)}
+	r.seed = uint64(knob(t, "TORTURE_SEED", 1))
+	begun := time.Now()
+	t.Run("all", func(t *testing.T) {
+		t.Run("killed by request", r.killedByRequest)
+		t.Run("killed within an answer", r.killedWithinAnAnswer)
+	})
+	// On standard error, where it is seen without -v too.
+	fmt.Fprintf(os.Stderr, "torture: %d kills, %d failed system calls, %d cut streams, %d races (%d bought twice, as documented), "+
+		"%d sequences of %d steps from seed %d; a watcher looked %d times at %d files; %s\n", r.kills.Load(), r.errors.Load(), r.cuts.Load(),
+		r.races.Load(), r.twice.Load(), r.sequences.Load(), r.steps.Load(), r.seed, r.looks.Load(), r.files.Load(), time.Since(begun).Round(time.Second))
+}
+
+func knob(t *testing.T, name string, usual int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%s is no number from 1 on", name, text)
+	}
+	return n
+}
+
+// trial prepares an export, and counts what its watcher saw.
+func (r *torture) trial(t *testing.T) *trial {
+	t.Helper()
+	x := newTrial(t, tried())
+	t.Cleanup(func() {
+		looks, files := x.watcher.figures()
+		r.looks.Add(int64(looks))
+		r.files.Add(int64(files))
+	})
+	return x
+}
