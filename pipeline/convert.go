@@ -24,7 +24,8 @@ func (c *Conversion) Run(ctx context.Context, w Window) (Report, error) {
 	if err := r.tally(c.Output); err != nil {
 		return r, err
 	}
-	if err := r.recall(c.Output); err != nil || r.Complete {
+	var err error
+	if r.Complete, err = r.recall(c.Output); err != nil || r.Complete {
 		return r, err
 	}
 	j := Job{Observe: c.Observe}

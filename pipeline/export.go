@@ -30,8 +30,15 @@ type Output interface {
 	Position() (offset string, next int64)
 	// Files are the published files, in order.
 	Files() []File
-	// Finish publishes what was appended up to the mark (offset, next), which must be the last one.
-	// What becomes of a run without any result is the output's choice.
+	// Damage names the files that have to be written again; nil if there are none.
+	Damage() error
+	// Mend sets what is left of them aside. From here on Gap tells where what is missing ends.
+	Mend(ctx context.Context) error
+	// Gap is the next place in the chain of files that misses some: what lies between Position and
+	// (offset, next). ok is false when nothing is missing.
+	Gap() (offset string, next int64, ok bool)
+	// Finish publishes what was appended up to the mark (offset, next), which must be the last one, or
+	// the end of the gap. What becomes of a run without any result is the output's choice.
 	Finish(ctx context.Context, offset string, next int64, notes map[string]string) error
 	// Rewind discards whatever was appended since the last published file.
 	Rewind() error
@@ -55,6 +62,7 @@ type File struct {
 // Exporter is what an export needs of the API; *source.Client is it.
 type Exporter interface {
 	Acquire(ctx context.Context, run string, r source.Request, j source.Journal) (source.Acquired, error)
+	Find(ctx context.Context, run string, r source.Request, j source.Journal) (source.Acquired, error)
 	Stream(cfg source.StreamConfig) *source.Stream
 	AbortTask(ctx context.Context, id string) (source.Task, error)
 }
@@ -67,6 +75,7 @@ type Job struct {
 	Workers       int
 	Strict        bool // fewer results than the task's count are an error, not a warning
 	AbortOnCancel bool
+	Refetch       bool // read missing and damaged files again; nothing is ever bought then
 	Log           *slog.Logger
 	Observe       func(Event) // called from one goroutine per window
 }
@@ -170,18 +179,40 @@ func (j *Job) export(ctx context.Context, w Window, out Output, r *Report) error
 	if err := r.tally(out); err != nil {
 		return err
 	}
-	if err := r.recall(out); err != nil || r.Complete {
-		return err
-	}
-	acquired, err := j.API.Acquire(ctx, w.Run, w.Request, out)
+	complete, err := r.recall(out)
 	if err != nil {
 		return err
 	}
+	damage := out.Damage()
+	if complete && damage == nil {
+		r.Complete = true
+		return nil
+	}
+	acquire := j.API.Acquire
+	if j.Refetch {
+		acquire = j.API.Find
+	}
+	acquired, err := acquire(ctx, w.Run, w.Request, out)
+	if err != nil {
+		return r.gone(damage, err)
+	}
+	if complete {
+		out.SetMeta("task_id", r.TaskID)
+		if err := j.refetch(ctx, w, out, r, acquired, damage); err != nil {
+			return err
+		}
+		return r.complete(ctx, out)
+	}
 	r.task(acquired.Task)
+	out.SetMeta("task_id", r.TaskID)
 	j.observe(Event{Window: w, Acquired: &acquired})
-	out.SetMeta("task_id", acquired.Task.ID)
-
-	task, err := j.move(ctx, w, out, acquired)
+	if damage != nil {
+		err = j.refetch(ctx, w, out, r, acquired, damage)
+	}
+	task := acquired.Task
+	if err == nil {
+		task, err = j.move(ctx, w, out, acquired)
+	}
 	if task.ID != "" {
 		r.task(task)
 	}
@@ -218,16 +249,28 @@ func (j *Job) conclude(ctx context.Context, out Output, r *Report) error {
 	return r.complete(ctx, out)
 }
 
-// move runs flows until one reaches the stream's end. It publishes what can be published whatever
+// move reads on from the last file to the stream's end. It publishes what can be published whatever
 // happens, and returns the task's last known state.
 func (j *Job) move(ctx context.Context, w Window, out Output, a source.Acquired) (source.Task, error) {
+	task, o, err := j.flow(ctx, w, out, source.StreamConfig{
+		TaskID: a.Task.ID, Expires: a.Expires, Quiet: quiet,
+		OnTask: func(t source.Task) { j.observe(Event{Window: w, Task: &t}) },
+	})
+	if err != nil {
+		_, published := out.Position()
+		return task, errors.Join(err, j.seal(ctx, w, out, o, published))
+	}
+	return task, j.finish(ctx, w, out, o)
+}
+
+// flow moves what a stream brings from the output's position on, again where the stream breaks behind
+// results that no offset covers. What is appended at its end is not published yet.
+func (j *Job) flow(ctx context.Context, w Window, out Output, cfg source.StreamConfig) (source.Task, Outcome, error) {
+	cfg.Collector, cfg.Limits = source.CollectorID(w.Run), j.Limits
 	for broken := 0; ; broken++ {
 		from, next := out.Position()
-		stream := j.API.Stream(source.StreamConfig{
-			Collector: source.CollectorID(w.Run), From: from, Results: next, TaskID: a.Task.ID,
-			Limits: j.Limits, Expires: a.Expires, Quiet: quiet,
-			OnTask: func(t source.Task) { j.observe(Event{Window: w, Task: &t}) },
-		})
+		cfg.From, cfg.Results = from, next
+		stream := j.API.Stream(cfg)
 		flow := &Flow{
 			Batches: stream, Sink: out, Workers: j.Workers, From: from, Next: next,
 			OnAppend: func(c Counts) { j.observe(Event{Window: w, Counts: &c}) },
@@ -238,31 +281,32 @@ func (j *Job) move(ctx context.Context, w Window, out Output, a source.Acquired)
 		if cerr := stream.Close(); err == nil {
 			err = cerr
 		}
-		switch {
-		case errors.Is(err, source.ErrRewind) && ctx.Err() == nil:
-			if err := out.Rewind(); err != nil {
-				return task, err
-			}
-			if _, reached := out.Position(); reached > next {
-				broken = 0
-			}
-			if broken >= rewinds {
-				return task, fmt.Errorf("give up after %d attempts without a published file: %w", broken+1, err)
-			}
-			j.log().Warn("the stream broke behind results without an offset; reading again from the last file", "run", w.Run, "attempt", broken+1)
-			continue
-		case err != nil:
-			return task, errors.Join(err, j.seal(ctx, w, out, o, next))
+		if !errors.Is(err, source.ErrRewind) || ctx.Err() != nil {
+			return task, o, err
 		}
-		files := len(out.Files())
-		if err := out.Finish(ctx, o.Offset, o.Next, o.Notes); err != nil {
-			return task, err
+		if err := out.Rewind(); err != nil {
+			return task, o, err
 		}
-		if len(out.Files()) > files {
-			j.observeFile(w, out)
+		if _, reached := out.Position(); reached > next {
+			broken = 0
 		}
-		return task, nil
+		if broken >= rewinds {
+			return task, o, fmt.Errorf("give up after %d attempts without a published file: %w", broken+1, err)
+		}
+		j.log().Warn("the stream broke behind results without an offset; reading again from the last file", "run", w.Run, "attempt", broken+1)
 	}
+}
+
+// finish publishes what a flow appended, which ended where it should.
+func (j *Job) finish(ctx context.Context, w Window, out Output, o Outcome) error {
+	files := len(out.Files())
+	if err := out.Finish(ctx, o.Offset, o.Next, o.Notes); err != nil {
+		return err
+	}
+	if len(out.Files()) > files {
+		j.observeFile(w, out)
+	}
+	return nil
 }
 
 // seal publishes what a broken flow had appended and marked, so that the next start need not read
@@ -273,12 +317,8 @@ func (j *Job) seal(ctx context.Context, w Window, out Output, o Outcome, publish
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sealTime)
 	defer cancel()
-	files := len(out.Files())
-	if err := out.Finish(ctx, o.Offset, o.Next, o.Notes); err != nil {
+	if err := j.finish(ctx, w, out, o); err != nil {
 		return fmt.Errorf("publish what was read: %w", err)
-	}
-	if len(out.Files()) > files {
-		j.observeFile(w, out)
 	}
 	return nil
 }
@@ -292,16 +332,15 @@ func (j *Job) abort(ctx context.Context, id string) {
 }
 
 // recall takes over what an earlier run left in its manifest, if it was complete.
-func (r *Report) recall(out Output) error {
+func (r *Report) recall(out Output) (complete bool, err error) {
 	stored, err := out.Manifest()
 	if err != nil || stored == nil {
-		return err
+		return false, err
 	}
 	if err := json.Unmarshal(stored, r); err != nil {
-		return fmt.Errorf("read the manifest's report: %w", err)
+		return false, fmt.Errorf("read the manifest's report: %w", err)
 	}
-	r.Complete = true
-	return nil
+	return true, nil
 }
 
 // tally fills in what the published files hold.

@@ -45,6 +45,11 @@ func (o output) Files() []pipeline.File {
 	return out
 }
 
+func (o output) Gap() (string, int64, bool) {
+	g, ok := o.Output.Gap()
+	return g.Offset, g.Next, ok
+}
+
 func newWorld(t *testing.T, cfg emulator.Config) *world {
 	t.Helper()
 	cfg.NoRateLimits = true
@@ -70,7 +75,7 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 		Open: func(ctx context.Context, win pipeline.Window) (pipeline.Output, error) {
 			out, err := sink.Open(ctx, sink.Config{
 				Root: w.root, Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
-				MaxFileRows: w.rows, Compression: sink.Compression{Codec: sink.Zstd, Level: 1},
+				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: sink.Compression{Codec: sink.Zstd, Level: 1},
 			})
 			if err != nil {
 				return nil, err

@@ -166,7 +166,7 @@ func classify(err error) outcome {
 	case errors.As(err, &storage):
 		again := storage.Retryable()
 		o.Code, retryable = exitStorage, &again
-	case errors.Is(err, pipeline.ErrConservation), errors.Is(err, pipeline.ErrMissing):
+	case errors.Is(err, pipeline.ErrConservation), errors.Is(err, pipeline.ErrMissing), errors.Is(err, source.ErrReplay):
 		o.Code = exitMismatch
 	case errors.As(err, &task):
 		o.Code = exitTask

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
+	"tw2parquet/sink"
 	"tw2parquet/source"
 )
 
@@ -38,6 +40,7 @@ type exportCmd struct {
 	Strict        bool          `name:"strict" help:"Treat fewer rows than the task's count as failure." group:"Running"`
 	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"A stream silent for so long counts as cut (default ${default})." group:"Running"`
 	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
+	Refetch       bool          `name:"refetch" help:"Read missing or damaged files again from the collector, for free, while it lives; nothing is bought." group:"Running"`
 	heartbeat     time.Duration
 	SkipEmpty     bool `name:"skip-empty" help:"Exit 99 instead of 0 if nothing was exported." group:"Running"`
 }
@@ -138,10 +141,10 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	defer p.run()()
 	job := &pipeline.Job{
 		API: api, Limits: c.limits(), Workers: c.Workers, Strict: c.Strict,
-		AbortOnCancel: c.AbortOnCancel, Log: a.log, Observe: p.observe,
+		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Log: a.log, Observe: p.observe,
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
 			return c.open(ctx, a, target{
-				root: root, run: w.Run, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty,
+				root: root, run: w.Run, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty, refetch: c.Refetch,
 				meta: map[string]string{"window_start": rfc3339(w.Request.Start), "window_stop": rfc3339(w.Request.Stop)},
 			})
 		},
@@ -195,7 +198,7 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, wi
 	a.result.drift(drift)
 	switch {
 	case err != nil:
-		return interrupted(ctx, err)
+		return interrupted(ctx, mendable(err))
 	case done < len(windows): // stopped between two windows
 		return interrupted(ctx, ctx.Err())
 	case c.tooMany(rejected):
@@ -204,6 +207,14 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, wi
 			"choose a finer --split or a higher --limit for what is missing"}
 	}
 	return c.judge(a, rejected, c.SkipEmpty)
+}
+
+// mendable adds to the error of damaged files how to get them back.
+func mendable(err error) error {
+	if damage := (*sink.DamageError)(nil); errors.As(err, &damage) {
+		return &statusError{exitForeign, damage.Error(), "run again with --refetch: it reads them again from the collector, for free, for 7 days after the export; verify finds out what else is damaged"}
+	}
+	return err
 }
 
 func (r *result) drift(d *schema.Drift) {
@@ -245,7 +256,7 @@ func bought(ctx context.Context, api *source.Client, root string, windows []pipe
 
 // checkPrice refuses a run whose worst case costs more than --max-credits.
 func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, root string, windows []pipeline.Window) error {
-	if c.MaxCredits == nil {
+	if c.MaxCredits == nil || c.Refetch { // which never buys
 		return nil
 	}
 	state, err := bought(ctx, api, root, windows)

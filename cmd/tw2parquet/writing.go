@@ -83,7 +83,7 @@ type target struct {
 	root, run, partition string
 	meta                 map[string]string // footer key-values
 	codec                sink.Compression
-	skipEmpty            bool
+	skipEmpty, refetch   bool
 }
 
 func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
@@ -91,7 +91,7 @@ func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	maps.Copy(meta, t.meta)
 	out, err := sink.Open(ctx, sink.Config{
 		Root: t.root, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
-		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, SkipEmpty: t.skipEmpty, Logger: a.log,
+		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
 	})
 	if err != nil {
 		return output{}, err
@@ -109,6 +109,11 @@ func (o output) Files() []pipeline.File {
 		out[i] = pipeline.File{Name: f.Name, Rows: f.Rows, Rejected: f.Rejected, Bytes: f.Bytes, Notes: f.Notes}
 	}
 	return out
+}
+
+func (o output) Gap() (offset string, next int64, ok bool) {
+	g, ok := o.Output.Gap()
+	return g.Offset, g.Next, ok
 }
 
 // tooMany tells whether a window's rejects fail the run.
