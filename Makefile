@@ -18,6 +18,7 @@ build: ## the static binary, bin/tw2parquet
 
 test: ## every test, the ones with DuckDB included
 	go test ./...
+	GOEXPERIMENT=simd go test ./schema
 	cd bench/compare && go test ./...
 
 race: ## the tests under the race detector

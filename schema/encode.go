@@ -212,12 +212,12 @@ func (e *Encoder) object(o *object, row, pos int) int {
 // follows tells whether the token of m stands at pos, which is not negative. The last bytes of src are
 // left to others.
 func follows(src []byte, m *member, pos int) bool {
-	if pos+longest > len(src) || (load(src, pos)^m.head)&m.mask != 0 {
+	if pos+longest > len(src) {
 		return false
 	}
-	n := m.size
-	return n <= 8 || load(src, pos+n-8) == m.last && (n <= 16 || load(src, pos+8) == m.second &&
-		(n <= 24 || string(src[pos+16:pos+n]) == m.token[16:]))
+	differs := (load(src, pos)^m.words[0])&m.masks[0] | (load(src, pos+8)^m.words[1])&m.masks[1] |
+		(load(src, pos+16)^m.words[2])&m.masks[2]
+	return differs == 0 && (m.size <= 24 || string(src[pos+24:pos+m.size]) == m.token[24:])
 }
 
 // forget drops the earlier value of a member that is there twice.

@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/big"
 	"strconv"
@@ -17,7 +18,6 @@ import (
 
 // FuzzChunk holds that Append accepts what encoding/json does, that nothing of a refused chunk remains,
 // and that an accepted one comes back.
-
 func FuzzChunk(f *testing.F) {
 	for _, doc := range []string{
 		`{}`, `{"url":"https://example.org/1","published":1700000000000,"title":"Hello"}`,
@@ -88,7 +88,7 @@ func FuzzString(f *testing.F) {
 	})
 }
 
-// FuzzUTF8 compares the state machine with the library.
+// FuzzUTF8 compares both ways to check UTF-8 with the library.
 func FuzzUTF8(f *testing.F) {
 	for _, seed := range []string{"", "plain", "é", "漢字", "\xff", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xc1\xbf",
 		"sixteen bytes ASCII and é", "0123456789abcdeé", "0123456789abcd漢字", "0123456789abcdé0123456789abcdef"} {
@@ -96,21 +96,82 @@ func FuzzUTF8(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for i := range min(len(text)+1, 17) {
-			if got, want := valid(text[i:]), utf8.Valid(text[i:]); got != want {
-				t.Fatalf("%q: valid %v, want %v", text[i:], got, want)
+			want := utf8.Valid(text[i:])
+			if got, states := valid(text[i:]), validStates(text[i:]); got != want || states != want {
+				t.Fatalf("%q: valid %v and %v, want %v", text[i:], got, states, want)
 			}
 		}
 	})
 }
 
-// FuzzNumber compares numbers with encoding/json and math/big.
+// TestValid takes every pair of bytes, and what may come before and after it, to all places in a vector
+// and across two of them.
+func TestValid(t *testing.T) {
+	around := []string{"", "a", "\x80", "\xc3", "\xe0", "\xe1\x80", "\xed", "\xf0", "\xf0\x90", "\xf1\x80", "\xf4\x8f\xbf"}
+	for a := range 256 {
+		for b := range 256 {
+			for i, before := range around {
+				text := fmt.Sprintf("%*s%s%c%c%s%s", (a+b+i)%19, "", before, 0, 0, around[(a^b)%len(around)], strings.Repeat("é", b%9))
+				pair := []byte(text)
+				at := bytes.IndexByte(pair, 0)
+				pair[at], pair[at+1] = byte(a), byte(b)
+				want := utf8.Valid(pair)
+				if got, states := valid(pair), validStates(pair); got != want || states != want {
+					t.Fatalf("%q: valid %v and %v, want %v", pair, got, states, want)
+				}
+			}
+		}
+	}
+}
+
+// FuzzPlain compares both ways to copy plain text with a look at each byte.
+func FuzzPlain(f *testing.F) {
+	for _, seed := range []string{"", "plain", "0123456789abcdef", "0123456789abcde\"", "0123456789abcdefé\\", "0123456789abcdef0123456789abcdef\x1f\"", "\x7f\x80\x20 !#[]^\x00"} {
+		f.Add([]byte(seed), uint8(len(seed)))
+	}
+	f.Fuzz(func(t *testing.T, src []byte, room uint8) {
+		want := bytes.IndexFunc(src, func(r rune) bool { return r < 0x20 || r == '"' || r == '\\' })
+		if turns := min(len(src), int(room)) &^ 15; want < 0 || want >= turns {
+			want = turns
+		}
+		for _, copyPlain := range []func(dst, src []byte) (int, uint64){plain, plainWords} {
+			dst := make([]byte, room)
+			n, foreign := copyPlain(dst, src)
+			if n != want || !bytes.Equal(dst[:n], src[:n]) {
+				t.Fatalf("%q into %d bytes: %d %q, want %d", src, room, n, dst[:n], want)
+			}
+			for _, c := range src[:n] {
+				if c >= utf8.RuneSelf && foreign&highs == 0 {
+					t.Fatalf("%q: no word of foreign bytes", src[:n])
+				}
+			}
+		}
+	})
+}
+
+// FuzzNumber compares numbers with encoding/json and math/big, in a column of integers too, near the end
+// of the chunk and far from it.
 func FuzzNumber(f *testing.F) {
-	for _, seed := range []string{"0", "-0", "00", "1.", ".5", "1e", "1e+", "-", "1E400", "9223372036854775807", "9223372036854775808",
+	for _, seed := range []string{"0", "-0", "00", "1.", ".5", "1e", "1e+", "-", "-,\"a\":1", "1234567", "12345678", "-12345678", "123456789012345", "1234567890123456", "1700000000000", "0123456789", "12345678901234.5", "1E400", "9223372036854775807", "9223372036854775808",
 		"-9223372036854775808", "0.1", "0.10000000000000000001", "1e-400", "5e-324", "6.130000114440918", "123456789012345678901234567890e-20",
 		"100e-2", "1.50", "12345678901234567", "0e999999999999999999999", "1e9999999999999999999", "4503599627370496.5", "2.2250738585072011e-308"} {
 		f.Add(seed)
 	}
+	e := NewEncoder()
 	f.Fuzz(func(t *testing.T, text string) {
+		for _, tail := range []string{"", `,"title":"more than sixteen bytes"`} {
+			e.Reset()
+			chunk := []byte(`{"chunk_result":{"data":{"data":{"reach":` + text + tail + `}}}}`)
+			if err := e.Append(chunk, 0); (err == nil) != json.Valid(chunk) && !strings.ContainsAny(text, "{}[]\"") {
+				t.Fatalf("%s: %v", chunk, err)
+			}
+			if want, err := strconv.ParseInt(text, 10, 64); err == nil && text[0] != '+' && json.Valid([]byte(text)) && text != "-0" {
+				reach := e.Record().Column(Arrow().FieldIndices("reach")[0]).(*array.Int64)
+				if reach.IsNull(0) || reach.Value(0) != want {
+					t.Fatalf("%s: %v", chunk, reach)
+				}
+			}
+		}
 		end, ok := numberEnd([]byte(text), 0)
 		ok = ok && end == len(text)
 		if want := json.Valid([]byte(text)) && (text[0] == '-' || text[0]-'0' <= 9) && strings.TrimSpace(text) == text; ok != want {

@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/binary"
 	"math/bits"
+	"strings"
 )
 
 // Types of the members around a document, which have no column.
@@ -15,15 +16,15 @@ const (
 // member is what the encoder knows of a member of an object.
 type member struct {
 	// The token, the name as it mostly stands in the text (quoted, with its colon), as words, to compare
-	// it in few steps: its first eight bytes (mask has what a shorter one lacks), its last eight, the
-	// eight in between. What every value touches comes first, to lie in few cache lines.
-	head, mask, last, second uint64
-	size                     int // of the token
-	typ                      Type
-	seen                     uint64 // the object that had it last
-	col                      *column
-	next                     guess
-	in                       *object // members of Object, Objects and around the document
+	// it without a branch: its first 24 bytes, and masks for what a shorter one lacks. What every value
+	// touches comes first, to lie in few cache lines.
+	words, masks [3]uint64
+	size         int // of the token
+	typ          Type
+	seen         uint64 // the object that had it last
+	col          *column
+	next         guess
+	in           *object // members of Object, Objects and around the document
 
 	token string
 	name  string
@@ -38,8 +39,8 @@ const longest = 64
 // guess is what came at a place in the two documents before that differed there; nobody at first.
 type guess struct{ latest, other *member }
 
-// nobody is a member that no text has: its first eight bytes are 0, and seven of them are not.
-var nobody = &member{mask: ^uint64(0), size: 9, last: ^uint64(0)}
+// nobody is a member that no text has: the end of its token is longer than what it is compared with.
+var nobody = &member{size: longest - 1, token: strings.Repeat(" ", longest)}
 
 var noGuess = guess{nobody, nobody}
 
@@ -138,14 +139,14 @@ func (o *object) find(name []byte) *member {
 func newMember(n *node, col *column) *member {
 	m := &member{name: n.name, key: []byte(n.name), token: `"` + n.name + `":`,
 		path: n.path, items: n.path + "[]", typ: n.typ, col: col, next: noGuess}
-	word := func(from int) uint64 {
-		var w [8]byte
-		copy(w[:], m.token[min(max(from, 0), len(m.token)):])
-		return binary.LittleEndian.Uint64(w[:])
-	}
-	m.head, m.second, m.last = word(0), word(8), word(len(m.token)-8)
 	m.size = len(m.token)
-	m.mask = ^uint64(0) >> (8 * max(8-len(m.token), 0))
+	var token, mask [24]byte
+	for i := range copy(token[:], m.token) {
+		mask[i] = 0xff
+	}
+	for i := range m.words {
+		m.words[i], m.masks[i] = load(token[:], 8*i), load(mask[:], 8*i)
+	}
 	owner := col
 	switch n.typ {
 	case Objects:

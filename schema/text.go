@@ -21,33 +21,39 @@ func special(w uint64) uint64 {
 	return (control | backslash) &^ w
 }
 
+// plainWords is plain in portable Go. As a loop in its caller it kept half of its values on the stack.
+func plainWords(dst, src []byte) (n int, foreign uint64) {
+	for last := min(len(dst), len(src)) - 16; n <= last; n += 16 {
+		a, b := load(src, n), load(src, n+8)
+		store(dst, n, a)
+		store(dst, n+8, b)
+		foreign |= a | b
+		x, y := special(a)&highs, special(b)&highs
+		if x|y != 0 {
+			k, l := bits.TrailingZeros64(x), bits.TrailingZeros64(y)
+			if x == 0 {
+				k += l // a conditional move: as a branch it could not be predicted
+			}
+			return n + k>>3, foreign
+		}
+	}
+	return n, foreign
+}
+
 // text decodes the string whose first byte after the quote is src[pos], appends it to dst as valid
 // UTF-8, and returns dst and the position after the closing quote. Each byte that is not part of
 // valid UTF-8 and each surrogate without its other half becomes U+FFFD and is counted.
 func (s *scanner) text(dst []byte, pos int) ([]byte, int) {
+	n, foreign := plain(dst[len(dst):cap(dst)], s.src[min(pos, len(s.src)):])
+	return s.rest(dst[:len(dst)+n], len(dst), pos+n, foreign)
+}
+
+// rest is text from the first special byte on: dst[start:] has what stands before src[pos], and foreign
+// has high bits if something of it has.
+func (s *scanner) rest(dst []byte, start, pos int, foreign uint64) ([]byte, int) {
 	src := s.src
-	start, from, replaced := len(dst), pos, s.pending.replaced
-	foreign := uint64(0) // has high bits if a byte that was copied has
+	from, replaced := pos-(len(dst)-start), s.pending.replaced
 	for {
-		// Sixteen bytes a turn, written before they are known to belong to the string.
-		room, shift := dst[:cap(dst)], len(dst)-pos
-		for last := min(len(src), cap(dst)-shift) - 16; pos <= last; pos += 16 {
-			a, b := load(src, pos), load(src, pos+8)
-			store(room, pos+shift, a)
-			store(room, pos+shift+8, b)
-			foreign |= a | b
-			x, y := special(a)&highs, special(b)&highs
-			if x|y == 0 {
-				continue
-			}
-			n, m := bits.TrailingZeros64(x), bits.TrailingZeros64(y)
-			if x == 0 {
-				n += m // a conditional move: as a branch it could not be predicted
-			}
-			pos += n >> 3
-			break
-		}
-		dst = room[:pos+shift]
 		if pos >= len(src) {
 			return dst, s.fail(reasonEnd, pos)
 		}
@@ -69,6 +75,10 @@ func (s *scanner) text(dst []byte, pos int) ([]byte, int) {
 			foreign |= uint64(c)
 			pos++
 		}
+		n, f := plain(dst[len(dst):cap(dst)], src[min(pos, len(src)):])
+		dst = dst[:len(dst)+n]
+		pos += n
+		foreign |= f
 	}
 }
 

@@ -10,26 +10,15 @@ func (e *Encoder) putText(c *column, row, pos int) int {
 	if !c.ready(row) {
 		c.at(row)
 	}
-	pos++
-	// Most strings end within sixteen bytes and are ASCII.
-	if src, n := e.src, len(c.data); pos+16 <= len(src) && n+16 <= cap(c.data) {
-		a, b := load(src, pos), load(src, pos+8)
-		room := c.data[:n+16]
-		store(room, n, a)
-		store(room, n+8, b)
-		x, y := (special(a)|a)&highs, (special(b)|b)&highs
-		k, l := bits.TrailingZeros64(x)>>3, bits.TrailingZeros64(y)>>3
-		if x == 0 {
-			k += l
-		}
-		if end := pos + k; end < len(src) && src[end] == '"' && k < 16 {
-			c.data = c.data[:n+k]
-			c.i32[row+1] = int32(n + k)
-			c.done(row)
-			return end + 1
-		}
+	src, start := e.src[pos+1:], len(c.data)
+	n, foreign := plain(c.data[start:cap(c.data)], src)
+	if foreign&highs == 0 && n < len(src) && src[n] == '"' {
+		c.data = c.data[:start+n]
+		c.i32[row+1] = int32(start + n)
+		c.done(row)
+		return pos + n + 2
 	}
-	text, end := e.text(c.data, pos)
+	text, end := e.rest(c.data[:start+n], start, pos+1+n, foreign)
 	if end >= 0 {
 		c.setText(row, text)
 	}
@@ -38,32 +27,43 @@ func (e *Encoder) putText(c *column, row, pos int) int {
 
 // putInt reads the number at pos into a row of a column of integers.
 func (e *Encoder) putInt(m *member, row, pos int) int {
-	src, start, first := e.src, pos, pos
+	src, first := e.src, pos
 	negative := src[pos] == '-'
 	if negative {
-		pos++
 		first++
 	}
-	var v int64
-	for ; uint(pos) < uint(len(src)); pos++ {
-		c := src[pos]
-		if c-'0' <= 9 {
-			v = v*10 + int64(c-'0')
-			continue
+	if first+2*8 < len(src) {
+		v, n := digits(load(src, first))
+		if n == 8 {
+			w, k := digits(load(src, first+8))
+			v, n = v*tens[k]+w, n+k
 		}
-		// Up to 18 digits fit, a zero comes alone and without sign, and there may be more than an integer.
-		if n := pos - first; n == 0 || n > 18 || src[first] == '0' && (n > 1 || negative) || c == '.' || c|0x20 == 'e' {
-			break
+		// A zero comes alone and without sign, and there may be more than an integer.
+		if c := src[first+n]; uint(n-1) < 15 && (src[first] != '0' || n == 1 && !negative) && c != '.' && c|0x20 != 'e' {
+			i := int64(v)
+			if negative {
+				i = -i
+			}
+			if e.setInt(m, row, i) {
+				return first + n
+			}
 		}
-		if negative {
-			v = -v
-		}
-		if e.setInt(m, row, v) {
-			return pos
-		}
-		break
 	}
-	return e.number(m, row, start)
+	return e.number(m, row, pos)
+}
+
+// tens has the powers of ten up to the length of a word of digits.
+var tens = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
+
+// digits returns the value of the digits that w begins with and how many they are.
+func digits(w uint64) (v uint64, n int) {
+	v = w ^ '0'*ones
+	// Bytes above 9 get their high bit; of those the lowest is exact.
+	n = bits.TrailingZeros64((v+0x76*ones|v)&highs) >> 3
+	v <<= uint(64 - 8*n)
+	v = v*10 + v>>8 // pairs of digits, in every second byte
+	const pairs = 0x000000ff000000ff
+	return (v&pairs*(100+1e6<<32) + v>>16&pairs*(1+1e4<<32)) >> 32, n
 }
 
 // setInt stores an integer if the column can hold it.
