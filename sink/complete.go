@@ -95,7 +95,7 @@ func (o *Output) checkPublished(ctx context.Context, found map[string]Entry, nam
 		return nil, err
 	}
 	if hex.EncodeToString(h.Sum(nil)) != sum {
-		return o.changed(ctx, name, size, "damaged: its bytes do not fit the checksum in the manifest")
+		return o.damaged(name, "damaged: its bytes do not fit the checksum in the manifest"), nil
 	}
 	return nil, nil
 }

@@ -54,6 +54,16 @@ type Footer struct {
 	KeyValues map[string]string
 }
 
+// ours tells whether there is any key of ours.
+func (f Footer) ours() bool {
+	for k := range f.KeyValues {
+		if strings.HasPrefix(k, footerPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // ReadFooter reads the footer of a Parquet file of the given size, without trusting a byte of it:
 // at most 16 MiB are read, nothing is allocated by a length that the file only claims, and there is
 // no way to panic. It does not look at the pages.

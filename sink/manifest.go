@@ -133,7 +133,6 @@ func (o *Output) Complete(ctx context.Context, run []byte) error {
 			a.SHA256 = hex.EncodeToString(h.Sum(nil))
 		}
 	}
-	slices.SortFunc(o.asides, func(a, b Aside) int { return strings.Compare(a.Name, b.Name) })
 	m.Rejects = o.asides
 	if err := o.storeManifest(ctx, m); err != nil {
 		return err
@@ -145,6 +144,7 @@ func (o *Output) Complete(ctx context.Context, run []byte) error {
 
 // storeManifest makes the manifest visible and durable, or replaces it where files were written again.
 func (o *Output) storeManifest(ctx context.Context, m *Manifest) error {
+	slices.SortFunc(m.Rejects, func(a, b Aside) int { return strings.Compare(a.Name, b.Name) })
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)

@@ -183,9 +183,9 @@ func (o *Output) readPart(ctx context.Context, seq int, size int64) (File, error
 	}
 	f, run, version, err := fileOf(footer)
 	switch {
-	case run != "" && run != o.cfg.Run:
+	case err == nil && run != o.cfg.Run:
 		return File{}, o.foreign(name, fmt.Sprintf("a file of run %q", shorten(run)))
-	case err != nil && run == "":
+	case err != nil && !footer.ours():
 		return File{}, o.foreign(name, err.Error()) // a whole Parquet file, and somebody else's
 	case err != nil:
 		return File{}, o.damaged(name, err.Error())
