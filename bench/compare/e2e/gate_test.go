@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path"
@@ -74,9 +75,18 @@ func (v *visit) begin(kept *httptest.ResponseRecorder, n int) {
 
 // hang ends the connection within its framing.
 func (v *visit) hang() {
-	if conn, _, err := http.NewResponseController(v.w).Hijack(); err == nil {
+	if conn := v.take(); conn != nil {
 		_ = conn.Close()
 	}
+}
+
+// take takes the connection from the server; nil if the client is gone.
+func (v *visit) take() net.Conn {
+	conn, _, err := http.NewResponseController(v.w).Hijack()
+	if err != nil {
+		return nil
+	}
+	return conn
 }
 
 // results tells whether the request reads results.

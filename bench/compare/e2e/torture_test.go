@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"tw2parquet/source/emulator"
 )
 
 // torture is how much of it there is, and what came of it. TORTURE=n in the environment makes it n times
@@ -28,6 +30,7 @@ func TestTorture(t *testing.T) {
 	t.Run("all", func(t *testing.T) {
 		t.Run("killed by request", r.killedByRequest)
 		t.Run("killed within an answer", r.killedWithinAnAnswer)
+		t.Run("cut streams", r.cutStreams)
 	})
 	// On standard error, where it is seen without -v too.
 	fmt.Fprintf(os.Stderr, "torture: %d kills, %d failed system calls, %d cut streams, %d races (%d bought twice, as documented), "+
@@ -51,7 +54,12 @@ func knob(t *testing.T, name string, usual int) int {
 // trial prepares an export, and counts what its watcher saw.
 func (r *torture) trial(t *testing.T) *trial {
 	t.Helper()
-	x := newTrial(t, tried())
+	return r.trialWith(t, tried())
+}
+
+func (r *torture) trialWith(t *testing.T, cfg emulator.Config) *trial {
+	t.Helper()
+	x := newTrial(t, cfg)
 	t.Cleanup(func() {
 		looks, files := x.watcher.figures()
 		r.looks.Add(int64(looks))
