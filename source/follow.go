@@ -97,7 +97,7 @@ func (s *Stream) poll(ctx context.Context) error {
 	s.mu.Lock()
 	s.task = t
 	s.mu.Unlock()
-	s.watchRetention(t)
+	s.watchRetention()
 	if s.cfg.OnTask != nil {
 		s.cfg.OnTask(t)
 	}
@@ -110,7 +110,8 @@ func (s *Stream) poll(ctx context.Context) error {
 }
 
 // watchRetention warns once when results are about to be lost.
-func (s *Stream) watchRetention(t Task) {
+func (s *Stream) watchRetention() {
+	t := s.Task()
 	if s.cfg.Expires.IsZero() && !t.Created.IsZero() {
 		s.cfg.Expires = t.Created.Add(retention)
 	}
@@ -119,7 +120,7 @@ func (s *Stream) watchRetention(t Task) {
 	}
 	if left := s.cfg.Expires.Sub(s.c.serverNow()); left < retentionWarning {
 		s.warned = true
-		s.c.log.Warn("the collector loses its results soon", "retention_left", max(left, 0).Round(time.Minute), "task", t.ID)
+		s.c.log.Warn("the collector loses its results soon", "retention_left", max(left, 0).Round(time.Minute), "collector", s.cfg.Collector, "task", t.ID)
 	}
 }
 

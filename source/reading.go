@@ -127,6 +127,7 @@ func (s *Stream) begin(ctx context.Context) error {
 	}
 	r.covered = s.covered
 	s.read = r
+	s.watchRetention()
 	s.tally(func(n *StreamStats) { n.Reads++ })
 	return nil
 }
