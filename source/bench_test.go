@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// BenchmarkFrame reads lines of a typical size into batches. "plain" is the server's own form, "keys"
-// has the members in another order and needs the structural scan.
+// BenchmarkFrame reads lines of a typical size into batches. "plain" is the server's own form, "blanks" the
+// same with blanks behind colons and commas, "keys" has the members in another order and needs the
+// structural scan.
 func BenchmarkFrame(b *testing.B) {
 	doc := func(i int) string {
 		return fmt.Sprintf(`{"url":"https://example.org/%d","indexed":1700000000000,"title":"Title %d","content":"%s",`+
@@ -23,7 +24,8 @@ func BenchmarkFrame(b *testing.B) {
 		"plain": `{"chunk_type":"CT_RESULT","chunk_result":{"data":{"data":%s,"highlighted_data":[{"title_snippet":"x"}]}}}`,
 		"keys":  `{"chunk_result":{"data":{"data":%s,"highlighted_data":[{"title_snippet":"x"}]}},"chunk_type":"CT_RESULT"}`,
 	}
-	for _, name := range []string{"plain", "keys"} {
+	forms["blanks"] = strings.NewReplacer(":", ": ", ",", ", ").Replace(forms["plain"])
+	for _, name := range []string{"plain", "blanks", "keys"} {
 		form := forms[name]
 		var input bytes.Buffer
 		for i := range 20_000 {

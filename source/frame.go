@@ -21,9 +21,6 @@ const (
 )
 
 var (
-	// resultPrefix is how the server begins a result in its own form. A line that begins so is told
-	// by its first member, without a scan.
-	resultPrefix = []byte(`{"chunk_type":"CT_RESULT","chunk_result":{`)
 	// chunkPrefix at the start of a line, inside an unfinished object, means that the object was broken
 	// off: the server indents what is nested, or puts it on the same line.
 	chunkPrefix = []byte(`{"chunk_`)
@@ -55,6 +52,7 @@ type framer struct {
 	max   int   // bytes of the largest object
 	base  int64 // position in the input of buf[0]
 	start int   // of the open object
+	head  int   // bytes of its beginning that tell a result, where it is taken by the line
 	pos   int   // next byte to look at
 	state framerState
 
@@ -112,11 +110,13 @@ func (f *framer) open(buf []byte, eof bool) bool {
 			f.begin(inJunk, "not a JSON object")
 		case c != '{':
 			f.begin(inJunk, "not a JSON object")
-		case bytes.HasPrefix(buf[f.pos:], resultPrefix):
-			f.begin(inLine, "")
-			f.pos += len(resultPrefix)
 		default:
-			f.begin(inObject, "")
+			if f.head = resultHead(buf[f.pos:]); f.head == 0 {
+				f.begin(inObject, "")
+				return true
+			}
+			f.begin(inLine, "")
+			f.pos += f.head
 		}
 		return true
 	}
@@ -126,72 +126,6 @@ func (f *framer) open(buf []byte, eof bool) bool {
 func (f *framer) begin(s framerState, broken string) {
 	f.state, f.start, f.openAt = s, f.pos, f.base+int64(f.pos)
 	f.depth, f.str, f.broken, f.skip = 0, false, broken, false
-}
-
-// line takes a whole line, if it cannot be anything but one object; otherwise it goes on with object.
-func (f *framer) line(buf []byte, eof bool) (frame, bool) {
-	end := bytes.IndexByte(buf[f.pos:], '\n')
-	switch {
-	case end >= 0:
-		end += f.pos
-	case eof:
-		end = len(buf)
-	case len(buf)-f.start <= f.max:
-		f.pos = len(buf)
-		return frame{}, false
-	}
-	if end >= 0 {
-		line := buf[f.start:end]
-		if n := len(line); n > 0 && line[n-1] == '\r' {
-			line = line[:n-1]
-		}
-		if len(line) <= f.max && single(line) && f.followed(buf, end) {
-			fr := frame{start: f.start, end: f.start + len(line), position: f.openAt, result: true}
-			f.pos, f.state = min(end+1, len(buf)), between
-			return fr, true
-		}
-	}
-	f.pos = f.start
-	f.begin(inObject, "")
-	return frame{}, false
-}
-
-// single reports whether a line that begins with resultPrefix is one object, told by its braces: it ends
-// with two, and none before is followed by what may come between objects, or by another chunk_type of
-// the top level. Text can look like that too; then the slow way decides.
-func single(line []byte) bool {
-	if !bytes.HasSuffix(line, []byte("}}")) {
-		return false
-	}
-	for i := len(resultPrefix); ; {
-		k := bytes.IndexByte(line[i:], '}')
-		i += k + 1
-		if i == len(line) {
-			return true
-		}
-		switch c := line[i]; {
-		case c == '{' || c <= ' ':
-			return false
-		case c == ',' && (line[i+1] <= ' ' || bytes.HasPrefix(line[i+1:], []byte(`"chunk_`))):
-			return false
-		}
-	}
-}
-
-// followed reports whether an object may end before buf[end]: if what comes next belongs inside one, the
-// line was only its beginning. Where nothing has come yet, the braces must balance.
-func (f *framer) followed(buf []byte, end int) bool {
-	for _, c := range buf[end:] {
-		switch c {
-		case '\n', '\r', ' ', '\t', 0:
-			continue
-		case ',', '}', ']':
-			return false
-		}
-		return true
-	}
-	line := buf[f.start:end]
-	return bytes.Count(line, []byte("{")) == bytes.Count(line, []byte("}"))
 }
 
 // object counts braces to the end of the open object.
@@ -205,31 +139,63 @@ func (f *framer) object(buf []byte, eof bool) (frame, bool) {
 			}
 			continue
 		}
-		switch buf[f.pos] {
-		case '"':
-			f.str = true
-		case '{', '[':
-			if f.depth++; f.depth > maxDepth && f.broken == "" {
-				f.broken = fmt.Sprintf("nested deeper than %d", maxDepth)
-			}
-		case '}', ']':
-			if f.depth--; f.depth == 0 {
-				f.pos++
-				return f.done(buf, f.pos), true
-			}
-		case '\n':
-			switch f.restarts(buf, eof) {
-			case yes:
-				f.broken = orReason(f.broken, "broken off: a new chunk begins before its end")
-				return f.done(buf, f.pos), true
-			case maybe:
-				return f.grow(buf)
-			}
+		f.skim(buf)
+		if f.depth == 0 {
+			return f.done(buf, f.pos), true
+		}
+		if f.pos == len(buf) || f.str {
+			continue
+		}
+		// A line break: a place where the object may have been broken off.
+		switch f.restarts(buf, eof) {
+		case yes:
+			f.broken = orReason(f.broken, "broken off: a new chunk begins before its end")
+			return f.done(buf, f.pos), true
+		case maybe:
+			return f.grow(buf)
 		}
 		f.pos++
 	}
 	return f.grow(buf)
 }
+
+// skim goes on outside of strings, and over those that hold nothing special, to the end of the object, a
+// line break, a string that needs a closer look, or the end of buf.
+func (f *framer) skim(buf []byte) {
+	pos, depth := f.pos, f.depth
+	for ; pos < len(buf); pos++ {
+		switch structure[buf[pos]] {
+		case 0:
+			continue
+		case '"':
+			end := textStop(buf, pos+1)
+			for end+1 < len(buf) && buf[end] == '\\' && buf[end+1] != '\n' {
+				end = textStop(buf, end+2)
+			}
+			if end < len(buf) && buf[end] == '"' {
+				pos = end
+				continue
+			}
+			f.pos, f.depth, f.str = end, depth, true
+			return
+		case '{':
+			if depth++; depth > maxDepth && f.broken == "" {
+				f.broken = fmt.Sprintf("nested deeper than %d", maxDepth)
+			}
+			continue
+		case '}':
+			if depth--; depth > 0 {
+				continue
+			}
+			pos++
+		}
+		break
+	}
+	f.pos, f.depth = min(pos, len(buf)), depth
+}
+
+// structure tells what a byte outside of strings means: brackets count like braces.
+var structure = [256]byte{'"': '"', '{': '{', '[': '{', '}': '}', ']': '}', '\n': '\n'}
 
 // text scans a string up to its closing quote, from anywhere inside it. done means that the object was
 // broken off here, waits that what follows must come first.

@@ -46,6 +46,8 @@ const (
 	control = `{"chunk_type":"CT_CONTROL","chunk_control":{"resume_offset":"Eg","collector_id":"x"}}`
 	pretty  = "{\n  \"chunk_type\" : \"CT_RESULT\",\n  \"chunk_result\" : {\n    \"data\" : { \"data\" : { \"a\" : [ 1, {} ] } }\n  }\n}"
 	late    = `{"chunk_result":{"data":{"data":{"chunk_type":"CT_CONTROL"}}},"chunk_type":"CT_RESULT"}`
+	spaced  = `{ "chunk_type": "CT_RESULT",	"chunk_result" : {"data": {"data": {"a": [{"b": 1}, {"c": "}, {"}], "d": {"e": {} } }}}}`
+	spoofed = `{"chunk_type": "CT_RESULT", "chunk_result": {"data": {"data": {"a": 1}}}, "chunk_type": "CT_CONTROL", "x": {"y": {}}}`
 	pretty2 = "{\"chunk_type\":\"CT_RESULT\",\"chunk_result\":{\"a\":{}}\n,\"b\":1}"
 )
 
@@ -63,6 +65,8 @@ func TestFramer_FindsObjectsInEveryForm(t *testing.T) {
 		{"byte order mark", "\xef\xbb\xbf" + result1 + "\n", []string{result1}},
 		{"NULs between", result1 + "\x00\x00\n\x00" + result2, []string{result1, result2}},
 		{"type last", late + "\n", []string{late}},
+		{"blanks inside", spaced + "\n" + control + "\n" + spaced + spaced + "\n" + spaced, []string{spaced, control, spaced, spaced, spaced}},
+		{"a second type behind blanks", spoofed + "\n" + result1, []string{spoofed, result1}},
 		{"nothing", "", nil},
 		{"blank", "\n\n  \r\n", nil},
 		{"braces in text", `{"chunk_type":"CT_RESULT","chunk_result":{"s":"} {\"} {"}}` + "\n" + result2,
@@ -179,6 +183,8 @@ func TestInspect(t *testing.T) {
 		{control, kindControl},
 		{pretty, kindResult},
 		{late, kindResult},
+		{spaced, kindResult},
+		{spoofed, kindControl},
 		{`{"chunk_type":"CT_ERROR"}`, kindError},
 		{`{"chunk_type":"CT_NEWS","x":1}`, kindUnknown},
 		{`{"chunk_type":"CT_CONTROL","a":{},"chunk_type":"CT_RESULT"}`, kindResult},

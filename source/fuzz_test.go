@@ -14,7 +14,7 @@ func FuzzFrame(f *testing.F) {
 	for _, seed := range []string{
 		result1 + "\n" + control + "\n" + result2, pretty + pretty, pretty2, late + "\r\n\r\n" + result1, result1 + result2,
 		"\xef\xbb\xbf" + result1, "{}{}", `{"a":"}\n{"}`, `{"a":[1,{"b":"\\"}]} {}`, result1[:50] + "\n" + result2, "x" + result1,
-		result2 + "}\n" + result1, result2 + "1}}\n" + result1,
+		spaced + "\n" + spoofed + spaced, result2 + "}\n" + result1, result2 + "1}}\n" + result1,
 	} {
 		f.Add([]byte(seed), uint8(7))
 	}

@@ -138,7 +138,12 @@ func (w *walker) value() bool {
 	depth := 0
 	from := w.pos
 	for w.pos < len(w.text) {
-		switch w.text[w.pos] {
+		c := w.text[w.pos]
+		if depth > 0 && structure[c] == 0 {
+			w.pos++
+			continue
+		}
+		switch c {
 		case '"':
 			w.pos++
 			if !w.quoted() {
