@@ -11,10 +11,11 @@ import (
 
 // Conversion moves one recorded stream into an output, offline.
 type Conversion struct {
-	Batches Batches // continues where the output ends
-	Output  Output
-	Workers int
-	Observe func(Event)
+	Batches  Batches // continues where the output ends
+	Output   Output
+	RowGroup RowGroup
+	Workers  int
+	Observe  func(Event)
 }
 
 // Run converts to the end and leaves the manifest. Nothing is published twice when it is run again
@@ -31,7 +32,7 @@ func (c *Conversion) Run(ctx context.Context, w Window) (Report, error) {
 	j := Job{Observe: c.Observe}
 	from, next := c.Output.Position()
 	flow := &Flow{
-		Batches: c.Batches, Sink: c.Output, Workers: c.Workers, From: from, Next: next,
+		Batches: c.Batches, Sink: c.Output, RowGroup: c.RowGroup, Workers: c.Workers, From: from, Next: next,
 		OnAppend: func(n Counts) { j.observe(Event{Window: w, Counts: &n}) },
 		OnCut:    func() { j.observeFile(w, c.Output) },
 	}

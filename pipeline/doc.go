@@ -3,17 +3,18 @@
 // One window of an export is one job (export.go): acquire the task, let a flow run, reconcile the
 // counts, leave the manifest. The flow (pipeline.go, stages.go) is
 //
-//	reader ──► batch + encoder ──► workers: decode, then page tasks ──► appended in stream order
-//	   ▲                                                                        │
-//	   └──────────────── batches come back after decoding, encoders ◄───────────┘
+//	reader ──► batches ──► workers: decode into an encoder, then page tasks ──► appended in stream order
+//	   ▲                                                                              │
+//	   └──────────────── batches come back after decoding, encoders ◄─────────────────┘
 //	                     after appending
 //
 // Who owns which memory: two batches and two encoders exist per flow, whatever the stream's length.
 // A batch (raw bytes) belongs to the reader while it is filled, to one worker while it is decoded,
-// and then goes back. An encoder (column buffers) belongs to one worker while it decodes; the record
-// it yields is then only read, by all workers, until its last page task has ended; after its row
-// group is appended the encoder is emptied and goes back. So the memory in flight is bounded by the
-// size of two batches, not by the number of documents, and a slow disk holds back the network.
+// and then goes back; it is small, and several make a row group. An encoder (column buffers of a
+// whole row group) belongs to one worker at a time while batches are decoded into it; the record it
+// yields is then only read, by all workers, until its last page task has ended; after its row group
+// is appended the encoder is emptied and goes back. So the memory in flight is bounded by the size
+// of two row groups, not by the number of documents, and a slow disk holds back the network.
 //
 // Invariants:
 //   - Row groups are appended in the order of the stream, by whichever worker finished the next one.

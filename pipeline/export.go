@@ -71,7 +71,7 @@ type Exporter interface {
 type Job struct {
 	API           Exporter
 	Open          func(ctx context.Context, w Window) (Output, error)
-	Limits        source.BatchLimits
+	RowGroup      RowGroup
 	Workers       int
 	Strict        bool // fewer results than the task's count are an error, not a warning
 	AbortOnCancel bool
@@ -266,13 +266,13 @@ func (j *Job) move(ctx context.Context, w Window, out Output, a source.Acquired)
 // flow moves what a stream brings from the output's position on, again where the stream breaks behind
 // results that no offset covers. What is appended at its end is not published yet.
 func (j *Job) flow(ctx context.Context, w Window, out Output, cfg source.StreamConfig) (source.Task, Outcome, error) {
-	cfg.Collector, cfg.Limits = source.CollectorID(w.Run), j.Limits
+	cfg.Collector, cfg.Limits = source.CollectorID(w.Run), j.RowGroup.Batches()
 	for broken := 0; ; broken++ {
 		from, next := out.Position()
 		cfg.From, cfg.Results = from, next
 		stream := j.API.Stream(cfg)
 		flow := &Flow{
-			Batches: stream, Sink: out, Workers: j.Workers, From: from, Next: next,
+			Batches: stream, Sink: out, RowGroup: j.RowGroup, Workers: j.Workers, From: from, Next: next,
 			OnAppend: func(c Counts) { j.observe(Event{Window: w, Counts: &c}) },
 			OnCut:    func() { j.observeFile(w, out) },
 		}

@@ -170,7 +170,7 @@ func url(t *testing.T, chunk []byte) string {
 
 func TestExport_DeliversTheQueueAndBuysOnce(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 100, LimitBatch: 50, ControlEvery: 20, TaskDuration: 50 * time.Millisecond})
-	w.rows, w.job.Limits = 100, source.BatchLimits{TargetBytes: 64 << 10}
+	w.rows, w.job.RowGroup = 100, pipeline.RowGroup{Bytes: 64 << 10}
 	r, err := w.job.Export(t.Context(), w.window)
 	if err != nil || !r.Complete || r.Rows != 400 || r.Credits != 400 || len(r.Files) < 3 {
 		t.Fatalf("report %+v, error %v", r, err)
@@ -191,7 +191,7 @@ func TestExport_DeliversTheQueueAndBuysOnce(t *testing.T) {
 // one, and a break before it costs reading again, never a row.
 func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 200, ControlEvery: 100})
-	w.rows, w.job.Limits = 150, source.BatchLimits{TargetBytes: 16 << 10, MaxBytes: 32 << 10}
+	w.rows, w.job.RowGroup = 150, pipeline.RowGroup{Bytes: 16 << 10}
 	w.server.SetFaults(&emulator.Faults{Rules: []emulator.Rule{
 		{Endpoint: emulator.EndpointResults, To: 3, Cut: &emulator.Cut{At: 1_000_000, How: "reset"}},
 	}})
@@ -213,7 +213,7 @@ func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
 
 func TestExport_NoControlChunkUntilTheEnd(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 200})
-	w.rows, w.job.Limits = 50, source.BatchLimits{TargetBytes: 16 << 10, MaxBytes: 32 << 10}
+	w.rows, w.job.RowGroup = 50, pipeline.RowGroup{Bytes: 16 << 10}
 	r, err := w.job.Export(t.Context(), w.window)
 	if err != nil || r.Rows != 800 || len(r.Files) != 1 {
 		t.Fatalf("report %+v, error %v: a file can only be cut at a control chunk", r, err)
@@ -223,7 +223,7 @@ func TestExport_NoControlChunkUntilTheEnd(t *testing.T) {
 
 func TestExport_StoppedOnTheWayContinues(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 300, ControlEvery: 25})
-	w.rows, w.job.Limits = 100, source.BatchLimits{TargetBytes: 64 << 10}
+	w.rows, w.job.RowGroup = 100, pipeline.RowGroup{Bytes: 64 << 10}
 	for stops := 0; ; stops++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		var files int

@@ -119,7 +119,7 @@ func (m *memory) Mark(_ context.Context, offset string, next int64, _ map[string
 }
 
 func TestFlow_KeepsOrderAndConservesResults(t *testing.T) {
-	for _, workers := range []int{1, 2, 8} {
+	for workers := 1; workers <= 8; workers++ {
 		for _, tasks := range []int{1, 5, 3000} { // 3000: more than the queue holds
 			m := &memory{t: t, tasks: tasks}
 			o, err := (&Flow{Batches: &feed{batches: 10, size: 50}, Sink: m, Workers: workers}).Run(t.Context())
@@ -142,6 +142,34 @@ func TestFlow_KeepsOrderAndConservesResults(t *testing.T) {
 			}
 			if wantMarks := []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}; !slices.Equal(m.marks, wantMarks) {
 				t.Errorf("marks %v", m.marks)
+			}
+		}
+	}
+}
+
+// Of the batches 1 to 10 the third, sixth and ninth have no offset.
+func TestFlow_JoinsBatchesIntoRowGroups(t *testing.T) {
+	for _, c := range []struct {
+		group RowGroup
+		marks []string // one per row group that ends at an offset
+		all   int      // row groups
+	}{
+		{RowGroup{Bytes: 1 << 30}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 7},
+		{RowGroup{Bytes: 1 << 30, Rows: 100}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 7},
+		{RowGroup{Bytes: 1 << 30, Rows: 99}, []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 10},
+		{RowGroup{Bytes: 1}, []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 10},
+	} {
+		for workers := 1; workers <= 8; workers++ {
+			m := &memory{t: t, tasks: 3}
+			o, err := (&Flow{Batches: &feed{batches: 10, size: 50}, Sink: m, Workers: workers, RowGroup: c.group}).Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(m.marks, c.marks) || int(m.appends.Load()) != c.all {
+				t.Errorf("%+v, %d workers: %d row groups, marks %v, want %d and %v", c.group, workers, m.appends.Load(), m.marks, c.all, c.marks)
+			}
+			if !slices.IsSorted(m.ordinals) || int64(len(m.ordinals)) != o.Rows || o.Rows+o.Rejected != 500 || !o.Sealed || o.Next != 500 {
+				t.Errorf("%+v, %d workers: outcome %+v", c.group, workers, o)
 			}
 		}
 	}

@@ -40,6 +40,8 @@ type Flow struct {
 	Batches Batches
 	Sink    Sink
 	Workers int // decoding and encoding goroutines; 0 = one per CPU
+	// RowGroup says how many batches make a row group; the zero value makes one of each.
+	RowGroup RowGroup
 	// From and Next are the position the stream starts at: its offset and the ordinal of its first
 	// result.
 	From string
@@ -76,6 +78,48 @@ var ErrConservation = errors.New("results read are not rows plus rejects")
 // inFlight is the number of batches, and of encoders, of a flow: one being filled while the other
 // is decoded; one being decoded while the other is encoded and appended.
 const inFlight = 2
+
+// RowGroup says when a row group is complete: with the batch that brings it to Bytes, and before one
+// that would bring it above Rows or twice Bytes. It ends where an offset covers it; a batch without
+// one, which is as large as the source lets it grow, is a row group by itself.
+type RowGroup struct {
+	Bytes int // as received
+	Rows  int // 0: no limit
+}
+
+// batchBytes is the size of batches: large enough that handing them over costs nothing, and small
+// beside a row group, of which the raw bytes then need not be in memory at once.
+const batchBytes = 4 << 20
+
+// largestBatch and a document of MaxDocumentBytes on top are what an encoder takes.
+const (
+	largestBatch     = 384 << 20
+	MaxRowGroupBytes = 256 << 20
+	MaxDocumentBytes = 128 << 20
+)
+
+// Batches are the limits of a source whose batches make such row groups. Without a control chunk in
+// sight a batch is cut at twice a row group's size: memory is bounded by this, not by what the
+// server does.
+func (g RowGroup) Batches() source.BatchLimits {
+	return source.BatchLimits{
+		TargetBytes: min(batchBytes, g.Bytes), MaxBytes: min(2*g.Bytes, largestBatch),
+		TargetRows: g.Rows / 8, MaxRows: g.Rows,
+	}
+}
+
+// fits tells whether b may join the results of it.
+func (g RowGroup) fits(it *item, b *source.Batch) bool {
+	if len(b.Chunks) == 0 {
+		return true // an offset for those before it
+	}
+	return b.Offset != "" && it.bytes+len(b.Raw) <= 2*g.Bytes && (g.Rows == 0 || it.results+len(b.Chunks) <= g.Rows)
+}
+
+// complete tells whether it ends with b, its latest batch.
+func (g RowGroup) complete(it *item, b *source.Batch) bool {
+	return it.bytes >= g.Bytes || b.Offset == "" || len(b.Chunks) == 0
+}
 
 // Run moves the stream to its end. The outcome is valid whatever the error: it says up to where the
 // sink may be sealed. When the stream fails or ctx is cancelled, what was read by then is still

@@ -24,7 +24,7 @@ import (
 func damagedWorld(t *testing.T, complete bool) *world {
 	t.Helper()
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 200, ControlEvery: 25})
-	w.rows, w.job.Limits = 100, source.BatchLimits{TargetBytes: 64 << 10}
+	w.rows, w.job.RowGroup = 100, pipeline.RowGroup{Bytes: 64 << 10}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	files := 0

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -11,17 +12,51 @@ import (
 	"tw2parquet/source"
 )
 
-// item is one batch on its way: raw bytes with an encoder to decode them into, then a record with
+// item is one row group on its way: an encoder that batches are decoded into, then a record with
 // page tasks, then a row group to append.
 type item struct {
 	seq      int // 0, 1, 2 … in stream order
-	batch    *source.Batch
 	encoder  *schema.Encoder
+	bytes    int // of the batches so far; this and the next two are the reader's until the last one
+	results  int
+	position mark // behind the last batch
 	counts   Counts
 	rejects  []reject
-	position mark
 	pending  atomic.Int64 // page tasks not yet done
 	append   func() error
+
+	mu       sync.Mutex
+	batches  []*source.Batch // read, not yet decoded
+	whole    bool            // no more batches come
+	decoding bool            // a worker has the item, or is about to
+}
+
+// add hands over a batch, nil for none. It returns true if a worker has to be called: whoever is
+// decoding the item will see the batch.
+func (it *item) add(b *source.Batch, whole bool) bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if b != nil {
+		it.batches = append(it.batches, b)
+	}
+	it.whole = whole
+	idle := !it.decoding
+	it.decoding = true
+	return idle
+}
+
+// take returns the next batch to decode. With none, the worker has to let go of the item; whole
+// tells whether it is complete.
+func (it *item) take() (b *source.Batch, whole bool) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if len(it.batches) > 0 {
+		b = it.batches[0]
+		it.batches = slices.Delete(it.batches, 0, 1)
+		return b, false
+	}
+	it.decoding = false
+	return nil, it.whole
 }
 
 // mark is the position behind an item; offset "" means that nothing covers it yet.
@@ -83,13 +118,39 @@ func newStages(f *Flow) *stages {
 // the stream is no reason to drop what it brought before: the workers finish that first.
 func (s *stages) read(ctx, work context.Context) error {
 	seq := 0
-	for ; ; seq++ {
-		if err := s.readBatch(ctx, work, seq); err != nil {
+	var it *item // the row group that is being filled
+	for {
+		b, err := s.readBatch(ctx)
+		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				s.broke = err
 			}
 			break
 		}
+		if it != nil && !s.flow.RowGroup.fits(it, b) {
+			s.hand(it, nil, true)
+			it = nil
+		}
+		if it == nil {
+			e, err := receive(work, s.encoders) // what is read is moved, though ctx has ended
+			if err != nil {
+				return err
+			}
+			it = &item{seq: seq, encoder: e}
+			seq++
+		}
+		s.results += int64(len(b.Chunks))
+		it.bytes += len(b.Raw)
+		it.results += len(b.Chunks)
+		it.position = mark{b.Offset, b.First + int64(len(b.Chunks))}
+		whole := s.flow.RowGroup.complete(it, b)
+		s.hand(it, b, whole)
+		if whole {
+			it = nil
+		}
+	}
+	if it != nil {
+		s.hand(it, nil, true)
 	}
 	if s.appender.end(seq - 1) {
 		close(s.done)
@@ -97,24 +158,21 @@ func (s *stages) read(ctx, work context.Context) error {
 	return nil
 }
 
-// readBatch fills a batch and hands it, with an encoder, to the workers.
-func (s *stages) readBatch(ctx, work context.Context, seq int) error {
+// readBatch fills a batch.
+func (s *stages) readBatch(ctx context.Context) (*source.Batch, error) {
 	b, err := receive(ctx, s.batches)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b.Reset()
-	if err := s.flow.Batches.Next(ctx, b); err != nil {
-		return err
+	return b, s.flow.Batches.Next(ctx, b)
+}
+
+// hand gives a batch to whoever decodes its row group.
+func (s *stages) hand(it *item, b *source.Batch, whole bool) {
+	if it.add(b, whole) {
+		s.decode <- it // never blocks: there are no more items than encoders
 	}
-	e, err := receive(work, s.encoders) // what is read is moved, though ctx has ended
-	if err != nil {
-		return err
-	}
-	s.results += int64(len(b.Chunks))
-	it := &item{seq: seq, batch: b, encoder: e, position: mark{b.Offset, b.First + int64(len(b.Chunks))}}
-	s.decode <- it // never blocks: there are no more items than encoders
-	return nil
 }
 
 func receive[T any](ctx context.Context, c <-chan T) (v T, err error) {
@@ -155,13 +213,26 @@ func (s *stages) work(ctx context.Context) error {
 	}
 }
 
-// decodeItem turns the raw chunks into columns, gives the batch back, and spreads the page tasks.
+// decodeItem turns raw chunks into columns as long as there are any, gives the batches back, and
+// spreads the page tasks when the row group is complete.
 func (s *stages) decodeItem(ctx context.Context, it *item) error {
-	if err := it.decode(); err != nil {
-		return err
+	for {
+		b, whole := it.take()
+		if b == nil && whole {
+			return s.spread(ctx, it)
+		}
+		if b == nil {
+			return nil
+		}
+		if err := it.decode(b); err != nil {
+			return err
+		}
+		s.batches <- b // never blocks: the channel holds as many as exist
 	}
-	s.batches <- it.batch // never blocks: the channel holds as many as exist
-	it.batch = nil
+}
+
+// spread makes page tasks of a decoded item.
+func (s *stages) spread(ctx context.Context, it *item) error {
 	var tasks []func() error
 	if it.encoder.Rows() > 0 {
 		tasks, it.append = s.flow.Sink.Encode(it.encoder.Record())
@@ -183,8 +254,7 @@ func (s *stages) decodeItem(ctx context.Context, it *item) error {
 	return nil
 }
 
-func (it *item) decode() error {
-	b := it.batch
+func (it *item) decode(b *source.Batch) error {
 	for i, c := range b.Chunks {
 		raw := b.Raw[c.Start:c.End]
 		ordinal := b.First + int64(i)

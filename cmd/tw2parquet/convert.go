@@ -59,6 +59,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	c.limitMemory(a, 1)
 	out, err := c.open(ctx, a, target{root: root, run: run, skipEmpty: c.SkipEmpty, codec: codec})
 	if err != nil {
 		return err
@@ -78,7 +79,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 func (c *convertCmd) convert(ctx context.Context, a *app, out output, run string, names []string) (pipeline.Report, error) {
 	in := newInputs(names, a.stdin)
 	defer func() { _ = in.Close() }() // only read from
-	recording := source.NewRecording(in, int64(c.MaxDocumentSize), c.limits())
+	recording := source.NewRecording(in, int64(c.MaxDocumentSize), c.rowGroup().Batches())
 	w := pipeline.Window{Run: run}
 	if offset, next := out.Position(); offset != "" {
 		at, err := recordedPosition(offset)
@@ -92,7 +93,7 @@ func (c *convertCmd) convert(ctx context.Context, a *app, out output, run string
 	}
 	p := a.newProgress(1)
 	defer p.run()()
-	job := &pipeline.Conversion{Batches: recording, Output: out, Workers: c.Workers, Observe: p.observe}
+	job := &pipeline.Conversion{Batches: recording, Output: out, RowGroup: c.rowGroup(), Workers: c.Workers, Observe: p.observe}
 	return job.Run(ctx, w)
 }
 

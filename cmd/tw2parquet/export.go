@@ -134,13 +134,14 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if err := c.checkPrice(ctx, api, root, windows); err != nil {
 		return err
 	}
+	c.limitMemory(a, min(c.Parallel, len(windows)))
 	p := a.newProgress(len(windows))
 	if c.heartbeat > 0 {
 		p.every = c.heartbeat
 	}
 	defer p.run()()
 	job := &pipeline.Job{
-		API: api, Limits: c.limits(), Workers: c.Workers, Strict: c.Strict,
+		API: api, RowGroup: c.rowGroup(), Workers: c.Workers, Strict: c.Strict,
 		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Log: a.log, Observe: p.observe,
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
 			return c.open(ctx, a, target{

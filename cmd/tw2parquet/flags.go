@@ -22,7 +22,7 @@ type globals struct {
 	LogLevel    string `name:"log-level" env:"TW2PARQUET_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	Progress    string `name:"progress" enum:"auto,on,off" default:"auto" help:"A bar on a terminal, a heartbeat line elsewhere: auto, on or off."`
 	ResultFile  string `name:"result-file" env:"TW2PARQUET_RESULT_FILE" placeholder:"FILE" help:"Also write the result JSON there, atomically, on every exit path."`
-	MemoryLimit size   `name:"memory-limit" env:"GOMEMLIMIT" default:"1GiB" placeholder:"SIZE" help:"Soft memory limit (default ${default})."`
+	MemoryLimit size   `name:"memory-limit" env:"GOMEMLIMIT" placeholder:"SIZE" help:"Soft memory limit, or off (default 1GiB, or more where row groups, documents, workers and windows of the sizes asked for need it)."`
 }
 
 // client makes the API client from the common settings. It calls nothing.

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -121,11 +121,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 // setup applies the settings that hold for every command.
 func (a *app) setup() error {
 	a.setLog(a.globals.LogFormat, a.globals.LogLevel)
-	limit := int64(a.globals.MemoryLimit)
-	if limit == 0 {
-		limit = math.MaxInt64
-	}
-	debug.SetMemoryLimit(limit)
+	debug.SetMemoryLimit(cmp.Or(int64(a.globals.MemoryLimit), defaultMemory))
 	return nil
 }
 

@@ -12,7 +12,6 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
-	"tw2parquet/source"
 )
 
 // writing are the flags of every command that writes Parquet.
@@ -39,10 +38,10 @@ func (w *writing) validate() (sink.Compression, error) {
 	}
 	check(w.FileSize > 0, "--file-size must be above 0")
 	check(w.FileRows >= 0, "--file-rows is %d; it must be above 0", w.FileRows)
-	check(w.RowGroupSize >= 64<<10 && w.RowGroupSize <= 1<<30, "--row-group-size must lie between 64KiB and 1GiB")
+	check(w.RowGroupSize >= 64<<10 && w.RowGroupSize <= pipeline.MaxRowGroupBytes, "--row-group-size must lie between 64KiB and 256MiB")
 	check(w.Workers >= 0 && w.Workers <= 1024, "--workers is %d; it must lie between 1 and 1024", w.Workers)
 	check(w.MaxRejects >= -1, "--max-rejects is %d; it must be -1 or more", w.MaxRejects)
-	check(w.MaxDocumentSize >= 1<<10 && w.MaxDocumentSize <= 1<<30, "--max-document-size must lie between 1KiB and 1GiB")
+	check(w.MaxDocumentSize >= 1<<10 && w.MaxDocumentSize <= pipeline.MaxDocumentBytes, "--max-document-size must lie between 1KiB and 128MiB")
 	if len(bad) > 0 {
 		return codec, &usageError{errors.Join(bad...)}
 	}
@@ -53,11 +52,8 @@ func (w *writing) validate() (sink.Compression, error) {
 // documents are tiny.
 const maxRowGroupRows = 131072
 
-func (w *writing) limits() source.BatchLimits {
-	target := int(w.RowGroupSize)
-	// Without a control chunk in sight a batch is cut at twice its target: memory is bounded by
-	// this, not by what the server does.
-	return source.BatchLimits{TargetBytes: target, MaxBytes: 2 * target, MaxRows: maxRowGroupRows}
+func (w *writing) rowGroup() pipeline.RowGroup {
+	return pipeline.RowGroup{Bytes: int(w.RowGroupSize), Rows: maxRowGroupRows}
 }
 
 // localDir is the directory behind --out.
