@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // result is the last line of standard output.
@@ -71,39 +72,53 @@ type started struct {
 	*exec.Cmd
 	a              *account
 	args           []string
-	stdout, stderr bytes.Buffer  // to be read once it is over
-	over           chan struct{} // closed then
+	cancel         context.CancelFunc
+	stdout, stderr bytes.Buffer        // to be read once it is over
+	over           chan struct{}       // closed then
+	traced         *syscall.WaitStatus // how it ended, where a tracer was told so
 }
 
 // launch starts the binary, for no longer than patience.
 func (a *account) launch(args ...string) *started {
 	a.t.Helper()
-	return a.launchInside(nil, args...)
+	p := a.prepare(args...)
+	p.begin()
+	return p
 }
 
-// launchInside starts a program with arguments of its own and a command that it is to run: the binary.
-func (a *account) launchInside(wrapper []string, args ...string) *started {
-	a.t.Helper()
+// prepare makes a process that has to be begun, and to be reaped.
+func (a *account) prepare(args ...string) *started {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.t.Context()), patience)
-	p := &started{Cmd: a.command(ctx, args...), a: a, args: args, over: make(chan struct{})}
-	if len(wrapper) > 0 {
-		path, err := exec.LookPath(wrapper[0])
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		p.Path, p.Args = path, append(wrapper[:len(wrapper):len(wrapper)], p.Args...)
-	}
+	p := &started{Cmd: a.command(ctx, args...), a: a, args: args, cancel: cancel, over: make(chan struct{})}
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	return p
+}
+
+// begin starts the process.
+func (p *started) begin() {
+	p.a.t.Helper()
 	if err := p.Start(); err != nil {
-		a.t.Fatal(err)
+		p.a.t.Fatal(err)
 	}
 	go func() {
 		defer close(p.over)
-		defer cancel()
-		_ = p.Cmd.Wait() // ProcessState tells
+		p.reap()
 	}()
-	a.t.Cleanup(p.kill)
-	return p
+	p.a.t.Cleanup(p.kill)
+}
+
+// reap waits for the end of the process.
+func (p *started) reap() {
+	defer p.cancel()
+	_ = p.Cmd.Wait() // ProcessState tells, or traced
+}
+
+// code is the exit code, or -1 for a process that was killed.
+func (p *started) code() int {
+	if p.traced != nil {
+		return p.traced.ExitStatus() // -1 unless it exited
+	}
+	return p.ProcessState.ExitCode()
 }
 
 // kill ends the process the hard way and waits until it is gone. It may be gone already.
@@ -118,7 +133,7 @@ func (p *started) kill() {
 func (p *started) wait() ended {
 	p.a.t.Helper()
 	<-p.over
-	e := ended{code: p.ProcessState.ExitCode(), stdout: p.stdout.String(), stderr: p.stderr.String()}
+	e := ended{code: p.code(), stdout: p.stdout.String(), stderr: p.stderr.String()}
 	for _, printed := range []string{e.stdout, e.stderr} {
 		if strings.Contains(printed, p.a.Token()) {
 			p.a.t.Errorf("the token was printed:\n%s", e)

@@ -17,7 +17,7 @@ type torture struct {
 	n    int
 	seed uint64
 
-	kills, errors, cuts, races, twice, sequences, steps, looks, files atomic.Int64
+	kills, errors, cuts, raced, twice, sequences, steps, looks, files atomic.Int64
 }
 
 // TestTorture does to the binary what a data centre does, and worse. Afterwards the same command, run
@@ -31,11 +31,14 @@ func TestTorture(t *testing.T) {
 		t.Run("killed by request", r.killedByRequest)
 		t.Run("killed within an answer", r.killedWithinAnAnswer)
 		t.Run("cut streams", r.cutStreams)
+		t.Run("races", r.races)
+		t.Run("killed by system call", r.killedBySystemCall)
+		t.Run("failed system calls", r.failedSystemCalls)
 	})
 	// On standard error, where it is seen without -v too.
 	fmt.Fprintf(os.Stderr, "torture: %d kills, %d failed system calls, %d cut streams, %d races (%d bought twice, as documented), "+
 		"%d sequences of %d steps from seed %d; a watcher looked %d times at %d files; %s\n", r.kills.Load(), r.errors.Load(), r.cuts.Load(),
-		r.races.Load(), r.twice.Load(), r.sequences.Load(), r.steps.Load(), r.seed, r.looks.Load(), r.files.Load(), time.Since(begun).Round(time.Second))
+		r.raced.Load(), r.twice.Load(), r.sequences.Load(), r.steps.Load(), r.seed, r.looks.Load(), r.files.Load(), time.Since(begun).Round(time.Second))
 }
 
 func knob(t *testing.T, name string, usual int) int {

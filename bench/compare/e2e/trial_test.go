@@ -72,13 +72,13 @@ func (r *trial) into(out string, more ...string) []string {
 		"--row-group-size", "64KiB", "--file-rows", "1", "--idle-timeout", "15m", "--out", out}, more...)
 }
 
-// start starts the export, inside another program if one is given.
-func (r *trial) start(wrapper ...string) *started {
+// start starts the export.
+func (r *trial) start() *started {
 	r.t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.exports++
-	r.running = r.launchInside(wrapper, r.args...)
+	r.running = r.launch(r.args...)
 	return r.running
 }
 
@@ -93,10 +93,17 @@ func (r *trial) kill() {
 // finish runs the export until it is complete, and judges.
 func (r *trial) finish() ended {
 	r.t.Helper()
+	e := r.through()
+	r.judge(e)
+	return e
+}
+
+// through runs the export until it is complete.
+func (r *trial) through() ended {
+	r.t.Helper()
 	var e ended
 	for range restarts {
 		if e = r.start().wait(); e.code == 0 {
-			r.judge(e)
 			return e
 		}
 		if e.code > 0 && !e.result.Error.Retryable {

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Inside a publication there is no request to wait for, so a tracer acts at system calls: in one run at the
+// first of a kind, in the next at the second, and so on until a run gets through.
+
+// strike runs the export under a blow.
+func (r *trial) strike(b *blow) ended {
+	r.t.Helper()
+	r.exports++
+	p := r.prepare(r.args...)
+	begun := make(chan error)
+	go func() {
+		defer close(p.over)
+		p.trace(b, begun)
+		p.reap()
+	}()
+	if err := <-begun; err != nil {
+		r.t.Fatalf("a system call cannot be traced here, which these tests need (ptrace): %v", err)
+	}
+	return p.wait()
+}
+
+// killedBySystemCall kills the binary as it enters each of the system calls that publication is made of.
+func (r *torture) killedBySystemCall(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		call   uint64
+		stride int                      // in CI; otherwise 1
+		least  int                      // there are so many at least
+		also   map[uint64]syscall.Errno // what else goes wrong
+	}{
+		"mkdirat":  {unix.SYS_MKDIRAT, 1, 4, nil},
+		"flock":    {unix.SYS_FLOCK, 1, 2, nil},
+		"openat":   {unix.SYS_OPENAT, 13, 100, nil},
+		"write":    {unix.SYS_WRITE, 5, 20, nil},
+		"fchmod":   {unix.SYS_FCHMOD, 1, 9, nil},
+		"fsync":    {unix.SYS_FSYNC, 3, 25, nil},
+		"linkat":   {unix.SYS_LINKAT, 1, 9, nil},
+		"unlinkat": {unix.SYS_UNLINKAT, 1, 9, nil},
+		// Where a file system has no links, files are renamed.
+		"renameat2": {unix.SYS_RENAMEAT2, 1, 7, map[uint64]syscall.Errno{unix.SYS_LINKAT: syscall.EPERM}},
+	} {
+		stride := tt.stride
+		if r.n > 1 {
+			stride = 1
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for n, through := 1, false; !through && !t.Failed(); n += stride {
+				t.Run(fmt.Sprint(n), func(t *testing.T) {
+					x := r.trial(t)
+					b := &blow{call: tt.call, nth: n, also: tt.also}
+					e := x.strike(b)
+					if through = !b.struck; through {
+						if e.code != 0 || n <= tt.least {
+							t.Fatalf("exit %d without call %d of at least %d\n%s", e.code, n, tt.least, e)
+						}
+					} else if e.code >= 0 {
+						t.Fatalf("it was not killed: exit %d\n%s", e.code, e)
+					} else {
+						r.kills.Add(1)
+					}
+					x.finish()
+				})
+			}
+		})
+	}
+}
+
+// failedSystemCalls lets system calls fail, one in each run: a full disk, a broken one, no descriptors. Such a
+// run either does not mind or ends with a documented code and a message; the next one gets through.
+func (r *torture) failedSystemCalls(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		call   uint64
+		errno  syscall.Errno
+		stride int
+	}{
+		{"mkdirat", unix.SYS_MKDIRAT, syscall.EDQUOT, 1},
+		{"openat", unix.SYS_OPENAT, syscall.ENOSPC, 29},
+		{"openat", unix.SYS_OPENAT, syscall.EMFILE, 31},
+		{"write", unix.SYS_WRITE, syscall.ENOSPC, 7},
+		{"fchmod", unix.SYS_FCHMOD, syscall.EIO, 3},
+		{"fsync", unix.SYS_FSYNC, syscall.EIO, 5},
+		{"close", unix.SYS_CLOSE, syscall.EIO, 31},
+		{"linkat", unix.SYS_LINKAT, syscall.ENOSPC, 2},
+		{"unlinkat", unix.SYS_UNLINKAT, syscall.EIO, 3},
+	} {
+		stride := tt.stride
+		if r.n > 1 {
+			stride = 1
+		}
+		t.Run(fmt.Sprintf("%s %s", tt.name, unix.ErrnoName(tt.errno)), func(t *testing.T) {
+			t.Parallel()
+			for n, through := 1, false; !through && !t.Failed(); n += stride {
+				t.Run(fmt.Sprint(n), func(t *testing.T) {
+					x := r.trial(t)
+					b := &blow{call: tt.call, nth: n, errno: tt.errno}
+					e := x.strike(b)
+					through = !b.struck
+					switch e.code {
+					case 0, 20, 50:
+					default:
+						t.Errorf("exit %d\n%s", e.code, e)
+					}
+					r.errors.Add(1)
+					x.finish()
+				})
+			}
+		})
+	}
+}
