@@ -29,11 +29,13 @@ fuzz: ## every fuzz target for FUZZTIME
 
 lint: ## formatting, vet, the import fence
 	go run $(GOLANGCI) run ./...
+	cd bench/compare && go run $(GOLANGCI) run ./...
 
 bench: ## benchmarks: make bench BENCH=Decode
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
 
-bench-compare: build ## against DuckDB, interleaved: wall, CPU, memory, size
+bench-compare: build ## against DuckDB: time, memory, size (COMPAREFLAGS='-sides all', '-mode memory', …)
+	go build -trimpath -tags libzstd -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tw2parquet-libzstd ./cmd/tw2parquet
 	cd bench/compare && go run . $(COMPAREFLAGS)
 
 demo: build ## the main job, end to end, on the embedded emulator

@@ -1,6 +1,9 @@
-// Command compare races `tw2parquet convert` against DuckDB's COPY on one recorded stream: same input, same
-// columns, same codec and level, same number of threads, whole processes, interleaved. No time counts
-// before both outputs are shown to hold the same values, column by column.
+// Command compare races `tw2parquet convert` against rivals on one recorded stream: same input, same columns, same
+// codec and level, same number of threads, whole processes, interleaved. No time counts before all outputs
+// are shown to hold the same values, column by column.
+//
+// Two other modes look at the product alone: memory holds the peak memory of long streams against that of short
+// ones, export holds reading over HTTP against converting the same documents from a file.
 //
 // Machines drift: read the ratios, which pair runs that followed each other, not the seconds.
 package main
@@ -14,7 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"tw2parquet/bench"
 )
@@ -26,8 +29,16 @@ func main() {
 	os.Exit(code)
 }
 
+// The modes.
+const (
+	modeRace   = "race"
+	modeMemory = "memory"
+	modeExport = "export"
+)
+
 // settings are what the flags say.
 type settings struct {
+	mode      string
 	results   int
 	kind      string
 	seed      uint64
@@ -35,167 +46,109 @@ type settings struct {
 	rounds    int
 	threads   int
 	level     int
+	rowGroup  string
+	fileSize  string
 	sides     string
 	binary    string
 	libzstd   string
 	dir       string
+	cache     string
 	keep      bool
 	unchecked bool
+
+	stdout, stderr io.Writer
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == rivalCommand {
 		return runRival(ctx, args[1:], stderr)
 	}
-	s, err := parse(args, stderr)
+	s, err := parse(args, stdout, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
 	if err != nil {
 		return 2
 	}
-	if err := s.compare(ctx, stdout, stderr); err != nil {
+	modes := map[string]func(context.Context) error{modeRace: s.race, modeMemory: s.memory, modeExport: s.export}
+	if err := s.inDirectory(func() error { return modes[s.mode](ctx) }); err != nil {
 		fmt.Fprintln(stderr, "compare:", err)
 		return 1
 	}
 	return 0
 }
 
-func parse(args []string, stderr io.Writer) (settings, error) {
-	var s settings
+func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
+	s := &settings{stdout: stdout, stderr: stderr}
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.IntVar(&s.results, "results", 200000, "results in the corpus")
+	f.StringVar(&s.mode, "mode", modeRace, "race, memory or export")
+	f.IntVar(&s.results, "results", 200000, "results in the corpus; with -mode memory in the short streams")
 	f.StringVar(&s.kind, "kind", string(bench.Mix), fmt.Sprintf("documents, one of %v", bench.Kinds()))
 	f.Uint64Var(&s.seed, "seed", 1, "seed of the corpus")
 	f.IntVar(&s.every, "control-every", 0, "results between control chunks (0: 1,000; -1: none before the last)")
 	f.IntVar(&s.rounds, "rounds", 5, "measured runs of each side, after one that is not")
 	f.IntVar(&s.threads, "threads", 2, "threads of each side")
 	f.IntVar(&s.level, "level", 3, "zstd level of each side")
-	f.StringVar(&s.sides, "sides", "tw2parquet,duckdb,duckdb-default", "who takes part, of: tw2parquet, libzstd, duckdb, duckdb-default")
+	f.StringVar(&s.rowGroup, "row-group-size", "", "the product's --row-group-size (default: its own)")
+	f.StringVar(&s.fileSize, "file-size", "", "the product's --file-size (default: its own; in a race one file)")
+	f.StringVar(&s.sides, "sides", "tw2parquet,libzstd,duckdb,duckdb-default",
+		"who takes part, of: tw2parquet, libzstd, duckdb, duckdb-default and, installed through npm, chdb (ClickHouse), polars; or all")
 	f.StringVar(&s.binary, "binary", "../../bin/tw2parquet", "the product")
 	f.StringVar(&s.libzstd, "libzstd", "../../bin/tw2parquet-libzstd", "the product built with -tags libzstd")
 	f.StringVar(&s.dir, "dir", "", "where the corpus and the outputs go (default: a temporary directory)")
+	f.StringVar(&s.cache, "cache", "", "where npm's packages go (default: a folder of the user's cache)")
 	f.BoolVar(&s.keep, "keep", false, "leave the corpus and the last outputs there")
 	f.BoolVar(&s.unchecked, "unchecked", false, "measure without comparing the values first")
 	if err := f.Parse(args); err != nil {
-		return s, err
+		return nil, err
 	}
 	var bad []error
 	if f.NArg() > 0 {
 		bad = append(bad, fmt.Errorf("unexpected argument %q", f.Arg(0)))
+	}
+	if !slices.Contains([]string{modeRace, modeMemory, modeExport}, s.mode) {
+		bad = append(bad, fmt.Errorf("no mode %q", s.mode))
 	}
 	if s.rounds < 1 || s.threads < 1 || s.results < 1 {
 		bad = append(bad, errors.New("-rounds, -threads and -results must be 1 or more"))
 	}
 	if err := errors.Join(bad...); err != nil {
 		fmt.Fprintln(stderr, "compare:", err)
-		return s, err
+		return nil, err
 	}
 	return s, nil
 }
 
-func (s settings) compare(ctx context.Context, stdout, stderr io.Writer) error {
-	dir := s.dir
-	if dir == "" {
-		temporary, err := os.MkdirTemp("", "tw2parquet-compare-*")
-		if err != nil {
+// inDirectory runs do with a directory to work in. A temporary one is gone afterwards, unless it is to be kept.
+func (s *settings) inDirectory(do func() error) (err error) {
+	if s.dir == "" {
+		if s.dir, err = os.MkdirTemp("", "tw2parquet-compare-*"); err != nil {
 			return err
 		}
-		dir = temporary
 		if !s.keep {
-			defer os.RemoveAll(temporary)
+			defer func() { err = errors.Join(err, os.RemoveAll(s.dir)) }()
 		}
 	}
-	input := filepath.Join(dir, "corpus.jsonl")
-	size, err := s.corpus(input)
-	if err != nil {
-		return err
-	}
-	if !s.keep {
-		defer os.Remove(input)
-	}
-	sides, err := s.choose(dir, input)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, "corpus: %s, %d results, %.1f MB, seed %d; %d threads, zstd %d, %d rounds\n",
-		s.kind, s.results, float64(size)/1e6, s.seed, s.threads, s.level, s.rounds)
-
-	// The warm-up is also the run whose outputs are compared.
-	for _, side := range sides {
-		if _, err := side.measure(ctx); err != nil {
-			return err
-		}
-	}
-	if !s.unchecked {
-		reference := sides[0]
-		for _, other := range sides[1:] {
-			columns, err := verify(ctx, reference, other, s.results)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(stdout, "%s and %s hold the same values in all %d columns\n", reference.name, other.name, columns)
-		}
-	}
-	for round := range s.rounds {
-		for i := range sides {
-			// Who goes first changes, so that nobody always follows the same neighbour.
-			side := sides[(i+round)%len(sides)]
-			c, err := side.measure(ctx)
-			if err != nil {
-				return err
-			}
-			side.costs = append(side.costs, c)
-			fmt.Fprintf(stderr, "round %d  %-16s %6.2fs wall  %6.2fs cpu  %5.0f MiB\n", round+1, side.name, c.wall, c.cpu, c.rss)
-		}
-	}
-	_, err = io.WriteString(stdout, report(sides, size))
-	if !s.keep {
-		for _, side := range sides {
-			err = errors.Join(err, os.RemoveAll(side.out))
-		}
-	}
-	return err
+	return do()
 }
 
-// corpus writes the input and returns its size.
-func (s settings) corpus(name string) (int64, error) {
-	f, err := os.Create(name)
-	if err != nil {
-		return 0, err
-	}
-	n, err := bench.Corpus{Seed: s.seed, Kind: bench.Kind(s.kind), Results: s.results, ControlEvery: s.every}.WriteTo(f)
-	return n, errors.Join(err, f.Close())
+// corpus describes the input.
+func (s *settings) corpus(results, every int) bench.Corpus {
+	return bench.Corpus{Seed: s.seed, Kind: bench.Kind(s.kind), Results: results, ControlEvery: every}
 }
 
-// choose makes the sides in the order they were named in.
-func (s settings) choose(dir, input string) ([]*side, error) {
-	var sides []*side
-	for name := range strings.SplitSeq(s.sides, ",") {
-		side := &side{name: strings.TrimSpace(name), out: filepath.Join(dir, "out-"+strings.TrimSpace(name))}
-		switch side.name {
-		case "tw2parquet":
-			side.command = s.convert(s.binary, input, side.out)
-		case "libzstd":
-			side.command = s.convert(s.libzstd, input, side.out)
-		case "duckdb", "duckdb-default":
-			self, err := os.Executable()
-			if err != nil {
-				return nil, err
-			}
-			tuned := side.name == "duckdb"
-			side.command = append([]string{self}, rivalArgs(input, side.out, s.threads, s.level, tuned)...)
-		default:
-			return nil, fmt.Errorf("no side %q", side.name)
-		}
-		sides = append(sides, side)
+// writing are the product's flags that decide what is written and how.
+func (s *settings) writing(out string) []string {
+	flags := []string{"--out", out, "--compression", fmt.Sprintf("zstd:%d", s.level), "--workers", fmt.Sprint(s.threads), "--progress", "off"}
+	if s.rowGroup != "" {
+		flags = append(flags, "--row-group-size", s.rowGroup)
 	}
-	return sides, nil
+	if s.fileSize != "" {
+		flags = append(flags, "--file-size", s.fileSize)
+	}
+	return flags
 }
 
-// convert is the product's command line: one file, as DuckDB writes one.
-func (s settings) convert(binary, input, out string) []string {
-	return []string{binary, "convert", input, "--out", out, "--file-size", "64GiB",
-		"--compression", fmt.Sprintf("zstd:%d", s.level), "--workers", fmt.Sprint(s.threads), "--progress", "off"}
-}
+// at is a place in the working directory.
+func (s *settings) at(name string) string { return filepath.Join(s.dir, name) }

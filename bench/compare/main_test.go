@@ -13,34 +13,50 @@ import (
 	"tw2parquet/bench"
 )
 
+// product is the built binary.
+var product string
+
 // TestMain is also the rival's process, since the command starts itself for that.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == rivalCommand {
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tw2parquet-compare-test-*")
+	if err == nil {
+		product = filepath.Join(dir, "tw2parquet")
+		build := exec.Command("go", "build", "-o", product, "./cmd/tw2parquet")
+		build.Dir = filepath.Join("..", "..")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		var out []byte
+		if out, err = build.CombinedOutput(); err != nil {
+			err = fmt.Errorf("build the product: %w\n%s", err, out)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // TestCompare_EveryKindHoldsTheSameValues converts a small corpus of each kind with the built binary and with
 // DuckDB: the values of all columns must be the same.
 func TestCompare_EveryKindHoldsTheSameValues(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "tw2parquet")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/tw2parquet")
-	build.Dir = filepath.Join("..", "..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	for _, kind := range bench.Kinds() {
 		t.Run(string(kind), func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			args := []string{"-binary", binary, "-sides", "tw2parquet,duckdb", "-results", "1500", "-rounds", "1", "-kind", string(kind), "-dir", t.TempDir()}
-			if code := run(t.Context(), args, &stdout, &stderr); code != 0 {
-				t.Fatalf("exit %d\n%s%s", code, &stdout, &stderr)
-			}
-			for _, part := range []string{"hold the same values in all 19", "ratio to duckdb", "peak rss"} {
-				if !strings.Contains(stdout.String(), part) {
-					t.Errorf("%q is missing in\n%s", part, &stdout)
+			got := compared(t, 0, "-sides", "tw2parquet,duckdb", "-results", "1500", "-rounds", "1", "-kind", string(kind))
+			for _, part := range []string{"hold the same values in all 19", "ratio to duckdb", "peak rss", "page checksums"} {
+				if !strings.Contains(got, part) {
+					t.Errorf("%q is missing in\n%s", part, got)
 				}
 			}
 		})
@@ -93,8 +109,39 @@ func TestReport_PairsRounds(t *testing.T) {
 	}
 }
 
+// TestRace_GoesOnWithoutRivals has nothing to install them with.
+func TestRace_GoesOnWithoutRivals(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	got := compared(t, 0, "-sides", "chdb,tw2parquet,polars,duckdb", "-results", "50", "-rounds", "1", "-cache", t.TempDir())
+	for _, part := range []string{"chdb takes no part: ", "polars takes no part: ", "npm", "tw2parquet and duckdb hold the same values"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q is missing in\n%s", part, got)
+		}
+	}
+}
+
+func TestExport_HoldsWhatConvertHolds(t *testing.T) {
+	got := compared(t, 0, "-mode", "export", "-results", "620", "-rounds", "2")
+	for _, part := range []string{"620 results", "convert and export hold the same values", "ratio to convert", "emulator: "} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q is missing in\n%s", part, got)
+		}
+	}
+}
+
+// compared runs the program with the product and returns what it printed.
+func compared(t *testing.T, code int, args ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	args = append([]string{"-binary", product, "-dir", t.TempDir()}, args...)
+	if got := run(t.Context(), args, &stdout, &stderr); got != code {
+		t.Fatalf("exit %d, want %d\n%s%s", got, code, &stdout, &stderr)
+	}
+	return stdout.String()
+}
+
 func TestRun_RefusesWhatItDoesNotKnow(t *testing.T) {
-	for _, args := range [][]string{{"-rounds", "0"}, {"-what"}, {"extra"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-what"}, {"extra"}, {"-mode", "what"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != 2 || stderr.Len() == 0 {
 			t.Errorf("%v: exit %d, %s", args, code, &stderr)

@@ -60,6 +60,12 @@ func report(sides []*side, input int64) string {
 		}
 		row(append(cells, fmt.Sprintf("%.3f", float64(s.size)/float64(base.size)))...)
 	}
+	b.WriteByte('\n')
+	for _, s := range sides {
+		if s.note != "" {
+			fmt.Fprintf(&b, "%s: %s\n", s.name, s.note)
+		}
+	}
 	return b.String()
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -53,12 +54,12 @@ func rivalCopy(ctx context.Context, in, out string, threads, level int, tuned bo
 
 // copyDocuments copies a projection of the stream's documents to a Parquet file in out. Of the product's own
 // columns _key is computed and _extra is null; the position is implied by the order, which is kept.
-func copyDocuments(ctx context.Context, in, out, projection, options string, settings ...string) error {
+func copyDocuments(ctx context.Context, in, out, projection, options string, settings ...string) (err error) {
 	db, err := duck.Open(ctx, append(settings, "preserve_insertion_order = true")...)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	documents := "SELECT coalesce(url, external_provider || ':' || external_id) AS _key, NULL::VARCHAR AS _extra, * FROM (" + columns.Documents(in) + ")"
 	return db.Exec(ctx, fmt.Sprintf("COPY (FROM (%s) SELECT %s) TO %s (FORMAT parquet, %s)", documents, projection, duck.Quote(filepath.Join(out, "data.parquet")), options))
 }

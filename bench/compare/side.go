@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,9 +19,14 @@ import (
 // side is one who takes part.
 type side struct {
 	name    string
+	note    string // what it does besides, or does not do
 	command []string
-	out     string // directory; each run starts without it
-	size    int64  // of the Parquet files of the last run
+	env     []string              // beside the environment of this process
+	input   func(io.Writer) error // writes standard input, if there is any
+	out     string                // directory; each run starts without it
+	loose   bool                  // its absent lists and maps are empty ones
+	replace string                // SQL after "SELECT *" that undoes what it writes otherwise
+	size    int64                 // of the Parquet files of the last run
 	costs   []cost
 }
 
@@ -35,26 +42,44 @@ func (s *side) measure(ctx context.Context) (cost, error) {
 		return cost{}, err
 	}
 	cmd := exec.CommandContext(ctx, s.command[0], s.command[1:]...)
+	cmd.Env = append(os.Environ(), s.env...)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
+	var fed chan error
+	if s.input != nil {
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			return cost{}, err
+		}
+		fed = make(chan error, 1)
+		go func() { fed <- errors.Join(s.input(stdin), stdin.Close()) }()
+	}
 	began := time.Now()
 	err := cmd.Run()
 	wall := time.Since(began)
+	if fed != nil {
+		err = errors.Join(err, <-fed)
+	}
 	if err != nil {
 		return cost{}, fmt.Errorf("%s: %w\n%s", strings.Join(s.command, " "), err, output.String())
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return cost{}, fmt.Errorf("%s: no resource usage on this system", s.name)
-	}
 	if s.size, err = parquetBytes(s.out); err != nil {
 		return cost{}, err
+	}
+	return spent(cmd.ProcessState, wall)
+}
+
+// spent is what a process took that has ended.
+func spent(p *os.ProcessState, wall time.Duration) (cost, error) {
+	usage, ok := p.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return cost{}, errors.New("no resource usage on this system")
 	}
 	unit := 1024.0 // getrusage(2): kilobytes, on macOS bytes
 	if runtime.GOOS == "darwin" {
 		unit = 1
 	}
-	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	cpu := p.UserTime() + p.SystemTime()
 	return cost{wall: wall.Seconds(), cpu: cpu.Seconds(), rss: float64(usage.Maxrss) * unit / (1 << 20)}, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -14,60 +15,80 @@ import (
 // verify shows that two outputs hold the same values in the same rows, and returns how many columns it
 // compared. A column is summed up as the sum of hashes of (row, value), so that values in wrong rows
 // differ too; where the sums differ, the first row that does is named.
-func verify(ctx context.Context, a, b *side, rows int) (int, error) {
+func verify(ctx context.Context, a, b *side, rows int) (compared int, err error) {
 	db, err := duck.Open(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer db.Close()
-	left, right := source(a.out), source(b.out)
-	for _, side := range []struct{ name, from string }{{a.name, left}, {b.name, right}} {
-		t, err := db.Query(ctx, "SELECT count(*) AS n FROM "+side.from)
-		if err != nil {
-			return 0, err
-		}
-		if n, _ := t.Rows[0][0].(int64); n != int64(rows) {
-			return 0, fmt.Errorf("%s has %d rows, the corpus %d", side.name, n, rows)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	leaves := compare(a.loose || b.loose)
+	left, err := a.sums(ctx, db, leaves, rows)
+	if err != nil {
+		return 0, err
+	}
+	right, err := b.sums(ctx, db, leaves, rows)
+	if err != nil {
+		return 0, err
+	}
+	for i, leaf := range leaves {
+		if left[i] != right[i] {
+			return 0, difference(ctx, db, leaf, a, b)
 		}
 	}
-	compared := 0
-	for _, leaf := range columns.Leaves() {
+	return len(leaves), nil
+}
+
+// compare lists what both sides have: everything but _ordinal, in whose place the rivals have the order.
+func compare(loose bool) []columns.Leaf {
+	all := columns.Leaves()
+	if loose {
+		all = columns.LooseLeaves()
+	}
+	var leaves []columns.Leaf
+	for _, leaf := range all {
 		if leaf.Path == "_ordinal" {
-			continue // the rival has the order instead
+			continue
 		}
-		expr := leaf.Expr
 		if leaf.Type == schema.JSON {
-			expr = "json(" + expr + ")::VARCHAR" // white space aside
+			leaf.Expr = "json(" + leaf.Expr + ")::VARCHAR" // white space aside
 		}
-		var sums []string
-		for _, from := range []string{left, right} {
-			_, got, err := db.Text(ctx, fmt.Sprintf("SELECT sum(hash(row, %s)) AS s, count(%s) AS n FROM %s", expr, expr, from))
-			if err != nil {
-				return 0, fmt.Errorf("column %s: %w", leaf.Path, err)
-			}
-			sums = append(sums, strings.Join(got[0], "/"))
-		}
-		if sums[0] != sums[1] {
-			return 0, difference(ctx, db, leaf.Path, expr, a, b)
-		}
-		compared++
+		leaves = append(leaves, leaf)
 	}
-	return compared, nil
+	return leaves
+}
+
+// sums reads the side's output once. It fails if the number of rows is another.
+func (s *side) sums(ctx context.Context, db *duck.DB, leaves []columns.Leaf, rows int) ([]string, error) {
+	list := []string{"count(*) AS rows"}
+	for i, leaf := range leaves {
+		list = append(list, fmt.Sprintf("concat(sum(hash(row, %[1]s)), '/', count(%[1]s)) AS c%[2]d", leaf.Expr, i))
+	}
+	_, got, err := db.Text(ctx, "SELECT "+strings.Join(list, ", ")+" FROM "+s.source())
+	if err != nil {
+		return nil, fmt.Errorf("read the output of %s: %w", s.name, err)
+	}
+	if n := got[0][0]; n != fmt.Sprint(rows) {
+		return nil, fmt.Errorf("%s has %s rows, the corpus %d", s.name, n, rows)
+	}
+	return got[0][1:], nil
 }
 
 // source reads an output with each row's position as row. The files of a run are read in order of
 // their names.
-func source(dir string) string {
-	files := duck.Quote(filepath.Join(dir, "*.parquet"))
-	return fmt.Sprintf("(SELECT *, row_number() OVER () AS row FROM read_parquet(%s))", files)
+func (s *side) source() string {
+	files := duck.Quote(filepath.Join(s.out, "**", "*.parquet"))
+	return fmt.Sprintf("(SELECT * %s, row_number() OVER () AS row FROM read_parquet(%s))", s.replace, files)
 }
 
-func difference(ctx context.Context, db *duck.DB, path, expr string, a, b *side) error {
+func difference(ctx context.Context, db *duck.DB, leaf columns.Leaf, a, b *side) error {
 	query := fmt.Sprintf(`SELECT a.row, a.v::VARCHAR, b.v::VARCHAR FROM (SELECT row, %[1]s AS v FROM %[2]s) a JOIN (SELECT row, %[1]s AS v FROM %[3]s) b USING (row)
-		WHERE a.v IS DISTINCT FROM b.v ORDER BY 1 LIMIT 1`, expr, source(a.out), source(b.out))
+		WHERE a.v IS DISTINCT FROM b.v ORDER BY 1 LIMIT 1`, leaf.Expr, a.source(), b.source())
 	_, rows, err := db.Text(ctx, query)
-	if err != nil || len(rows) == 0 {
-		return fmt.Errorf("column %s differs between %s and %s: %w", path, a.name, b.name, err)
+	if err != nil {
+		return fmt.Errorf("column %s differs between %s and %s: %w", leaf.Path, a.name, b.name, err)
 	}
-	return fmt.Errorf("column %s differs first in row %s: %s has %.300q, %s has %.300q", path, rows[0][0], a.name, rows[0][1], b.name, rows[0][2])
+	if len(rows) == 0 {
+		return fmt.Errorf("column %s differs between %s and %s", leaf.Path, a.name, b.name)
+	}
+	return fmt.Errorf("column %s differs first in row %s: %s has %.300q, %s has %.300q", leaf.Path, rows[0][0], a.name, rows[0][1], b.name, rows[0][2])
 }

@@ -1,6 +1,6 @@
-// Package columns says the product's schema in DuckDB's SQL: the type of a result chunk for read_json, the
-// query that gives its members the product's columns, and one expression for each leaf, by which two
-// files can be compared.
+// Package columns says the product's schema in the languages of its rivals: queries of DuckDB and ClickHouse that
+// give a result chunk's members the product's columns, a tree for Polars, and for each leaf an expression in
+// DuckDB's SQL, by which two files can be compared.
 package columns
 
 import (
@@ -66,11 +66,11 @@ func object(members []*field) string {
 	return "STRUCT(" + strings.Join(parts, ", ") + ")"
 }
 
-// The place of the inner document, and of the member beside it, in a chunk.
-const (
-	inner  = "chunk_result.data.data"
-	beside = "highlighted_data"
-)
+// Beside is the one column that lies beside the inner document in a chunk, not in it.
+const Beside = "highlighted_data"
+
+// inner is the place of the inner document in a chunk.
+const inner = "chunk_result.data.data"
 
 // Documents is a query that reads a file of chunks, a JSON object a line, as the product's columns
 // without its own (_ordinal, _key, _extra). Times are read as the numbers they are and converted.
@@ -83,7 +83,7 @@ func Documents(file string) string {
 		switch {
 		case strings.HasPrefix(f.name, "_"):
 			continue
-		case f.name == beside:
+		case f.name == Beside:
 			result = append(result, duck.Name(f.name)+" "+f.wire())
 			from = "chunk_result.data." + f.name
 		default:
@@ -97,48 +97,4 @@ func Documents(file string) string {
 	chunk := "STRUCT(data STRUCT(data " + object(document) + ", " + strings.Join(result, ", ") + "))"
 	return fmt.Sprintf("SELECT %s FROM read_json(%s, format = 'newline_delimited', columns = {chunk_type: 'VARCHAR', chunk_result: %s}) WHERE chunk_type = 'CT_RESULT'",
 		strings.Join(list, ", "), duck.Quote(file), duck.Quote(chunk))
-}
-
-// Leaf is a column that holds values, not members.
-type Leaf struct {
-	// Path is the path in the product's table: "images[].url".
-	Path string
-	// Expr yields the leaf's values from a row: for the members of a list a list of them.
-	Expr string
-	// Type is the type in the product's table.
-	Type schema.Type
-}
-
-// Leaves lists the product's leaves in the order of its columns, its own columns included.
-func Leaves() []Leaf {
-	var leaves []Leaf
-	for _, f := range tree() {
-		leaves = append(leaves, f.leaves(f.name, 0, func(inside string) string { return inside }, duck.Name(f.name))...)
-	}
-	return leaves
-}
-
-// leaves descends with the path, the depth of lists, what wraps an expression on the innermost element,
-// and the expression of the field itself there.
-func (f *field) leaves(path string, depth int, wrap func(string) string, expr string) []Leaf {
-	switch f.typ {
-	case schema.Object:
-		var leaves []Leaf
-		for _, m := range f.members {
-			leaves = append(leaves, m.leaves(path+"."+m.name, depth, wrap, expr+"."+duck.Name(m.name))...)
-		}
-		return leaves
-	case schema.Objects:
-		element := fmt.Sprintf("e%d", depth)
-		within := func(inside string) string {
-			return wrap(fmt.Sprintf("list_transform(%s, lambda %s: %s)", expr, element, inside))
-		}
-		var leaves []Leaf
-		for _, m := range f.members {
-			leaves = append(leaves, m.leaves(path+"[]."+m.name, depth+1, within, element+"."+duck.Name(m.name))...)
-		}
-		return leaves
-	default:
-		return []Leaf{{Path: path, Expr: wrap(expr), Type: f.typ}}
-	}
 }

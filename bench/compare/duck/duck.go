@@ -62,13 +62,12 @@ type Table struct {
 }
 
 // Query runs one statement and returns what the driver makes of its values.
-func (d *DB) Query(ctx context.Context, query string, args ...any) (Table, error) {
+func (d *DB) Query(ctx context.Context, query string, args ...any) (t Table, err error) {
 	rows, err := d.conn.QueryContext(ctx, query, args...)
 	if err != nil {
 		return Table{}, fmt.Errorf("%s: %w", summary(query), err)
 	}
-	defer rows.Close()
-	var t Table
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	if t.Columns, err = rows.Columns(); err != nil {
 		return Table{}, fmt.Errorf("%s: %w", summary(query), err)
 	}

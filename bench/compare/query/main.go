@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,13 +30,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "usage: query 'SQL'")
 		return 2
 	}
-	db, err := duck.Open(ctx)
-	if err != nil {
-		fmt.Fprintln(stderr, "query:", err)
-		return 1
-	}
-	defer db.Close()
-	columns, rows, err := db.Text(ctx, args[0])
+	columns, rows, err := answer(ctx, args[0])
 	if err != nil {
 		fmt.Fprintln(stderr, "query:", err)
 		return 1
@@ -45,6 +40,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+func answer(ctx context.Context, query string) (columns []string, rows [][]string, err error) {
+	db, err := duck.Open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.Text(ctx, query)
 }
 
 // table aligns the rows under the column names.

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+const (
+	// longer is how many times as long the long streams are, and mayGrow what their peak memory may be of that
+	// of the short ones.
+	longer  = 10
+	mayGrow = 1.10
+)
+
+// memory runs the product over short and long streams, with control chunks and without one before the end, from
+// standard input and over HTTP, and fails where a long one takes more memory than a tenth above the short
+// one's.
+func (s *settings) memory(ctx context.Context) error {
+	fmt.Fprintf(s.stdout, "%d times the stream, %d threads, zstd %d\n\n%-36s  %9s  %9s  %12s  %5s\n", longer, s.threads, s.level,
+		"", "results", "wall s", "peak rss MiB", "ratio")
+	exported := min(s.results, maxResults/longer)
+	var bad []error
+	for _, stream := range []struct {
+		name    string
+		results int
+		every   int
+		run     func(context.Context, int, int) (cost, error)
+	}{
+		{"convert", s.results, s.every, s.convertStream},
+		{"convert, no control chunk", s.results, -1, s.convertStream},
+		{"export", exported, s.every, s.exportStream},
+		{"export, no control chunk", exported, -1, s.exportStream},
+	} {
+		var short cost
+		for _, factor := range []int{1, longer} {
+			c, err := stream.run(ctx, factor*stream.results, stream.every)
+			if err != nil {
+				return err
+			}
+			if factor == 1 {
+				short = c
+			}
+			ratio := c.rss / short.rss
+			fmt.Fprintf(s.stdout, "%-36s  %9d  %9.2f  %12.1f  %5.2f\n", stream.name, factor*stream.results, c.wall, c.rss, ratio)
+			if ratio > mayGrow {
+				bad = append(bad, fmt.Errorf("%s: peak memory is %.2f times that of the short stream, more than %.2f", stream.name, ratio, mayGrow))
+			}
+		}
+	}
+	return errors.Join(bad...)
+}
+
+// convertStream pipes a corpus into the product, so that no disk has to hold it.
+func (s *settings) convertStream(ctx context.Context, results, every int) (cost, error) {
+	out := s.at("out-memory")
+	side := &side{name: "convert", out: out, command: append([]string{s.binary, "convert", "-"}, s.writing(out)...),
+		input: func(w io.Writer) error {
+			_, err := s.corpus(results, every).WriteTo(w)
+			return err
+		}}
+	c, err := side.measure(ctx)
+	return c, errors.Join(err, os.RemoveAll(out))
+}
+
+// exportStream reads from an emulator in a process of its own.
+func (s *settings) exportStream(ctx context.Context, results, every int) (c cost, err error) {
+	a, err := s.serve(ctx, results, every)
+	if err != nil {
+		return cost{}, err
+	}
+	defer func() {
+		_, stopped := a.stop()
+		err = errors.Join(err, stopped)
+	}()
+	side := s.exportTo(a, "export", s.at("out-memory"))
+	c, err = side.measure(ctx)
+	return c, errors.Join(err, os.RemoveAll(side.out))
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// allSides is everybody, in the order of the table.
+const allSides = "tw2parquet,libzstd,duckdb,duckdb-default,chdb,polars"
+
+// oneFile makes the product write a single file, as its rivals do.
+const oneFile = "64GiB"
+
+// race measures the sides against each other.
+func (s *settings) race(ctx context.Context) (err error) {
+	if s.fileSize == "" {
+		s.fileSize = oneFile
+	}
+	input := s.at("corpus.jsonl")
+	size, err := s.record(input)
+	if err != nil {
+		return err
+	}
+	if !s.keep {
+		defer func() { err = errors.Join(err, os.Remove(input)) }()
+	}
+	sides, err := s.choose(ctx, input)
+	if err != nil {
+		return err
+	}
+	if !s.keep {
+		defer func() {
+			for _, side := range sides {
+				err = errors.Join(err, os.RemoveAll(side.out))
+			}
+		}()
+	}
+	fmt.Fprintf(s.stdout, "corpus: %s, %d results, %.1f MB, seed %d; %d threads, zstd %d, %d rounds\n",
+		s.kind, s.results, float64(size)/1e6, s.seed, s.threads, s.level, s.rounds)
+
+	// The warm-up is also the run whose outputs are compared.
+	for _, side := range sides {
+		if _, err := side.measure(ctx); err != nil {
+			return err
+		}
+	}
+	if !s.unchecked {
+		if err := s.check(ctx, sides); err != nil {
+			return err
+		}
+	}
+	if err := s.rotate(ctx, sides); err != nil {
+		return err
+	}
+	_, err = io.WriteString(s.stdout, report(sides, size))
+	return err
+}
+
+// check compares the outputs of all sides with those of the first.
+func (s *settings) check(ctx context.Context, sides []*side) error {
+	for _, other := range sides[1:] {
+		columns, err := verify(ctx, sides[0], other, s.results)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.stdout, "%s and %s hold the same values in all %d columns\n", sides[0].name, other.name, columns)
+	}
+	return nil
+}
+
+// rotate runs all sides once a round. Who goes first changes, so that nobody always follows the same
+// neighbour.
+func (s *settings) rotate(ctx context.Context, sides []*side) error {
+	for round := range s.rounds {
+		for i := range sides {
+			side := sides[(i+round)%len(sides)]
+			c, err := side.measure(ctx)
+			if err != nil {
+				return err
+			}
+			side.costs = append(side.costs, c)
+			fmt.Fprintf(s.stderr, "round %d  %-16s %6.2fs wall  %6.2fs cpu  %5.0f MiB\n", round+1, side.name, c.wall, c.cpu, c.rss)
+		}
+	}
+	return nil
+}
+
+// record writes the input and returns its size.
+func (s *settings) record(name string) (int64, error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.corpus(s.results, s.every).WriteTo(f)
+	return n, errors.Join(err, f.Close())
+}
+
+// choose makes the sides in the order they were named in. A rival that cannot be installed is named and left
+// out.
+func (s *settings) choose(ctx context.Context, input string) ([]*side, error) {
+	names := s.sides
+	if names == "all" {
+		names = allSides
+	}
+	var sides []*side
+	for name := range strings.SplitSeq(names, ",") {
+		name = strings.TrimSpace(name)
+		side := &side{name: name, out: s.at("out-" + name)}
+		switch name {
+		case "tw2parquet":
+			side.command = append([]string{s.binary, "convert", input}, s.writing(side.out)...)
+			side.note = "writes _ordinal, the page index, Bloom filters of url and external_id, and page checksums besides; has fsynced when it ends"
+		case "libzstd":
+			side.command = append([]string{s.libzstd, "convert", input}, s.writing(side.out)...)
+			side.note = "as tw2parquet, with the C library's zstd"
+		case "duckdb", "duckdb-default":
+			self, err := os.Executable()
+			if err != nil {
+				return nil, err
+			}
+			side.command = append([]string{self}, rivalArgs(input, side.out, s.threads, s.level, name == "duckdb")...)
+			side.note = "no _ordinal, _extra always null: what has no column is dropped; no page index, no page checksums"
+			if name == "duckdb" {
+				side.note = fmt.Sprintf("row groups of %d rows; ", tunedRowGroup) + side.note
+			}
+		case "chdb", "polars":
+			if err := s.node(ctx, side, input); err != nil {
+				fmt.Fprintf(s.stdout, "%s takes no part: %v\n", name, err)
+				continue
+			}
+		default:
+			return nil, fmt.Errorf("no side %q", name)
+		}
+		sides = append(sides, side)
+	}
+	if len(sides) == 0 {
+		return nil, errors.New("nobody takes part")
+	}
+	return sides, nil
+}
