@@ -113,6 +113,7 @@ func TestAcquire_EveryOutcomeOfThePost(t *testing.T) {
 		{posts: []string{"27/403"}, arrive: 1, class: ClassRejected},
 		{posts: []string{"29/403"}, arrive: 1, class: ClassAuth},
 		{posts: []string{"777/400", "777/400"}, arrive: 2, class: ClassAmbiguous},
+		{posts: []string{"24/403", "24/403"}, arrive: 2, class: ClassAmbiguous},
 	}
 	for _, lag := range []time.Duration{0, 90 * time.Second} {
 		for _, tt := range tests {

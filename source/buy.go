@@ -107,7 +107,11 @@ func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
 		}
 	}
 	filled, err := a.peek(ctx)
-	if err != nil {
+	var other *Error
+	switch {
+	case errors.As(err, &other) && other.Class == ClassLocked:
+		return Acquired{}, false, err // somebody reads it: certainly it was bought
+	case err != nil:
 		return Acquired{}, false, a.ambiguous(ctx, "the collector cannot be read", err)
 	}
 	if filled {
@@ -176,9 +180,6 @@ func (a *acquisition) ambiguous(ctx context.Context, why string, cause error) er
 			a.id + ", and if there is none, " + a.again(int64(a.req.Limit))}
 	var inner *Error
 	if errors.As(cause, &inner) {
-		if inner.Class == ClassLocked {
-			return cause // somebody reads it: certainly it was bought
-		}
 		e.Op, e.Code, e.HTTP, e.RequestID = inner.Op, inner.Code, inner.HTTP, inner.RequestID
 		e.Message = printable(e.Message+": "+inner.Message, maxText)
 	}

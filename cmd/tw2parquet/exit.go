@@ -172,6 +172,9 @@ func classify(err error) outcome {
 		o.Code = exitTask
 	case errors.As(err, &api):
 		o.Code, o.Hint, retryable = classes[api.Class], api.Hint, &api.Retryable
+		if o.Code == exitUsage && o.Hint == "" {
+			o.Hint = "see --help"
+		}
 	case errors.Is(err, source.ErrRewind):
 		o.Code = exitStream
 	case errors.Is(err, context.Canceled):

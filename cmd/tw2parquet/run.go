@@ -238,8 +238,15 @@ func (a *app) complain(out outcome) {
 	fmt.Fprintln(a.screen, oneLine(line))
 }
 
-// oneLine keeps a message on the one line that readers of the last line of a log expect.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine keeps a message on the one line that readers of the last line of a log expect. Several
+// errors, joined, stay apart.
+func oneLine(s string) string {
+	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
+	for i, line := range lines {
+		lines[i] = strings.Join(strings.Fields(line), " ")
+	}
+	return strings.Join(lines, "; ")
+}
 
 // usageError is anything wrong with the call itself: nothing was called, nothing written.
 type usageError struct{ err error }
