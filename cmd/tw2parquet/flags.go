@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
+	"net"
 	"net/url"
 	"os"
 	"strconv"
@@ -59,6 +61,7 @@ func (a *app) token() (source.Token, error) {
 			// The name is not repeated: it may be the token itself, given in the place of a file.
 			return source.Token{}, &tokenError{fmt.Sprintf("the token file cannot be read: %v", cause(err))}
 		}
+		a.warnOfReaders(g.TokenFile)
 		text, from = string(b), "the token file"
 	}
 	text = strings.TrimSpace(text)
@@ -97,6 +100,14 @@ func (a *app) hideEarly(args []string) {
 	}
 }
 
+// warnOfReaders tells of a token file that others than its owner may read. Its name is not repeated.
+func (a *app) warnOfReaders(name string) {
+	info, err := os.Stat(name)
+	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0 {
+		a.log.Warn("others than its owner may read the token file", "mode", info.Mode().String(), "hint", "chmod 600, or defaultMode: 0400 of a Kubernetes secret")
+	}
+}
+
 func readLimited(name string, limit int64) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -105,7 +116,12 @@ func readLimited(name string, limit int64) ([]byte, error) {
 	if info.Size() > limit {
 		return nil, fmt.Errorf("it has %d bytes, which no token has", info.Size())
 	}
-	return os.ReadFile(name)
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit)) // a device has no size
 }
 
 // cause is a path error without the path, which the message names already.
@@ -142,8 +158,8 @@ func loopback(baseURL string) bool {
 	if err != nil {
 		return false
 	}
-	h := u.Hostname()
-	return h == "localhost" || h == "::1" || strings.HasPrefix(h, "127.")
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // host is what a run's identity keeps of the base URL: the name without the port, so that an
