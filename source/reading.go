@@ -191,7 +191,7 @@ func (s *Stream) cut(b *Batch, reason error) error {
 	if s.covered > r.covered {
 		s.freshAt = s.c.clock.Now()
 		s.started[r.from] = struct{}{}
-		s.stuck, s.failed = 0, 0
+		s.stuck, s.failed, s.empty = 0, 0, 0
 		if _, again := s.started[s.offset]; !again {
 			return nil
 		}

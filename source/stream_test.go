@@ -188,6 +188,23 @@ func TestStream_CutAtEveryByteLosesAndDoublesNothing(t *testing.T) {
 	}
 }
 
+// Answers that end properly right behind their first control chunk look as if nothing were left. Two of
+// them in a row are believed; between these, results come, each time by a read that then breaks.
+func TestStream_EmptyReadsAreNotInARowWhenResultsComeBetween(t *testing.T) {
+	q := newQueue(7, 1)
+	q.spoil = func(read int, body []byte) (int, []byte) {
+		lines := bytes.SplitAfter(body, []byte("\n"))
+		if read%2 == 1 || len(lines) < 4 {
+			return 200, lines[0]
+		}
+		return 200, append(bytes.Join(lines[:3], nil), lines[3][:len(lines[3])/2]...)
+	}
+	rows, _, err := drain(t, q.client(t, memory{q}), q.config())
+	if !errors.Is(err, io.EOF) || len(rows) != 7 {
+		t.Fatalf("%d of 7 results: %v", len(rows), err)
+	}
+}
+
 func TestStream_Limits(t *testing.T) {
 	q := newQueue(100, 10)
 	s := q.client(t, nil).Stream(StreamConfig{Collector: "c", TaskID: "t", Limits: BatchLimits{TargetRows: 25, MaxRows: 1000}})
