@@ -62,10 +62,10 @@ func (s *settings) export(ctx context.Context) (err error) {
 	if _, err := io.WriteString(s.stdout, report([]*side{exported, converted}, size)); err != nil {
 		return err
 	}
-	cpu := sorted(served, func(c cost) float64 { return c.cpu })
+	cpu := sorted(served, func(c cost) float64 { return c.CPU })
 	shares := make([]float64, len(served))
 	for i := range served {
-		shares[i] = served[i].cpu / (served[i].cpu + exported.costs[i].cpu)
+		shares[i] = served[i].CPU / (served[i].CPU + exported.costs[i].CPU)
 	}
 	slices.Sort(shares)
 	_, err = fmt.Fprintf(s.stdout, "emulator: %.2f s CPU (%.2f to %.2f), %.0f %% of what it and export took together\n",

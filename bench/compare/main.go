@@ -63,6 +63,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == rivalCommand {
 		return runRival(ctx, args[1:], stderr)
 	}
+	if len(args) > 1 && args[0] == meterCommand {
+		return runMeter(ctx, args[1:], stderr)
+	}
 	s, err := parse(args, stdout, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0

@@ -16,9 +16,9 @@ import (
 // product is the built binary.
 var product string
 
-// TestMain is also the rival's process, since the command starts itself for that.
+// TestMain is also the rival's process and the meter's, since the command starts itself for them.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == rivalCommand {
+	if len(os.Args) > 1 && (os.Args[1] == rivalCommand || os.Args[1] == meterCommand) {
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(testMain(m))
@@ -146,5 +146,27 @@ func TestRun_RefusesWhatItDoesNotKnow(t *testing.T) {
 		if code := run(t.Context(), args, &stdout, &stderr); code != 2 || stderr.Len() == 0 {
 			t.Errorf("%v: exit %d, %s", args, code, &stderr)
 		}
+	}
+}
+
+// TestMetered_CountsTheCommandAlone holds 256 MiB in this process while another one runs that needs little.
+func TestMetered_CountsTheCommandAlone(t *testing.T) {
+	held := make([]byte, 256<<20)
+	for i := range held {
+		held[i] = 1 // a page that was never written to is not there
+	}
+	var output bytes.Buffer
+	c, err := metered(t.Context(), nil, []string{product, "version"}, nil, &output)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &output)
+	}
+	if c.RSS <= 0 || c.RSS > 128 || c.Wall <= 0 {
+		t.Errorf("%+v for a command that prints its version", c)
+	}
+	if _, err := metered(t.Context(), nil, []string{product, "no such command"}, nil, &output); err == nil {
+		t.Error("a command that fails is no error")
+	}
+	if held[len(held)/2] != 1 {
+		t.Fatal("unreachable")
 	}
 }

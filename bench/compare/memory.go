@@ -43,8 +43,8 @@ func (s *settings) memory(ctx context.Context) error {
 			if factor == 1 {
 				short = c
 			}
-			ratio := c.rss / short.rss
-			fmt.Fprintf(s.stdout, "%-36s  %9d  %9.2f  %12.1f  %5.2f\n", stream.name, factor*stream.results, c.wall, c.rss, ratio)
+			ratio := c.RSS / short.RSS
+			fmt.Fprintf(s.stdout, "%-36s  %9d  %9.2f  %12.1f  %5.2f\n", stream.name, factor*stream.results, c.Wall, c.RSS, ratio)
 			if ratio > mayGrow {
 				bad = append(bad, fmt.Errorf("%s: peak memory is %.2f times that of the short stream, more than %.2f", stream.name, ratio, mayGrow))
 			}

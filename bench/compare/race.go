@@ -83,7 +83,7 @@ func (s *settings) rotate(ctx context.Context, sides []*side) error {
 				return err
 			}
 			side.costs = append(side.costs, c)
-			fmt.Fprintf(s.stderr, "round %d  %-16s %6.2fs wall  %6.2fs cpu  %5.0f MiB\n", round+1, side.name, c.wall, c.cpu, c.rss)
+			fmt.Fprintf(s.stderr, "round %d  %-16s %6.2fs wall  %6.2fs cpu  %5.0f MiB\n", round+1, side.name, c.Wall, c.CPU, c.RSS)
 		}
 	}
 	return nil

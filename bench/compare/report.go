@@ -28,9 +28,9 @@ func report(sides []*side, input int64) string {
 		of   func(cost) float64
 		unit string
 	}{
-		{"wall s", func(c cost) float64 { return c.wall }, "%.2f"},
-		{"cpu s", func(c cost) float64 { return c.cpu }, "%.2f"},
-		{"peak rss MiB", func(c cost) float64 { return c.rss }, "%.0f"},
+		{"wall s", func(c cost) float64 { return c.Wall }, "%.2f"},
+		{"cpu s", func(c cost) float64 { return c.CPU }, "%.2f"},
+		{"peak rss MiB", func(c cost) float64 { return c.RSS }, "%.0f"},
 	}
 	fmt.Fprintf(&b, "\nmedian (lowest to highest) of %d rounds\n", len(base.costs))
 	row("", measures[0].name, measures[1].name, measures[2].name, "size MB", "input MB/s")
