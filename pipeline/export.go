@@ -148,6 +148,9 @@ const quiet = time.Minute
 // after its SIGTERM.
 const sealTime = 10 * time.Second
 
+// abortTime bounds aborting the task, after that.
+const abortTime = 5 * time.Second
+
 // Export runs one window to its end. The report is valid whatever the error and tells what is
 // published.
 func (j *Job) Export(ctx context.Context, w Window) (Report, error) {
@@ -324,7 +327,7 @@ func (j *Job) seal(ctx context.Context, w Window, out Output, o Outcome, publish
 }
 
 func (j *Job) abort(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sealTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
 	defer cancel()
 	if _, err := j.API.AbortTask(ctx, id); err != nil {
 		j.log().Warn("the export task could not be aborted; it goes on, and costs", "task", id, "error", err)

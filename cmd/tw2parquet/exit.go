@@ -141,9 +141,9 @@ func classify(err error) outcome {
 	)
 	switch {
 	case errors.As(err, &sig):
-		o.Code = exitInterrupt
-		if sig.sig == syscall.SIGTERM {
-			o.Code = exitTerminate
+		o.Code = exitTerminate // SIGHUP too: it is asked to end, by nobody at a keyboard
+		if sig.sig == syscall.SIGINT {
+			o.Code = exitInterrupt
 		}
 		o.Message, o.Hint = sig.Error(), "progress is safe; run the same command again to continue"
 	case errors.As(err, &bug):

@@ -118,11 +118,11 @@ func (r *result) close(o outcome) {
 
 // writeResult prints the result as the very last line, and stores it where --result-file says.
 // Commands without a result of their own store how they ended.
-func (a *app) writeResult(o outcome) error {
-	if a.result == nil && a.globals.ResultFile == "" {
+func (a *app) writeResult(o outcome, r *result) error {
+	if r == nil && a.globals.ResultFile == "" {
 		return nil
 	}
-	r := a.result
+	show := r != nil
 	if r == nil {
 		r = newResult()
 		r.close(o)
@@ -136,7 +136,7 @@ func (a *app) writeResult(o outcome) error {
 	if a.globals.ResultFile != "" && !o.noResultFile {
 		ferr = replaceFile(a.globals.ResultFile, a.walls[0].clean(line)) // a file is an output like the others
 	}
-	if a.result != nil {
+	if show {
 		if _, err := a.stdout.Write(line); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 
 	"github.com/alecthomas/kong"
 
@@ -47,6 +48,7 @@ type app struct {
 	log     *slog.Logger
 	account *account // set where the command brings its own; else from the settings
 	result  *result  // not nil for the commands that move data
+	told    atomic.Bool
 }
 
 // account is whose API is called, and how patiently.
@@ -57,7 +59,7 @@ type account struct {
 
 // run is the program: arguments in, exit code out.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := withSignals(ctx, stderr)
+	ctx, stopping, stop := withSignals(ctx)
 	defer stop()
 
 	a := &app{stdin: stdin, globals: &globals{}}
@@ -70,7 +72,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if movesData(args) {
 		a.result = newResult()
 	}
-	code := a.finish(pipeline.Guard(func() error { return a.dispatch(ctx, args) }))
+	ended := make(chan int, 1)
+	go func() { ended <- a.finish(pipeline.Guard(func() error { return a.dispatch(ctx, args) })) }()
+	code := a.await(ended, stopping.late)
 	for _, w := range a.walls {
 		if err := w.flush(); err != nil && code == 0 {
 			code = exitStorage
@@ -103,7 +107,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	if err := a.reserveResultFile(); err != nil {
 		return err
 	}
-	kctx, err := parser.Parse(args)
+	kctx, err := parser.Parse(negatives(args))
 	if exited {
 		return nil // --help was asked for and printed
 	}
@@ -167,6 +171,24 @@ func forgetEmpty() error {
 	return nil
 }
 
+// negatives joins a flag and a negative number behind it, which the parser would take for a short flag;
+// there is none that begins with a digit.
+func negatives(args []string) []string {
+	joined := make([]string, 0, len(args))
+	for i, arg := range args {
+		if arg == "--" {
+			return append(joined, args[i:]...)
+		}
+		number := len(arg) > 1 && arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9'
+		if n := len(joined) - 1; number && n >= 0 && strings.HasPrefix(joined[n], "--") && !strings.Contains(joined[n], "=") {
+			joined[n] += "=" + arg
+			continue
+		}
+		joined = append(joined, arg)
+	}
+	return joined
+}
+
 // early finds a flag's value before the parser has run, or after it has refused. Like the parser it
 // takes the last one.
 func early(args []string, flag, env string) string {
@@ -203,17 +225,43 @@ func movesData(args []string) bool {
 	return false
 }
 
-// finish tells how it went: one line on standard error for a failure, the result line last of all.
+// await is the exit code: that of the command, or a signal's if the command does not come to its end
+// after one, because a disk or a file server hangs. What it published stays, and the next start goes on.
+func (a *app) await(ended <-chan int, late <-chan *signalError) int {
+	select {
+	case code := <-ended:
+		return code
+	case sig := <-late:
+		if a.told.Swap(true) {
+			return <-ended // it is telling the end just now
+		}
+		r := a.result
+		if r != nil {
+			r = newResult() // the command still has the other
+		}
+		return a.tell(sig, r)
+	}
+}
+
+// finish tells how it went, once.
 func (a *app) finish(err error) int {
+	if a.told.Swap(true) {
+		return exitBug // somebody else has told, and the process is about to end
+	}
+	return a.tell(err, a.result)
+}
+
+// tell prints one line on standard error for a failure, and the result line last of all.
+func (a *app) tell(err error, r *result) int {
 	a.screen.clear()
 	out := classify(err)
 	if err != nil && !out.quiet {
 		a.complain(out)
 	}
-	if a.result != nil {
-		a.result.close(out)
+	if r != nil {
+		r.close(out)
 	}
-	if werr := a.writeResult(out); werr != nil {
+	if werr := a.writeResult(out, r); werr != nil {
 		a.log.Error("the result could not be written", "error", werr)
 		if out.Code == 0 {
 			return exitStorage
