@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -41,6 +42,13 @@ func (p *cutPlan) take(stretch, length int) (int, bool) {
 	return at, true
 }
 
+// left tells whether there is one.
+func (p *cutPlan) left(stretch, length int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next[stretch] < length
+}
+
 // cutStreams ends reads at every byte (in CI at one of many) of a stream of 200 kB. After each cut the same
 // process goes on from the last control chunk, so that one export stands many of them.
 func (r *torture) cutStreams(t *testing.T) {
@@ -49,6 +57,7 @@ func (r *torture) cutStreams(t *testing.T) {
 	if r.n > 1 {
 		stride, sparse = 1, max(1, sparse/r.n)
 	}
+	lines := r.evenLines(t)
 	for name, tt := range map[string]struct{ every, stride int }{
 		"a control after each result": {1, stride},
 		"controls":                    {7, sparse},
@@ -58,7 +67,7 @@ func (r *torture) cutStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := tried()
-			cfg.ControlEvery, cfg.NoRateLimits = tt.every, true
+			cfg.ControlEvery, cfg.NoRateLimits, cfg.Documents = tt.every, true, lines
 			longest, total := r.stretches(t, cfg)
 			plan := &cutPlan{stride: tt.stride, next: map[int]int{}}
 			runs := longest/tt.stride/patientCuts + 1
@@ -95,10 +104,16 @@ func (r *torture) cutStream(t *testing.T, cfg emulator.Config, plan *cutPlan) {
 				return
 			}
 		}
-		if length < len(body) { // progress, then a cut: what comes next is read from its own beginning
-			r.cuts.Add(1)
-			v.cut(kept, length)
-			return
+		// Progress, then a cut where a stretch begins of which something is left to do.
+		for at := length; at < len(body); {
+			begin := bytes.LastIndexByte(body[:at], '\n') + 1 // the control chunk between two stretches
+			next := firstStretch(body[begin:])
+			if plan.left(results(body[begin:]), next) {
+				r.cuts.Add(1)
+				v.cut(kept, at)
+				return
+			}
+			at = begin + next
 		}
 		v.begin(kept, len(body))
 	})
@@ -107,6 +122,25 @@ func (r *torture) cutStream(t *testing.T, cfg emulator.Config, plan *cutPlan) {
 		t.Fatalf("exit %d\n%s", e.code, e)
 	}
 	x.judge(e)
+}
+
+// evenLines are 64 results of about the same size, because the longest stretch decides how many runs it takes.
+func (r *torture) evenLines(t *testing.T) []json.RawMessage {
+	t.Helper()
+	cfg := tried()
+	cfg.DocumentsPerDay = 150
+	x := r.trialWith(t, cfg)
+	var all bytes.Buffer
+	if err := x.WriteResults(&all, "tw2p-"+x.finish().result.Windows[0].Run); err != nil {
+		t.Fatal(err)
+	}
+	var even []json.RawMessage
+	for line := range bytes.Lines(all.Bytes()) {
+		if line = bytes.TrimSpace(line); len(line) > 2500 && len(line) < 4000 && len(even) < 64 {
+			even = append(even, line)
+		}
+	}
+	return even
 }
 
 // stretches measures a stream.

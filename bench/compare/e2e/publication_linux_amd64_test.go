@@ -119,3 +119,8 @@ func (r *torture) failedSystemCalls(t *testing.T) {
 		})
 	}
 }
+
+// failing runs the export on a disk that is full from some write on.
+func (s *sequence) failing() ended {
+	return s.strike(&blow{call: unix.SYS_WRITE, nth: 5 + s.rng.IntN(30), errno: syscall.ENOSPC})
+}

@@ -8,3 +8,5 @@ import "testing"
 
 func (r *torture) killedBySystemCall(t *testing.T) { t.Log("only on Linux on amd64") }
 func (r *torture) failedSystemCalls(t *testing.T)  { t.Log("only on Linux on amd64") }
+
+func (s *sequence) failing() ended { return s.start().wait() }

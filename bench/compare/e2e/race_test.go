@@ -74,7 +74,7 @@ func (r *torture) raceForTwoOutputs(t *testing.T, rng *rand.Rand) {
 	cfg.TaskDuration = 300 * time.Millisecond
 	x := r.trialWith(t, cfg)
 	outs := [2]string{x.out, filepath.Join(t.TempDir(), "lake")}
-	watch(t, outs[1])
+	r.watch(t, outs[1])
 	var both sync.WaitGroup
 	for _, out := range outs {
 		x.exports++

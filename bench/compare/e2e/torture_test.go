@@ -17,7 +17,7 @@ type torture struct {
 	n    int
 	seed uint64
 
-	kills, errors, cuts, raced, twice, sequences, steps, looks, files atomic.Int64
+	kills, errors, cuts, raced, twice, sequencesDone, steps, looks, files atomic.Int64
 }
 
 // TestTorture does to the binary what a data centre does, and worse. Afterwards the same command, run
@@ -34,11 +34,12 @@ func TestTorture(t *testing.T) {
 		t.Run("races", r.races)
 		t.Run("killed by system call", r.killedBySystemCall)
 		t.Run("failed system calls", r.failedSystemCalls)
+		t.Run("sequences", r.sequences)
 	})
 	// On standard error, where it is seen without -v too.
 	fmt.Fprintf(os.Stderr, "torture: %d kills, %d failed system calls, %d cut streams, %d races (%d bought twice, as documented), "+
 		"%d sequences of %d steps from seed %d; a watcher looked %d times at %d files; %s\n", r.kills.Load(), r.errors.Load(), r.cuts.Load(),
-		r.raced.Load(), r.twice.Load(), r.sequences.Load(), r.steps.Load(), r.seed, r.looks.Load(), r.files.Load(), time.Since(begun).Round(time.Second))
+		r.raced.Load(), r.twice.Load(), r.sequencesDone.Load(), r.steps.Load(), r.seed, r.looks.Load(), r.files.Load(), time.Since(begun).Round(time.Second))
 }
 
 func knob(t *testing.T, name string, usual int) int {
@@ -54,7 +55,7 @@ func knob(t *testing.T, name string, usual int) int {
 	return n
 }
 
-// trial prepares an export, and counts what its watcher saw.
+// trial prepares an export.
 func (r *torture) trial(t *testing.T) *trial {
 	t.Helper()
 	return r.trialWith(t, tried())
@@ -63,10 +64,18 @@ func (r *torture) trial(t *testing.T) *trial {
 func (r *torture) trialWith(t *testing.T, cfg emulator.Config) *trial {
 	t.Helper()
 	x := newTrial(t, cfg)
+	x.watcher = r.watch(t, x.out)
+	return x
+}
+
+// watch looks at an output until the test ends, and counts what it saw.
+func (r *torture) watch(t *testing.T, out string) *watcher {
+	t.Helper()
+	w := watch(t, out)
 	t.Cleanup(func() {
-		looks, files := x.watcher.figures()
+		looks, files := w.figures()
 		r.looks.Add(int64(looks))
 		r.files.Add(int64(files))
 	})
-	return x
+	return w
 }

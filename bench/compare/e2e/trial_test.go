@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,7 +63,6 @@ func newTrial(t *testing.T, cfg emulator.Config) *trial {
 	a := &account{Server: s, t: t, url: server.URL, minute: tortureMinute, env: []string{fmt.Sprintf("TW2PARQUET_WAIT_SCALE=%g", tortureScale)}}
 	r := &trial{account: a, gate: g, out: filepath.Join(t.TempDir(), "lake")}
 	r.args = r.into(r.out)
-	r.watcher = watch(t, r.out)
 	return r
 }
 
@@ -88,6 +88,14 @@ func (r *trial) kill() {
 	p := r.running
 	r.mu.Unlock()
 	p.kill()
+}
+
+// signal asks the newest process to end.
+func (r *trial) signal() {
+	r.mu.Lock()
+	p := r.running
+	r.mu.Unlock()
+	_ = p.Process.Signal(syscall.SIGTERM) // it may have ended
 }
 
 // finish runs the export until it is complete, and judges.
