@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tw2parquet/source/emulator"
+)
+
+// promptly is how long a stopped run takes, typically.
+const promptly = 2 * time.Second
+
+// lastLine is the result that a process left.
+func (p *started) lastLine(t *testing.T) result {
+	t.Helper()
+	var r result
+	lines := strings.Split(strings.TrimSpace(p.stdout.String()), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
+		t.Fatalf("the last line is no result: %v\n%s\n%s", err, &p.stdout, &p.stderr)
+	}
+	return r
+}
+
+// TestStop_EverySignalEndsInOrder stops a run whose read has paused.
+func TestStop_EverySignalEndsInOrder(t *testing.T) {
+	for sig, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130, syscall.SIGHUP: 143} {
+		t.Run(sig.String(), func(t *testing.T) {
+			a := serve(t, dense())
+			out := a.output()
+			p := a.startAndStall(out)
+			began := time.Now()
+			if err := p.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			<-p.over
+			if took := time.Since(began); took > promptly {
+				t.Errorf("it took %v", took)
+			}
+			if r := p.lastLine(t); p.code() != code || r.ExitCode != code || r.Status != "interrupted" || !r.Error.Retryable {
+				t.Errorf("exit %d: %s", p.code(), &p.stdout)
+			}
+			// The task goes on: it is paid for.
+			if n := len(a.Ledger().Calls(emulator.EndpointTaskDelete)); n > 0 {
+				t.Errorf("%d tasks were aborted", n)
+			}
+			a.finish(out, published(t, out))
+		})
+	}
+}
+
+// TestStop_AbortsTheTaskWhenAsked ends what would go on costing.
+func TestStop_AbortsTheTaskWhenAsked(t *testing.T) {
+	cfg := dense()
+	cfg.TaskDuration = time.Hour
+	a := serve(t, cfg)
+	out := a.output()
+	args := append([]string{"export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01", "--out", out, "--abort-on-cancel"}, oneWindow[:]...)
+	a.exports++
+	p := a.launch(args...)
+	for len(a.Ledger().Calls(emulator.EndpointTask)) == 0 {
+		select {
+		case <-p.over:
+			t.Fatalf("it ended: %s\n%s", &p.stdout, &p.stderr)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.over
+	l := a.Ledger()
+	if p.code() != 143 || len(l.Calls(emulator.EndpointTaskDelete)) != 1 || len(l.Tasks) != 1 {
+		t.Errorf("exit %d, calls %+v\n%s", p.code(), l.Changing(), &p.stderr)
+	}
+	// What it exported by then is published by the next run, which says what became of the task.
+	a.export(40, out, oneWindow[:]...)
+}
+
+// TestStop_NobodyReads closes standard output and error while the run goes on: it publishes all the same.
+func TestStop_NobodyReads(t *testing.T) {
+	a := serve(t, dense())
+	out := a.output()
+	args := append([]string{"export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01", "--out", out, "--progress", "on"}, oneWindow[:]...)
+	a.exports++
+	p := a.prepare(args...)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Stdout, p.Stderr = w, w
+	p.begin()
+	_, _ = io.CopyN(io.Discard, r, 1)
+	r.Close()
+	w.Close()
+	<-p.over
+	if p.code() != 50 { // complete, and nobody was told
+		t.Errorf("exit %d", p.code())
+	}
+	a.expectComplete(a.export(0, out, oneWindow[:]...), out)
+	a.expectQuiet(0, out, oneWindow[:]...)
+}
+
+// TestRerun_IsInstant holds the time and the calls of a run that finds all its windows complete.
+func TestRerun_IsInstant(t *testing.T) {
+	a := serve(t, small())
+	out := a.output()
+	flags := []string{"--split", "day", "--start", "2024-01-01", "--stop", "2024-02-01", "--parallel", "4"}
+	first := a.export(0, out, flags...)
+	calls := len(a.Ledger().Requests)
+	again := a.export(0, out, flags...)
+	if n := len(a.Ledger().Requests); n != calls {
+		t.Errorf("%d calls", n-calls)
+	}
+	if again.result.Seconds > 1 || again.result.Rows != first.result.Rows || again.result.Credits != first.result.Credits || again.result.Status != "complete" {
+		t.Errorf("31 complete windows took %v s: %+v", again.result.Seconds, again.result)
+	}
+}
