@@ -425,7 +425,7 @@ func readAll(resp *http.Response) ([]byte, error) {
 		return nil, err
 	}
 	if len(text) > maxEnvelope {
-		return nil, &Error{Class: ClassUnavailable, HTTP: resp.StatusCode, sent: true,
+		return nil, &Error{Class: ClassUnavailable, HTTP: resp.StatusCode, Retryable: true, sent: true,
 			Message: fmt.Sprintf("the answer is larger than %d MiB", maxEnvelope>>20)}
 	}
 	return text, nil

@@ -21,6 +21,7 @@ type reading struct {
 	cancel context.CancelCauseFunc
 	idle   Timer
 
+	replay   replay
 	covered  int64 // results covered when it began
 	from     string
 	frames   int
@@ -125,7 +126,7 @@ func (s *Stream) begin(ctx context.Context) error {
 		}
 		return s.trouble(ctx, nil, e)
 	}
-	r.covered = s.covered
+	r.covered, r.replay = s.covered, replay{past: &s.past, at: -1}
 	s.read = r
 	s.watchRetention()
 	s.tally(func(n *StreamStats) { n.Reads++ })
@@ -134,6 +135,9 @@ func (s *Stream) begin(ctx context.Context) error {
 
 func (s *Stream) endRead() {
 	if s.read != nil {
+		if old := s.read.replay.old; old > 0 {
+			s.c.log.Warn("the server sent results again that come before the offset it was asked for; they were dropped", "results", old)
+		}
 		s.read.close()
 		s.read = nil
 	}
@@ -150,6 +154,8 @@ func (s *Stream) finishRead() error {
 	if s.fresh > 0 {
 		s.empty = 0
 		s.freshAt = s.c.clock.Now()
+	}
+	if moved := s.fresh > 0 || r.replay.old > 0 && s.offset != r.from; moved {
 		s.started[r.from] = struct{}{}
 		if _, again := s.started[s.offset]; again {
 			return &Error{Class: ClassStream, Op: r.op, Retryable: true,
@@ -164,6 +170,7 @@ func (s *Stream) finishRead() error {
 func (s *Stream) rollback(b *Batch) error {
 	dropped := s.count - s.covered
 	s.tally(func(n *StreamStats) { n.Dropped += dropped })
+	s.past.forget()
 	if s.covered < s.handed {
 		return ErrRewind
 	}

@@ -61,6 +61,7 @@ type StreamStats struct {
 	Controls int64 // control chunks
 	Unknown  int64 // chunks of a type that nobody knows, skipped
 	Dropped  int64 // results thrown away after a break, and read again
+	Replayed int64 // results that the server sent again unasked, dropped
 }
 
 // Stream reads a collector to its end, over as many reads and breaks as it takes. Next and Close are for
@@ -76,6 +77,8 @@ type Stream struct {
 	count   int64 // framed so far
 	handed  int64 // given to the consumer
 	sealed  int64 // of these, with an offset
+
+	past past // to know results again
 
 	final error // what Next returns from now on
 
@@ -105,7 +108,7 @@ func (c *Client) Stream(cfg StreamConfig) *Stream {
 		cfg.From = earliest
 	}
 	s := &Stream{c: c, cfg: cfg, offset: cfg.From, started: map[string]struct{}{},
-		covered: cfg.Results, count: cfg.Results, handed: cfg.Results, sealed: cfg.Results}
+		covered: cfg.Results, count: cfg.Results, handed: cfg.Results, sealed: cfg.Results, past: newPast()}
 	s.stats.Results, s.task.ID, s.unhurried = cfg.Results, cfg.TaskID, true
 	if err := checkID(clientID, "collector", cfg.Collector); err != nil {
 		s.final = err
@@ -232,6 +235,18 @@ func (s *Stream) fill(ctx context.Context, b *Batch) (full bool, err error) {
 		r.frames++
 		switch kind {
 		case kindResult:
+			print := s.past.print(text)
+			switch r.replay.judge(print) {
+			case again:
+				s.tally(func(n *StreamStats) { n.Replayed++ })
+				r.last = false
+				continue
+			case misjudged:
+				return false, s.cut(b, errors.New("results came that begin like earlier ones, and were taken for them"))
+			case restarted:
+				return false, s.cut(b, errors.New("the server began at the first result again, whatever offset it was given"))
+			}
+			s.past.add(print, s.count)
 			if fr.reject != "" {
 				s.c.token.mask(text) // what is no result may be a page that quotes our request
 			}
@@ -281,12 +296,17 @@ func (s *Stream) control(chunk []byte) error {
 	if problem != "" {
 		return errors.New(problem)
 	}
+	if s.read.replay.undecided() {
+		s.read.last = false
+		return nil
+	}
 	if offset == s.offset && s.count > s.covered {
 		s.read.last = false
 		s.read.standing = true
 		return nil
 	}
 	s.offset, s.covered = offset, s.count
+	s.past.cover()
 	s.read.last = true
 	return nil
 }
