@@ -1,12 +1,13 @@
 # Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
 # compiler (DuckDB in the tests) and the module proxy; nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help build test race fuzz lint bench bench-compare demo query clean
+.PHONY: help build test race torture fuzz lint bench bench-compare demo query clean
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
 BENCH    ?= .
+TORTURE  ?= 4
 SQL      ?= FROM 'tw2parquet-demo/*/*.parquet' SELECT lang, count(*) AS documents GROUP BY ALL ORDER BY 2 DESC
 export SQL
 
@@ -23,6 +24,10 @@ test: ## every test, the ones with DuckDB included
 
 race: ## the tests under the race detector
 	go test -race ./...
+
+torture: ## kills, cuts, races, full disks and power cuts, TORTURE times as many as in the tests; ends with the figures
+	TORTURE=$(TORTURE) go -C sink test -timeout 0 -run 'TestCrash_|TestFault_'
+	TORTURE=$(TORTURE) go -C bench/compare/e2e test -timeout 0 -run TestTorture
 
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r p; do for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c6-); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done

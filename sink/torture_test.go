@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"os"
 	"path"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -124,11 +126,16 @@ func checkNothingStaged(t *testing.T, f *faultFS, disk *memFS) {
 }
 
 // The power is cut at a random operation, again and again, until a run passes. Whatever was not
-// synced is kept, lost, or either at random; what was confirmed never is.
+// synced is kept, lost, or either at random; what was confirmed never is. TORTURE=n in the environment
+// makes it n times as many seeds.
 func TestCrash_ConfirmedFilesSurvive(t *testing.T) {
-	seeds := 300
+	seeds, cuts := 300, 0
 	if testing.Short() {
 		seeds = 50
+	}
+	if n, err := strconv.Atoi(os.Getenv("TORTURE")); err == nil {
+		seeds *= max(n, 1)
+		defer func() { fmt.Fprintf(os.Stderr, "torture: %d seeds, %d power cuts\n", 3*seeds, cuts) }()
 	}
 	j := tortureJob()
 	for _, keep := range []float64{0, 0.5, 1} {
@@ -146,6 +153,7 @@ func TestCrash_ConfirmedFilesSurvive(t *testing.T) {
 					if !f.dead {
 						t.Fatalf("seed %d, start %d: %v", seed, starts, err)
 					}
+					cuts++
 					// Most often the power, sometimes only the process.
 					if rng.IntN(4) > 0 {
 						disk = disk.crash(rng, keep)

@@ -35,10 +35,11 @@ func TestTorture(t *testing.T) {
 		t.Run("killed by system call", r.killedBySystemCall)
 		t.Run("failed system calls", r.failedSystemCalls)
 		t.Run("sequences", r.sequences)
+		t.Run("storm", r.storm)
 	})
 	// On standard error, where it is seen without -v too.
 	fmt.Fprintf(os.Stderr, "torture: %d kills, %d failed system calls, %d cut streams, %d races (%d bought twice, as documented), "+
-		"%d sequences of %d steps from seed %d; a watcher looked %d times at %d files; %s\n", r.kills.Load(), r.errors.Load(), r.cuts.Load(),
+		"%d sequences of %d steps, seed %d; %d looks at %d files; %s\n", r.kills.Load(), r.errors.Load(), r.cuts.Load(),
 		r.raced.Load(), r.twice.Load(), r.sequencesDone.Load(), r.steps.Load(), r.seed, r.looks.Load(), r.files.Load(), time.Since(begun).Round(time.Second))
 }
 
