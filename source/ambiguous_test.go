@@ -1,0 +1,77 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// dying is a process that ends as soon as it has the answer to its POST.
+type dying struct {
+	next http.RoundTripper
+	die  func()
+}
+
+func (d *dying) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := d.next.RoundTrip(r)
+	if r.Method == http.MethodPost {
+		d.die()
+	}
+	return resp, err
+}
+
+// Every unclear answer to the POST, whether it bought or not, the process living on or not, its journal
+// lost or kept, and the server listing the task at once or late: what was bought is found and read, what
+// was not is bought after a settling time, and no more than one task is ever made.
+func TestAcquire_UnclearAnswers(t *testing.T) {
+	unclear := []string{"reset", "500", "502", "307", "half", "empty", "other", "0/500", "777/400", "24/403", "1/500", "2/200"}
+	for _, what := range unclear {
+		for _, created := range []bool{true, false} {
+			for _, end := range []string{"lives on", "dies", "dies, and its journal is lost"} {
+				for _, lag := range []time.Duration{0, 90 * time.Second} {
+					t.Run(fmt.Sprint(what, created, end, lag), func(t *testing.T) {
+						api, j := newFakeAPI(), newJournal()
+						api.lag = lag
+						began := api.clock.Now()
+						post := what
+						if created {
+							post += " created"
+						}
+						var rt http.RoundTripper = &scripted{api: api, posts: []string{post}}
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						if end != "lives on" {
+							rt = &dying{rt, cancel}
+						}
+						got, err := api.client(t, rt).Acquire(ctx, "run", testRequest(), j)
+						if end != "lives on" {
+							if err == nil {
+								t.Fatal("it did not die")
+							}
+							if strings.Contains(end, "lost") {
+								j = newJournal()
+							}
+							got, err = api.client(t, nil).Acquire(t.Context(), "run", testRequest(), j)
+						}
+						if err != nil || got.Task.ID != "task-1" || len(api.tasks) != 1 {
+							t.Fatalf("%v, task %q, %d tasks", err, got.Task.ID, len(api.tasks))
+						}
+						want, settle := 1, time.Duration(0)
+						if !created {
+							want, settle = 2, defaultSettle
+						}
+						if api.posts != want {
+							t.Errorf("%d posts, want %d", api.posts, want)
+						}
+						if waited := api.clock.Now().Sub(began); waited < settle || waited > defaultSettle+10*time.Second {
+							t.Errorf("waited %s", waited)
+						}
+					})
+				}
+			}
+		}
+	}
+}
