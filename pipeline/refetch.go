@@ -43,7 +43,7 @@ func (r *Report) gone(damage, err error) error {
 		return err
 	case errors.Is(err, source.ErrReplay):
 		// The damage is told, not wrapped: reading it again is what failed.
-		return fmt.Errorf("%w; the same request into another output reads all of it again, for free; here it is about: %v", err, damage)
+		return fmt.Errorf("%w; the same request into another output reads all of it again, for free; here it is about: %s", err, damage.Error())
 	case errors.As(err, &e) && (e.Class == source.ClassExpired || e.Class == source.ClassRejected):
 		lost := *e
 		lost.Message += "; this cannot be read again: " + damage.Error()

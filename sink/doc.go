@@ -10,6 +10,7 @@
 //	<root>/_tw2parquet/<run>/intent-1 …            the journal: small entries, each written once
 //	<root>/_tw2parquet/<run>/lock                  held (flock) by whoever works on the run
 //	<root>/_tw2parquet/<run>/staging/*.part        what nobody may see yet
+//	<root>/_tw2parquet/<run>/damaged/*             damaged files, until new ones have taken their places
 //
 // Nothing that is not finished ends in .parquet or lies in a data directory: engines open whatever a
 // glob finds, hidden files and folders that begin with an underscore included, and one torn file
@@ -21,7 +22,7 @@
 // (seq), the stream offsets it lies between (from_offset, to_offset), the ordinals it lies between
 // (first_ordinal, next_ordinal), how many results are rows and how many were rejected, the schema's
 // version, and length and SHA-256 of everything before the footer (data_bytes, data_sha256); a
-// checksum covers these key-values themselves. So one step, giving the file its name, makes rows and
+// checksum covers the footer itself. So one step, giving the file its name, makes rows and
 // position visible together. There is no second record of the position that could be lost, left
 // over, or ahead.
 //
@@ -59,9 +60,10 @@
 //  6. The preflight: a probe is written, synced, published beside the data, and must not be
 //     publishable a second time. So a disk that cannot be written is known before anything is bought.
 //
-// Whatever is out of order (a gap, a damaged file, a file of a newer version, a stranger at one of
-// our names) is a *ForeignError that names it. Nothing is ever repaired, overwritten or deleted but
-// our own staging and the rejects in 5.
+// Files that are missing or damaged are a *DamageError that names them all; whatever else is out of
+// order (a file of a newer version, a stranger at one of our names, two chains) is a *ForeignError.
+// Nothing is ever repaired, overwritten or deleted but our own staging and the rejects in 5, unless the
+// caller asks for damaged files to be written again (Config.Refetch, mend.go).
 //
 // # Two runners
 //

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -24,7 +25,7 @@ const (
 const footerPrefix = "tw2parquet."
 
 // The footer keys that chain the files of a run. dataBytes and dataSHA256 cover everything that was
-// written before the footer, so that a file can be told from a damaged one without its manifest.
+// written before the footer, the page index too, so that a file can be told from a damaged one without its manifest.
 const (
 	keyRun           = "run"
 	keySeq           = "seq"
@@ -37,7 +38,8 @@ const (
 	keySchemaVersion = "schema_version"
 	keyDataBytes     = "data_bytes"
 	keyDataSHA256    = "data_sha256"
-	// keyChecksum covers our other key-values: a flipped bit in an offset would otherwise be believed.
+	// keyChecksum is the SHA-256, in hex, of the whole footer as it is with zeros in the place of these
+	// 64 characters: a flipped bit in an offset, or in where a page lies, would otherwise be believed.
 	keyChecksum = "checksum"
 )
 
@@ -52,6 +54,7 @@ func reservedKey(k string) bool { return slices.Contains(reservedKeys(), k) }
 type Footer struct {
 	Rows      int64
 	KeyValues map[string]string
+	raw       []byte
 }
 
 // ours tells whether there is any key of ours.
@@ -97,7 +100,9 @@ func ReadFooter(r io.ReaderAt, size int64) (Footer, error) {
 			return Footer{}, fmt.Errorf("read the footer: %w", err)
 		}
 	}
-	return parseFooter(tail)
+	f, err := parseFooter(tail)
+	f.raw = tail
+	return f, err
 }
 
 // keyValues is the footer's text for a file, with the caller's own values below ours.
@@ -120,24 +125,41 @@ func (f *File) keyValues(run, schemaVersion string, data *stagedFile) map[string
 		footerPrefix + keyDataBytes:     number(data.size),
 		footerPrefix + keyDataSHA256:    data.sum(),
 	})
-	kv[footerPrefix+keyChecksum] = checksum(kv)
+	kv[footerPrefix+keyChecksum] = noChecksum
 	return kv
 }
 
-// checksum is the SHA-256, in hex, of our key-values but itself: for each, in the order of the keys,
-// key and value, each after its length in 8 little-endian bytes.
-func checksum(kv map[string]string) string {
-	h := sha256.New()
-	for _, k := range slices.Sorted(maps.Keys(kv)) {
-		if !strings.HasPrefix(k, footerPrefix) || k == footerPrefix+keyChecksum {
-			continue
-		}
-		for _, s := range []string{k, kv[k]} {
-			h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(s))))
-			io.WriteString(h, s) //nolint:errcheck // a hash takes everything
-		}
+// noChecksum stands in the footer while its checksum is computed.
+const noChecksum = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// checksumMark is what comes before the checksum in a footer: the key, then the header and the length of a
+// Thrift string (compact protocol: field 2 of type binary, 64 bytes). No offset can hold it, because
+// control characters are refused there.
+const checksumMark = footerPrefix + keyChecksum + "\x18\x40"
+
+// checksum is the checksum of a footer, and where in it the checksum belongs; -1 if it has none.
+func checksum(footer []byte) (sum string, at int) {
+	at = bytes.Index(footer, []byte(checksumMark))
+	if at < 0 || at+len(checksumMark)+len(noChecksum) > len(footer) {
+		return "", -1
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	at += len(checksumMark)
+	h := sha256.New()
+	h.Write(footer[:at])
+	io.WriteString(h, noChecksum) //nolint:errcheck // a hash takes everything
+	h.Write(footer[at+len(noChecksum):])
+	return hex.EncodeToString(h.Sum(nil)), at
+}
+
+// sealFooter writes the checksum into a footer and its key-values, if they have one.
+func sealFooter(footer []byte, keyValues map[string]string) {
+	if _, wanted := keyValues[footerPrefix+keyChecksum]; !wanted {
+		return
+	}
+	if sum, at := checksum(footer); at >= 0 {
+		copy(footer[at:], sum)
+		keyValues[footerPrefix+keyChecksum] = sum
+	}
 }
 
 // fileOf is the inverse of keyValues. The name, the size and whether any of it belongs where it was
@@ -165,8 +187,9 @@ func fileOf(footer Footer) (f File, run, schemaVersion string, err error) {
 		FirstOrdinal: number(keyFirstOrdinal), NextOrdinal: number(keyNextOrdinal),
 		dataBytes: number(keyDataBytes), dataSHA256: take(keyDataSHA256),
 	}
-	if sum := take(keyChecksum); err == nil && sum != checksum(footer.KeyValues) {
-		err = errors.New("damaged: the footer's key-values do not fit their checksum")
+	said := take(keyChecksum)
+	if sum, _ := checksum(footer.raw); err == nil && sum != said {
+		err = errors.New("damaged: the footer does not fit its checksum")
 	}
 	if err == nil && f.Rows != footer.Rows {
 		err = fmt.Errorf("the file has %d rows, its key-values say %d", footer.Rows, f.Rows)

@@ -37,6 +37,7 @@ type parquetFile struct {
 
 	columnIndexes []byte // Thrift, one after the other; offsets in groups count from their start
 	offsetIndexes []byte
+	indexed       bool // they are written
 
 	header  bytes.Buffer
 	marshal *thrift.Encoder
@@ -240,12 +241,12 @@ func (f *parquetFile) writeBloom(filter []byte, m *columnMetaData) {
 	f.write(filter)
 }
 
-// finish writes page index and footer. keyValues go into the footer sorted by key. The file is
-// complete in w when it returns nil; nothing can be appended afterwards.
-func (f *parquetFile) finish(keyValues map[string]string) error {
-	if f.err != nil {
-		return f.err
+// writeIndexes writes the page index, behind the last row group. finish does it too, unless it was done.
+func (f *parquetFile) writeIndexes() {
+	if f.indexed {
+		return
 	}
+	f.indexed = true
 	columns, offsets := f.offset, f.offset+int64(len(f.columnIndexes))
 	f.write(f.columnIndexes)
 	f.write(f.offsetIndexes)
@@ -258,6 +259,18 @@ func (f *parquetFile) finish(keyValues map[string]string) error {
 			}
 		}
 	}
+	if err := f.w.Flush(); err != nil && f.err == nil {
+		f.err = fmt.Errorf("write parquet: %w", err)
+	}
+}
+
+// finish writes page index and footer. keyValues go into the footer sorted by key. The file is
+// complete in w when it returns nil; nothing can be appended afterwards.
+func (f *parquetFile) finish(keyValues map[string]string) error {
+	if f.err != nil {
+		return f.err
+	}
+	f.writeIndexes()
 	meta := fileMetaData{
 		Version:      formatVersion,
 		Schema:       f.encoder.tree.elements,
@@ -276,6 +289,7 @@ func (f *parquetFile) finish(keyValues map[string]string) error {
 		meta.KeyValueMetadata = append(meta.KeyValueMetadata, format.KeyValue{Key: key, Value: keyValues[key]})
 	}
 	footer := f.thrift(&meta)
+	sealFooter(footer, keyValues)
 	f.write(footer)
 	f.write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(footer))), parquetMagic...))
 	if err := f.w.Flush(); err != nil && f.err == nil {

@@ -88,6 +88,7 @@ func (o *Output) sealFile(m mark) (File, map[string]string, error) {
 	}
 	maps.Copy(f.Notes, m.notes)
 	data := o.open.data
+	o.open.parquet.writeIndexes() // an error stays with the file
 	kv := f.keyValues(o.cfg.Run, o.cfg.SchemaVersion, data)
 	if err := o.open.parquet.finish(kv); err != nil {
 		return f, nil, fmt.Errorf("end %s: %w", f.Name, err)

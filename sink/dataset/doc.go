@@ -29,7 +29,6 @@
 // manifest says; the files form a chain (offsets, ordinals, numbers); every column of every row can be
 // read and has the schema's type; _ordinal rises, stays in the file's range, and leaves out exactly the
 // ordinals of the rejects; the totals add up. A run without a manifest is incomplete, which is no
-// damage: its files are held against their own footers, which carry a checksum of all pages and one of
-// the key-values. Until the manifest is there, nothing covers the page index and the rest of the footer:
-// a flipped bit in a column's minimum, say, is found only once the run is complete.
+// damage: its files are held against their own footers, which carry a checksum of all that comes before
+// the footer and one of the footer itself.
 package dataset

@@ -9,12 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,16 +41,10 @@ func reseal(t testing.TB, root, name string, data []byte) {
 	}
 	sum := sha256.Sum256(data[:length])
 	set("tw2parquet.data_sha256", hex.EncodeToString(sum[:]))
-	h := sha256.New()
-	for _, k := range slices.Sorted(maps.Keys(kv)) {
-		if strings.HasPrefix(k, "tw2parquet.") && k != "tw2parquet.checksum" {
-			for _, s := range []string{k, kv[k]} {
-				h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(s))))
-				h.Write([]byte(s))
-			}
-		}
-	}
-	set("tw2parquet.checksum", hex.EncodeToString(h.Sum(nil)))
+	set("tw2parquet.checksum", strings.Repeat("0", 64))
+	start := len(data) - 8 - int(binary.LittleEndian.Uint32(data[len(data)-8:]))
+	sum = sha256.Sum256(data[start : len(data)-8])
+	set("tw2parquet.checksum", hex.EncodeToString(sum[:]))
 	put(t, filepath.Join(root, name), data)
 	rehash(t, root, data)
 }
@@ -200,9 +192,8 @@ func readAll(data []byte) error {
 	})
 }
 
-// Without a manifest, checksums cover the pages and the footer's key-values; page index and the rest
-// of the footer have none.
-func TestVerify_OfAnIncompleteRunSeesDataAndPosition(t *testing.T) {
+// Without a manifest a file is held against itself, and no byte of it is without a checksum.
+func TestVerify_OfAnIncompleteRunSeesEveryByte(t *testing.T) {
 	root := t.TempDir()
 	name, data := small(t, root)
 	if err := os.Remove(filepath.Join(root, manifestOf(runA))); err != nil {
@@ -212,13 +203,18 @@ func TestVerify_OfAnIncompleteRunSeesDataAndPosition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := int(said.DataBytes)
-	kv := bytes.Index(data, []byte("tw2parquet."))
-	for _, at := range []int{5, pages / 3, pages / 2, pages - 1, kv, kv + 40, kv + 300, len(data) - 6, len(data) - 2} {
+	footer := len(data) - 8 - int(binary.LittleEndian.Uint32(data[len(data)-8:]))
+	if said.DataBytes != int64(footer) {
+		t.Errorf("the checksum of the data ends at %d, the footer begins at %d", said.DataBytes, footer)
+	}
+	for at := 0; at < len(data); at += 61 {
+		if at > footer {
+			at -= 50 // more closely
+		}
 		bad := bytes.Clone(data)
-		bad[at] ^= 1
+		bad[at] ^= 1 << (at % 8)
 		put(t, filepath.Join(root, name), bad)
-		named(t, fmt.Sprintf("byte %d, pages to %d, key-values from %d", at, pages, kv), root, verify(t, root), name)
+		named(t, fmt.Sprintf("byte %d, footer from %d", at, footer), root, verify(t, root), name)
 	}
 }
 
