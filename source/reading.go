@@ -71,6 +71,9 @@ func (c *Client) openRead(ctx context.Context, collector, offset string, limits 
 		r.close()
 		return nil, c.failed(ctx, r.ctx, r.op, err)
 	}
+	if _, compressed := body.(*inflater); compressed {
+		body = readAhead(r.ctx, body)
+	}
 	r.idle.Stop()
 	// The timer runs while bytes are waited for, and not while the consumer takes its time.
 	r.feed = newFeed(func(p []byte) (int, error) {
