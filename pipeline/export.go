@@ -125,6 +125,9 @@ type Asked struct {
 // ErrMissing says that a complete read brought fewer results than the task counted.
 var ErrMissing = errors.New("fewer results than the task's count")
 
+// ErrExtra says that more results came than the task counted: the server repeated some.
+var ErrExtra = errors.New("more results than the task's count")
+
 // TaskError says that the export task ended badly; what was readable is published.
 type TaskError struct {
 	ID     string
@@ -247,6 +250,12 @@ func (j *Job) conclude(ctx context.Context, out Output, r *Report) error {
 		// the results away, and the next run must not find this one complete.
 		if j.Strict || r.Rows+r.Rejected == 0 {
 			return fmt.Errorf("%w: %d of %d", ErrMissing, r.Rows+r.Rejected, r.Processed)
+		}
+	}
+	if extra := r.Rows + r.Rejected - r.Processed; extra > 0 && r.TaskID != "" {
+		j.log().Warn("more results came than the task counted; some may be there twice", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "extra", extra)
+		if j.Strict {
+			return fmt.Errorf("%w: %d of %d", ErrExtra, r.Rows+r.Rejected, r.Processed)
 		}
 	}
 	return r.complete(ctx, out)

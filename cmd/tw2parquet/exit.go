@@ -56,7 +56,7 @@ var exitCodes = []exitCode{
 	{exitLocked, "locked", "another run or reader of the same request is active; later", true},
 	{exitTask, "task", "the export task failed, was aborted or is gone; what was readable is published", false},
 	{exitTruncated, "truncated", "complete up to the limit", false},
-	{exitMismatch, "mismatch", "rows do not add up; with --strict also fewer than the task counted", false},
+	{exitMismatch, "mismatch", "rows do not add up; with --strict also fewer or more than the task counted", false},
 	{exitExpired, "expired", "the collector's data was gone (7 days) before all was read", false},
 	{exitAmbiguous, "ambiguous", "it cannot be told whether an export was bought; a person must decide", false},
 	{exitStorage, "storage", "no space, no permission, read-only", false},
@@ -166,7 +166,7 @@ func classify(err error) outcome {
 	case errors.As(err, &storage):
 		again := storage.Retryable()
 		o.Code, retryable = exitStorage, &again
-	case errors.Is(err, pipeline.ErrConservation), errors.Is(err, pipeline.ErrMissing), errors.Is(err, source.ErrReplay):
+	case errors.Is(err, pipeline.ErrConservation), errors.Is(err, pipeline.ErrMissing), errors.Is(err, pipeline.ErrExtra), errors.Is(err, source.ErrReplay):
 		o.Code = exitMismatch
 	case errors.As(err, &task):
 		o.Code = exitTask

@@ -37,7 +37,7 @@ type exportCmd struct {
 	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL." group:"Writing"`
 	writing
 	Parallel      int           `name:"parallel" default:"1" placeholder:"N" help:"Windows exported at the same time (default ${default})." group:"Running"`
-	Strict        bool          `name:"strict" help:"Treat fewer rows than the task's count as failure." group:"Running"`
+	Strict        bool          `name:"strict" help:"Treat more or fewer results than the task's count as failure." group:"Running"`
 	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"A stream silent for so long counts as cut (default ${default})." group:"Running"`
 	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
 	Refetch       bool          `name:"refetch" help:"Read missing or damaged files again from the collector, for free, while it lives; nothing is bought." group:"Running"`
