@@ -262,3 +262,35 @@ func TestStream_Slow(t *testing.T) {
 		t.Errorf("%d reads", n)
 	}
 }
+
+// TestStream_GoesBackOrAhead lets reads begin elsewhere than asked. Results that come again are dropped and told;
+// those that are left out show in the task's count.
+func TestStream_GoesBackOrAhead(t *testing.T) {
+	cut := `{"endpoint":"results","nth":1,"cut":{"at":200000,"how":"close"}}`
+	a := serve(t, tiny())
+	a.script(cut, `{"endpoint":"results","shift":-7}`)
+	out := a.output()
+	e := a.export(0, out, "--split", "none", "--strict")
+	a.expectExact(e, out)
+	if !strings.Contains(e.stderr, "sent results again") {
+		t.Errorf("nothing is said\n%s", e)
+	}
+	for code, flags := range map[int][]string{0: {"--split", "none"}, 42: {"--split", "none", "--strict"}} {
+		a := serve(t, tiny())
+		a.script(cut, `{"endpoint":"results","nth":2,"shift":7}`)
+		out := a.output()
+		e := a.export(code, out, flags...)
+		if w := e.result.Windows[0]; w.Processed-w.Rows != 7 || !strings.Contains(e.stderr, "missing=7") {
+			t.Errorf("%s", e)
+		}
+	}
+	// More than the task counted: what it is nobody can tell, and with --strict it matters.
+	for code, flags := range map[int][]string{0: {"--split", "none"}, 42: {"--split", "none", "--strict"}} {
+		a := serve(t, tiny())
+		a.script(`{"endpoint":"results","inject":{"at":3,"lines":["{\"chunk_type\":\"CT_RESULT\",\"chunk_result\":{\"data\":{\"data\":{\"url\":\"x\"}}}}"]}}`)
+		e := a.export(code, a.output(), flags...)
+		if w := e.result.Windows[0]; w.Rows-w.Processed != 1 || !strings.Contains(e.stderr, "more results") {
+			t.Errorf("%s", e)
+		}
+	}
+}
