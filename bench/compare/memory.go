@@ -23,34 +23,45 @@ func (s *settings) memory(ctx context.Context) error {
 		"", "results", "wall s", "peak rss MiB", "ratio")
 	exported := min(s.results, maxResults/longer)
 	var bad []error
-	for _, stream := range []struct {
-		name    string
-		results int
-		every   int
-		run     func(context.Context, int, int) (cost, error)
-	}{
+	for _, stream := range []stream{
 		{"convert", s.results, s.every, s.convertStream},
 		{"convert, no control chunk", s.results, -1, s.convertStream},
 		{"export", exported, s.every, s.exportStream},
 		{"export, no control chunk", exported, -1, s.exportStream},
 	} {
-		var short cost
-		for _, factor := range []int{1, longer} {
-			c, err := stream.run(ctx, factor*stream.results, stream.every)
-			if err != nil {
-				return err
-			}
-			if factor == 1 {
-				short = c
-			}
-			ratio := c.RSS / short.RSS
-			fmt.Fprintf(s.stdout, "%-36s  %9d  %9.2f  %12.1f  %5.2f\n", stream.name, factor*stream.results, c.Wall, c.RSS, ratio)
-			if ratio > mayGrow {
-				bad = append(bad, fmt.Errorf("%s: peak memory is %.2f times that of the short stream, more than %.2f", stream.name, ratio, mayGrow))
-			}
+		short, long, err := s.grow(ctx, stream)
+		if err != nil {
+			return err
+		}
+		if ratio := long / short; ratio > mayGrow {
+			bad = append(bad, fmt.Errorf("%s: peak memory is %.2f times that of the short stream, more than %.2f", stream.name, ratio, mayGrow))
 		}
 	}
 	return errors.Join(bad...)
+}
+
+// stream is a way for results to come in, a control chunk every so many.
+type stream struct {
+	name    string
+	results int
+	every   int
+	run     func(ctx context.Context, results, every int) (cost, error)
+}
+
+// grow runs a short stream and a long one and returns their peak memories.
+func (s *settings) grow(ctx context.Context, stream stream) (short, long float64, err error) {
+	for _, factor := range []int{1, longer} {
+		c, err := stream.run(ctx, factor*stream.results, stream.every)
+		if err != nil {
+			return 0, 0, err
+		}
+		if factor == 1 {
+			short = c.RSS
+		}
+		long = c.RSS
+		fmt.Fprintf(s.stdout, "%-36s  %9d  %9.2f  %12.1f  %5.2f\n", stream.name, factor*stream.results, c.Wall, c.RSS, long/short)
+	}
+	return short, long, nil
 }
 
 // convertStream pipes a corpus into the product, so that no disk has to hold it.
