@@ -29,7 +29,7 @@ type stopping struct {
 
 // withSignals listens to SIGINT, SIGTERM and SIGHUP, but for those that whoever started us wants to be
 // ignored, as nohup does. A closed pipe behind standard output or error must not kill a run before it
-// has published, so SIGPIPE becomes an error of the write.
+// has published, and neither may a limit of file sizes, so SIGPIPE and SIGXFSZ become errors of the write.
 func withSignals(ctx context.Context) (context.Context, *stopping, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &stopping{signals: make(chan os.Signal, 2), late: make(chan *signalError, 1), done: make(chan struct{}), exit: os.Exit}
@@ -38,12 +38,12 @@ func withSignals(ctx context.Context) (context.Context, *stopping, func()) {
 			signal.Notify(s.signals, sig)
 		}
 	}
-	pipe := make(chan os.Signal, 1)
-	signal.Notify(pipe, syscall.SIGPIPE)
+	writes := make(chan os.Signal, 1)
+	signal.Notify(writes, syscall.SIGPIPE, syscall.SIGXFSZ)
 	go s.listen(cancel)
 	return ctx, s, func() {
 		signal.Stop(s.signals)
-		signal.Stop(pipe)
+		signal.Stop(writes)
 		close(s.done)
 		cancel(nil)
 	}

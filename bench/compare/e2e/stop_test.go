@@ -120,3 +120,28 @@ func TestRerun_IsInstant(t *testing.T) {
 		t.Errorf("31 complete windows took %v s: %+v", again.result.Seconds, again.result)
 	}
 }
+
+// TestLimits_OfTheProcess exports where the shell allows too little. What is missing is told, nothing torn is
+// left, and without the limit the run goes on without buying again.
+func TestLimits_OfTheProcess(t *testing.T) {
+	for name, c := range map[string]struct{ limit, says string }{
+		"file size": {"ulimit -f 32", "file size limit"}, // 32 KiB, less than a file
+		"files":     {"ulimit -n 9", "open files"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := serve(t, dense())
+			out := a.output()
+			args := append([]string{"export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01", "--out", out}, oneWindow[:]...)
+			a.exports++
+			p := a.prepare(args...)
+			p.Path, p.Args = "/bin/sh", append([]string{"sh", "-c", c.limit + ` && exec "$0" "$@"`, binary}, args...)
+			p.begin()
+			<-p.over
+			r := p.lastLine(t)
+			if p.code() != 50 && p.code() != 20 || !strings.Contains(p.stdout.String()+p.stderr.String(), c.says) {
+				t.Errorf("exit %d: %+v\n%s", p.code(), r.Error, &p.stderr)
+			}
+			a.expectComplete(a.export(0, out, oneWindow[:]...), out)
+		})
+	}
+}
