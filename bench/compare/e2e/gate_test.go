@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -42,6 +45,8 @@ func (g *gate) passed() int {
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body) // now: whoever sent it may be gone when it is wanted
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	g.mu.Lock()
 	g.number++
 	v, act := &visit{number: g.number, w: w, r: r, next: g.next}, g.act
@@ -56,10 +61,11 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // pass lets the request through.
 func (v *visit) pass() { v.next.ServeHTTP(v.w, v.r) }
 
-// answer lets the emulator process the request, and keeps what it answers.
+// answer lets the emulator process the request, whether anybody waits for that or not, and keeps what it
+// answers.
 func (v *visit) answer() *httptest.ResponseRecorder {
 	kept := httptest.NewRecorder()
-	v.next.ServeHTTP(kept, v.r)
+	v.next.ServeHTTP(kept, v.r.WithContext(context.WithoutCancel(v.r.Context())))
 	return kept
 }
 

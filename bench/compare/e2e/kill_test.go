@@ -29,7 +29,8 @@ func (r *torture) rehearse(t *testing.T) []exchange {
 }
 
 // killedByRequest kills the binary upon each of its requests: before the server had it, while the server
-// works on it, and when the answer is on its way.
+// works on it, when the answer is on its way, and so long before the server has it that the next start has
+// made two calls by then.
 func (r *torture) killedByRequest(t *testing.T) {
 	t.Parallel()
 	for q, exchange := range r.rehearse(t) {
@@ -43,6 +44,15 @@ func (r *torture) killedByRequest(t *testing.T) {
 				v.answer()
 				x.kill()
 			},
+			"delayed": func(x *trial, v *visit) {
+				x.kill()
+				x.set(func(later *visit) {
+					if later.number == 3 {
+						v.answer()
+					}
+					later.pass()
+				})
+			},
 		} {
 			t.Run(fmt.Sprintf("%d %s %s", q+1, exchange.name, name), func(t *testing.T) {
 				t.Parallel()
@@ -52,6 +62,7 @@ func (r *torture) killedByRequest(t *testing.T) {
 						v.pass()
 						return
 					}
+					x.set(nil)
 					act(x, v)
 					panic(http.ErrAbortHandler) // there is nobody to answer
 				})
@@ -59,7 +70,6 @@ func (r *torture) killedByRequest(t *testing.T) {
 					t.Fatalf("it was not killed: exit %d\n%s", e.code, e)
 				}
 				r.kills.Add(1)
-				x.set(nil)
 				x.finish()
 			})
 		}
