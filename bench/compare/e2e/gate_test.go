@@ -98,11 +98,6 @@ func (v *visit) take() net.Conn {
 // results tells whether the request reads results.
 func (v *visit) results() bool { return strings.HasSuffix(v.r.URL.Path, "/results") }
 
-// buys tells whether the request is the one that costs.
-func (v *visit) buys() bool {
-	return v.r.Method == http.MethodPost && strings.HasSuffix(v.r.URL.Path, "/export")
-}
-
 // endpoint is the end of the request's path that does not change from run to run.
 func (v *visit) endpoint() string {
 	base := path.Base(v.r.URL.Path)

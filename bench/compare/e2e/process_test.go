@@ -142,6 +142,9 @@ func (p *started) wait() ended {
 	if len(p.args) == 0 || e.code < 0 || !slices.Contains([]string{"export", "read", "convert", "demo"}, p.args[0]) || slices.Contains(p.args, "--help") {
 		return e
 	}
+	if e.code == 50 && e.stdout == "" && strings.Contains(e.stderr, "the result could not be written") {
+		return e // standard output itself is what failed
+	}
 	lines := strings.Split(strings.TrimSuffix(e.stdout, "\n"), "\n")
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &e.result); err != nil {
 		p.a.t.Fatalf("the last line is no result: %v\n%s", err, e)
