@@ -154,8 +154,8 @@ func TestFlow_JoinsBatchesIntoRowGroups(t *testing.T) {
 		marks []string // one per row group that ends at an offset
 		all   int      // row groups
 	}{
-		{RowGroup{Bytes: 1 << 30}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 7},
-		{RowGroup{Bytes: 1 << 30, Rows: 100}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 7},
+		{RowGroup{Bytes: 1 << 30}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 4},
+		{RowGroup{Bytes: 1 << 30, Rows: 100}, []string{"offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 6},
 		{RowGroup{Bytes: 1 << 30, Rows: 99}, []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 10},
 		{RowGroup{Bytes: 1}, []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 10},
 	} {

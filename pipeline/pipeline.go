@@ -79,9 +79,9 @@ var ErrConservation = errors.New("results read are not rows plus rejects")
 // is decoded; one being decoded while the other is encoded and appended.
 const inFlight = 2
 
-// RowGroup says when a row group is complete: with the batch that brings it to Bytes, and before one
-// that would bring it above Rows or twice Bytes. It ends where an offset covers it; a batch without
-// one, which is as large as the source lets it grow, is a row group by itself.
+// RowGroup says when a row group is complete: with the batch that brings it to Bytes, before one that
+// would bring it above Rows or twice Bytes, and at an offset if no offset covers the next batch: what is
+// read again after a break must not take what is safe along.
 type RowGroup struct {
 	Bytes int // as received
 	Rows  int // 0: no limit
@@ -91,21 +91,17 @@ type RowGroup struct {
 // beside a row group, of which the raw bytes then need not be in memory at once.
 const batchBytes = 4 << 20
 
-// largestBatch and a document of MaxDocumentBytes on top are what an encoder takes.
+// What an encoder takes: a row group of the largest size and one more batch with a largest document in it.
 const (
-	largestBatch     = 384 << 20
 	MaxRowGroupBytes = 256 << 20
 	MaxDocumentBytes = 128 << 20
 )
 
 // Batches are the limits of a source whose batches make such row groups. Without a control chunk in
-// sight a batch is cut at twice a row group's size: memory is bounded by this, not by what the
-// server does.
+// sight a batch is cut at twice its size: memory is bounded by this, not by what the server does.
 func (g RowGroup) Batches() source.BatchLimits {
-	return source.BatchLimits{
-		TargetBytes: min(batchBytes, g.Bytes), MaxBytes: min(2*g.Bytes, largestBatch),
-		TargetRows: g.Rows / 8, MaxRows: g.Rows,
-	}
+	target := min(batchBytes, g.Bytes)
+	return source.BatchLimits{TargetBytes: target, MaxBytes: 2 * target, TargetRows: g.Rows / 8, MaxRows: g.Rows / 4}
 }
 
 // fits tells whether b may join the results of it.
@@ -113,12 +109,12 @@ func (g RowGroup) fits(it *item, b *source.Batch) bool {
 	if len(b.Chunks) == 0 {
 		return true // an offset for those before it
 	}
-	return b.Offset != "" && it.bytes+len(b.Raw) <= 2*g.Bytes && (g.Rows == 0 || it.results+len(b.Chunks) <= g.Rows)
+	return (b.Offset != "" || it.position.offset == "") && it.bytes+len(b.Raw) <= 2*g.Bytes && (g.Rows == 0 || it.results+len(b.Chunks) <= g.Rows)
 }
 
 // complete tells whether it ends with b, its latest batch.
 func (g RowGroup) complete(it *item, b *source.Batch) bool {
-	return it.bytes >= g.Bytes || b.Offset == "" || len(b.Chunks) == 0
+	return it.bytes >= g.Bytes || len(b.Chunks) == 0
 }
 
 // Run moves the stream to its end. The outcome is valid whatever the error: it says up to where the
