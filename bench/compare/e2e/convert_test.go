@@ -33,7 +33,7 @@ func fingerprint(t *testing.T, out string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	_, rows, err := db.Text(t.Context(), "SELECT count(*), min(_ordinal), max(_ordinal), sum(hash(COLUMNS(*))) FROM read_parquet("+
 		duck.Quote(filepath.Join(out, "*.parquet"))+", hive_partitioning = false)")
 	if err != nil {

@@ -230,7 +230,7 @@ func TestConvert_HostileDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	ask := func(where string) string {
 		_, rows, err := db.Text(t.Context(), "SELECT count(*) FROM (SELECT *, NULL AS window_start FROM read_parquet("+duck.Quote(filepath.Join(out, "*.parquet"))+", hive_partitioning = false)) WHERE "+where)
 		if err != nil {

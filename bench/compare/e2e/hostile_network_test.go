@@ -277,7 +277,7 @@ func TestNetwork_ThroughAProxy(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		defer there.Close()
+		defer func() { _ = there.Close() }()
 		hijacked(w, func(conn net.Conn) {
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
 			go func() { _, _ = io.Copy(there, conn) }()

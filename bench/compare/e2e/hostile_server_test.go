@@ -48,7 +48,7 @@ func hijacked(w http.ResponseWriter, write func(conn net.Conn)) {
 	if err != nil {
 		panic(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	write(conn)
 }
 

@@ -42,7 +42,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	binary = filepath.Join(dir, "tw2parquet")
 	// E2E_BUILD_FLAGS=-race, or -tags=libzstd, tests that build; without it the static one.
 	flags := strings.Fields(os.Getenv("E2E_BUILD_FLAGS"))
@@ -155,7 +155,7 @@ func lake(t *testing.T, out, query string) [][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	from := duck.Quote(filepath.Join(out, "*", "*.parquet"))
 	if err := db.Exec(t.Context(), "CREATE VIEW lake AS FROM read_parquet("+from+", hive_partitioning = true, filename = true, file_row_number = true)"); err != nil {
 		t.Fatal(err)
