@@ -159,7 +159,7 @@ func TestSchema_IsWhatFilesHave(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	if err := db.Exec(t.Context(), printed.stdout); err != nil {
 		t.Fatalf("%v\n%s", err, printed.stdout)
 	}
