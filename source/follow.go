@@ -39,7 +39,7 @@ func (s *Stream) prepare(ctx context.Context) (more bool, err error) {
 		return true, nil
 	case s.covered < t.Count():
 		return s.empty < 2, nil
-	case s.covered == t.Count() && t.Status != StatusGone:
+	case s.covered == t.Count() && s.ended && t.Status != StatusGone:
 		return false, nil
 	}
 	return s.empty < 1, nil

@@ -370,6 +370,25 @@ func TestStream_FollowsARunningTask(t *testing.T) {
 	}
 }
 
+// A second task, bought by somebody in the same moment, may fill the collector too. Then a read that began
+// before the task's end can bring as many results as the task counts in the end, and yet not all of them.
+func TestStream_BelievesTheCountOnlyOfAReadBegunAfterTheEnd(t *testing.T) {
+	q := newQueue(12, 2)
+	q.tasks[0].Status, q.tasks[0].Processed, q.hidden = StatusRunning, 10, 2
+	inner := q.script
+	q.script = func(r *http.Request, w http.ResponseWriter) bool {
+		if strings.HasSuffix(r.URL.Path, "/tasks/export/t") && q.reads > 0 {
+			q.tasks[0].Status, q.hidden = StatusFinished, 0
+		}
+		return inner(r, w)
+	}
+	rows, _, err := drain(t, q.client(t, nil), q.config())
+	if !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	checkRows(t, rows, 0, 12)
+}
+
 func TestStream_TaskIsGone(t *testing.T) {
 	q := newQueue(10, 2)
 	q.tasks = nil
