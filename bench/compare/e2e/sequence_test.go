@@ -158,6 +158,7 @@ func (s *sequence) end() {
 	}
 	if s.ran(e); e.code == 0 {
 		s.judge(e)
+		s.account.run(0, "verify", s.out)
 	} else if l := s.Ledger(); len(l.Tasks) != 1 || l.Credits() > 60 {
 		s.t.Errorf("%d tasks cost %d credits", len(l.Tasks), l.Credits())
 	}
