@@ -1,7 +1,7 @@
 # Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
 # compiler (DuckDB in the tests) and the module proxy; nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help build test race torture fuzz lint bench bench-compare demo query clean
+.PHONY: help build test race libzstd torture fuzz lint bench bench-compare demo query clean
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -24,6 +24,10 @@ test: ## every test, the ones with DuckDB included
 
 race: ## the tests under the race detector
 	go test -race ./...
+
+libzstd: ## the tests of what is written, with zstd through cgo
+	go test -tags libzstd ./sink ./cmd/...
+	cd bench/compare && E2E_BUILD_FLAGS=-tags=libzstd go test -run 'Convert|Values' ./e2e
 
 torture: ## kills, cuts, races, full disks and power cuts, TORTURE times as many as in the tests; ends with the figures
 	TORTURE=$(TORTURE) go -C sink test -timeout 0 -run 'TestCrash_|TestFault_'

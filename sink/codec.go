@@ -13,6 +13,8 @@ type compressor interface {
 	// compress returns the compressed form of head and tail as one piece, in dst's memory where it fits.
 	// tail may be longer than nothing only if parts allows it.
 	compress(dst, head, tail []byte) ([]byte, error)
+	// bound is the room that the compressed form of n bytes is given; more is made where it takes more.
+	bound(n int) int
 	// parts says that a page of n bytes may come in two pieces, which spares copying its texts together.
 	parts(n int) bool
 }
@@ -48,10 +50,14 @@ func (snappyCodec) compress(dst, head, _ []byte) ([]byte, error) {
 	return s2.EncodeSnappy(dst[:cap(dst)], head), nil
 }
 
+func (snappyCodec) bound(n int) int { return s2.MaxEncodedLen(n) }
+
 func (snappyCodec) parts(int) bool { return false }
 
 type noCodec struct{}
 
 func (noCodec) compress(_, head, _ []byte) ([]byte, error) { return head, nil }
+
+func (noCodec) bound(int) int { return 0 }
 
 func (noCodec) parts(int) bool { return false }

@@ -29,5 +29,7 @@ func (z *zstdCodec) compress(dst, head, _ []byte) ([]byte, error) {
 	return out, nil
 }
 
+func (*zstdCodec) bound(n int) int { return zstd.CompressBound(n) }
+
 // parts is false: libzstd reads a page where it lies, in one piece.
 func (*zstdCodec) parts(int) bool { return false }

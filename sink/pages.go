@@ -204,7 +204,7 @@ func (s *scratch) compress(g *rowGroup, p *page, l *leaf, raw, texts []byte) err
 	if p.raw > math.MaxInt32-1024 {
 		return fmt.Errorf("encode column %s: a page of %d bytes is larger than Parquet allows", l.name, p.raw)
 	}
-	s.out = reserve(s.out[:0], p.raw+p.raw/128+512)
+	s.out = reserve(s.out[:0], s.codec.bound(p.raw))
 	out, err := s.codec.compress(s.out, raw, texts)
 	if err != nil {
 		return fmt.Errorf("encode column %s: %w", l.name, err)

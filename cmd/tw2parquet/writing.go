@@ -83,7 +83,7 @@ type target struct {
 }
 
 func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
-	meta := map[string]string{"writer": "tw2parquet " + version, "schema_fingerprint": schema.Fingerprint()}
+	meta := map[string]string{"writer": writer(version, commit()), "schema_fingerprint": schema.Fingerprint()}
 	maps.Copy(meta, t.meta)
 	out, err := sink.Open(ctx, sink.Config{
 		Root: t.root, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
