@@ -9,7 +9,8 @@ import (
 )
 
 // prepare waits until there is something to read. more = false says that everything was read: by the
-// task's own count at the end of a complete read, or because reads that began after the task's end
+// task's own count at the end of a complete read that began after the task's end (before it, results of a
+// second task in the same collector could make up the number), or because reads that began after it
 // brought nothing. One such read is enough unless the task counted more: an answer that was cut right
 // behind its first control chunk, by a connection without framing, looks just like it.
 func (s *Stream) prepare(ctx context.Context) (more bool, err error) {
