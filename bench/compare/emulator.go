@@ -21,6 +21,8 @@ const (
 	token = "compare-token-of-the-emulator"
 	// waitScale takes the waiting out of an export: polling, call limits, the time an export task takes.
 	waitScale = "0.001"
+	// unscaledIdle is how long the export bears silence, for it is shortened like every other wait.
+	unscaledIdle = "24h"
 	// The window of an export. A task holds at most a million results.
 	windowStart, windowStop = "2024-01-01", "2024-02-01"
 	windowDays, maxResults  = 31, 1000000
@@ -100,7 +102,7 @@ func environment(base string) []string {
 
 // exportTo makes a side of the product's export of the whole window.
 func (s *settings) exportTo(a *account, name, out string) *side {
-	command := append([]string{s.binary, "export", "--project", a.project, "--start", windowStart, "--stop", windowStop, "--split", "none"}, s.writing(out)...)
+	command := append([]string{s.binary, "export", "--project", a.project, "--start", windowStart, "--stop", windowStop, "--split", "none", "--idle-timeout", unscaledIdle}, s.writing(out)...)
 	return &side{name: name, out: out, command: command, env: environment(a.url)}
 }
 

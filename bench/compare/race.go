@@ -113,7 +113,7 @@ func (s *settings) choose(ctx context.Context, input string) ([]*side, error) {
 		switch name {
 		case "tw2parquet":
 			side.command = append([]string{s.binary, "convert", input}, s.writing(side.out)...)
-			side.note = "writes _ordinal, the page index, Bloom filters of url and external_id, and page checksums besides; has fsynced when it ends"
+			side.note = "_ordinal, page index and page checksums besides; Bloom filters of url and external_id; synced to disk when it ends"
 		case "libzstd":
 			side.command = append([]string{s.libzstd, "convert", input}, s.writing(side.out)...)
 			side.note = "as tw2parquet, with the C library's zstd"
@@ -123,7 +123,7 @@ func (s *settings) choose(ctx context.Context, input string) ([]*side, error) {
 				return nil, err
 			}
 			side.command = append([]string{self}, rivalArgs(input, side.out, s.threads, s.level, name == "duckdb")...)
-			side.note = "no _ordinal, _extra always null: what has no column is dropped; no page index, no page checksums"
+			side.note = "no _ordinal, _extra always null: what has no column is dropped; no page index, no page checksums; Bloom filters of many columns"
 			if name == "duckdb" {
 				side.note = fmt.Sprintf("row groups of %d rows; ", tunedRowGroup) + side.note
 			}

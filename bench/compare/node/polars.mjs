@@ -37,7 +37,8 @@ const schema = {
 const data = pl.col("chunk_result").struct.field("data");
 const id = pl.concatString([pl.col("external_provider"), pl.col("external_id")], ":");
 
-// Collecting with the streaming engine and writing then was measured as faster than sinkParquet.
+// Collecting and writing then takes longer than sinkParquet (5.9 to 6.6 s against 4.7 to 6.0, three runs each on 79
+// MB) and a third more memory; so does picking the members one by one instead of unnesting.
 pl.scanJson(job.in, { schema })
   .filter(pl.col("chunk_type").eq(pl.lit("CT_RESULT")))
   .select(data.struct.field("data").as("document"), ...beside.map((c) => data.struct.field(c.name).as(c.name)))
@@ -48,5 +49,5 @@ pl.scanJson(job.in, { schema })
     ...inner.map((c) => (c.type === time ? pl.col(c.name).mul(1000).cast(pl.Datetime("us", "UTC")).as(c.name) : pl.col(c.name))),
     ...beside.map((c) => pl.col(c.name)),
   )
-  .collectSync({ streaming: true })
-  .writeParquet(job.out, { compression: "zstd" });
+  .sinkParquet(job.out, { compression: "zstd", compressionLevel: job.level, rowGroupSize: job.rowGroup, maintainOrder: true })
+  .collectSync();
