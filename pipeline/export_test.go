@@ -59,7 +59,8 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 	}
 	hs := httptest.NewServer(server.Handler())
 	t.Cleanup(hs.Close)
-	client, err := source.New(source.Config{BaseURL: hs.URL, Token: source.NewToken(server.Token()), WaitScale: 0.001})
+	client, err := source.New(source.Config{BaseURL: hs.URL, Token: source.NewToken(server.Token()),
+		WaitScale: 0.001, IdleTimeout: time.Hour}) // scaled: 3.6 s without a byte, enough for a busy machine
 	if err != nil {
 		t.Fatal(err)
 	}
