@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -197,4 +198,44 @@ func TestExport_DamageIsNamed(t *testing.T) {
 		})
 	}
 	a.expectQuiet(0, out, oneWindow[:]...)
+}
+
+// TestRestart_NewerState has the binary meet a run that a later version completed: it says so, buys nothing
+// and touches nothing, with --refetch too.
+func TestRestart_NewerState(t *testing.T) {
+	for name, later := range map[string]*strings.Replacer{
+		"manifest": strings.NewReplacer(`"format": 1`, `"format": 2`),
+		"schema":   strings.NewReplacer(`"schema_version": "1"`, `"schema_version": "99"`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := serve(t, small())
+			out := a.output()
+			run := a.export(0, out, oneWindow[:]...).result.Windows[0].Run
+			path := filepath.Join(out, "_tw2parquet", run, "manifest.json")
+			old, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			newer := later.Replace(string(old))
+			if newer == string(old) {
+				t.Fatalf("nothing to change in %s", old)
+			}
+			if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte(newer), 0o440)); err != nil {
+				t.Fatal(err)
+			}
+			before, changing := listing(t, out), len(a.Ledger().Changing())
+			for _, flags := range [][]string{nil, {"--refetch"}} {
+				refused := a.export(53, out, append(oneWindow[:], flags...)...)
+				if !strings.Contains(refused.result.Error.Message, "newer version") || !strings.Contains(refused.result.Error.Message, path) {
+					t.Errorf("%v: %+v", flags, refused.result.Error)
+				}
+			}
+			if listing(t, out) != before {
+				t.Error("something was touched")
+			}
+			if n := len(a.Ledger().Changing()); n != changing {
+				t.Errorf("%d changing calls", n-changing)
+			}
+		})
+	}
 }
