@@ -49,7 +49,8 @@ type result struct {
 
 // ended is a run of the binary that is over.
 type ended struct {
-	code           int
+	code           int // -1: a signal ended it
+	how            string
 	stdout, stderr string
 	result         result
 }
@@ -76,6 +77,7 @@ type started struct {
 	stdout, stderr bytes.Buffer        // to be read once it is over
 	over           chan struct{}       // closed then
 	traced         *syscall.WaitStatus // how it ended, where a tracer was told so
+	lost           error               // why nobody was
 }
 
 // launch starts the binary, for no longer than patience.
@@ -110,15 +112,21 @@ func (p *started) begin() {
 // reap waits for the end of the process.
 func (p *started) reap() {
 	defer p.cancel()
-	_ = p.Cmd.Wait() // ProcessState tells, or traced
+	p.lost = p.Cmd.Wait() // ProcessState tells, or traced
 }
 
-// code is the exit code, or -1 for a process that was killed.
-func (p *started) code() int {
-	if p.traced != nil {
-		return p.traced.ExitStatus() // -1 unless it exited
+// ended says how the process ended, once it has.
+func (p *started) ended() ended {
+	e := ended{stdout: p.stdout.String(), stderr: p.stderr.String()}
+	switch {
+	case p.traced != nil:
+		e.code, e.how = p.traced.ExitStatus(), fmt.Sprintf("wait status %#x under a tracer", uint32(*p.traced))
+	case p.ProcessState != nil:
+		e.code, e.how = p.ProcessState.ExitCode(), p.ProcessState.String()
+	default:
+		p.a.t.Fatalf("how the process ended is not known: %v\n%s", p.lost, e)
 	}
-	return p.ProcessState.ExitCode()
+	return e
 }
 
 // kill ends the process the hard way and waits until it is gone. It may be gone already.
@@ -133,7 +141,7 @@ func (p *started) kill() {
 func (p *started) wait() ended {
 	p.a.t.Helper()
 	<-p.over
-	e := ended{code: p.code(), stdout: p.stdout.String(), stderr: p.stderr.String()}
+	e := p.ended()
 	for _, printed := range []string{e.stdout, e.stderr} {
 		if strings.Contains(printed, p.a.Token()) {
 			p.a.t.Errorf("the token was printed:\n%s", e)
@@ -168,4 +176,4 @@ func (a *account) run(code int, args ...string) ended {
 	return e
 }
 
-func (e ended) String() string { return "stdout: " + e.stdout + "\nstderr: " + e.stderr }
+func (e ended) String() string { return e.how + "\nstdout: " + e.stdout + "\nstderr: " + e.stderr }

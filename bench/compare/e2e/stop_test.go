@@ -41,8 +41,8 @@ func TestStop_EverySignalEndsInOrder(t *testing.T) {
 			if took := time.Since(began); took > promptly {
 				t.Errorf("it took %v", took)
 			}
-			if r := p.lastLine(t); p.code() != code || r.ExitCode != code || r.Status != "interrupted" || !r.Error.Retryable {
-				t.Errorf("exit %d: %s", p.code(), &p.stdout)
+			if r := p.lastLine(t); p.ended().code != code || r.ExitCode != code || r.Status != "interrupted" || !r.Error.Retryable {
+				t.Errorf("exit %d: %s", p.ended().code, &p.stdout)
 			}
 			// The task goes on: it is paid for.
 			if n := len(a.Ledger().Calls(emulator.EndpointTaskDelete)); n > 0 {
@@ -74,8 +74,8 @@ func TestStop_AbortsTheTaskWhenAsked(t *testing.T) {
 	}
 	<-p.over
 	l := a.Ledger()
-	if p.code() != 143 || len(l.Calls(emulator.EndpointTaskDelete)) != 1 || len(l.Tasks) != 1 {
-		t.Errorf("exit %d, calls %+v\n%s", p.code(), l.Changing(), &p.stderr)
+	if p.ended().code != 143 || len(l.Calls(emulator.EndpointTaskDelete)) != 1 || len(l.Tasks) != 1 {
+		t.Errorf("exit %d, calls %+v\n%s", p.ended().code, l.Changing(), &p.stderr)
 	}
 	// What it exported by then is published by the next run, which says what became of the task.
 	a.export(40, out, oneWindow[:]...)
@@ -98,8 +98,8 @@ func TestStop_NobodyReads(t *testing.T) {
 	r.Close()
 	w.Close()
 	<-p.over
-	if p.code() != 50 { // complete, and nobody was told
-		t.Errorf("exit %d", p.code())
+	if p.ended().code != 50 { // complete, and nobody was told
+		t.Errorf("exit %d", p.ended().code)
 	}
 	a.expectComplete(a.export(0, out, oneWindow[:]...), out)
 	a.expectQuiet(0, out, oneWindow[:]...)
@@ -138,8 +138,8 @@ func TestLimits_OfTheProcess(t *testing.T) {
 			p.begin()
 			<-p.over
 			r := p.lastLine(t)
-			if p.code() != 50 && p.code() != 20 || !strings.Contains(p.stdout.String()+p.stderr.String(), c.says) {
-				t.Errorf("exit %d: %+v\n%s", p.code(), r.Error, &p.stderr)
+			if p.ended().code != 50 && p.ended().code != 20 || !strings.Contains(p.stdout.String()+p.stderr.String(), c.says) {
+				t.Errorf("exit %d: %+v\n%s", p.ended().code, r.Error, &p.stderr)
 			}
 			a.expectComplete(a.export(0, out, oneWindow[:]...), out)
 		})

@@ -26,7 +26,8 @@ type blow struct {
 func (p *started) trace(b *blow, begun chan<- error) {
 	// Never unlocked: the thread ends with the goroutine, and lets go of whatever it traces.
 	runtime.LockOSThread()
-	p.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	// A group of its own: see wait.
+	p.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Setpgid: true}
 	if err := p.Start(); err != nil {
 		begun <- err
 		return
@@ -68,7 +69,8 @@ func (t *tracer) attach() error {
 	return syscall.PtraceSyscall(t.pid, 0)
 }
 
-// wait waits for children of this thread only: other tests wait for theirs.
+// wait waits for a child of this thread, and is given one process, or a group as -pid. Never any child: before
+// this thread became a tracer it may have started the processes of other tests, who wait for them.
 func wait(pid int, ws *syscall.WaitStatus) (int, error) {
 	for {
 		tid, err := syscall.Wait4(pid, ws, unix.WALL|unix.WNOTHREAD, nil)
@@ -81,7 +83,7 @@ func wait(pid int, ws *syscall.WaitStatus) (int, error) {
 func (t *tracer) run() {
 	for {
 		var ws syscall.WaitStatus
-		tid, err := wait(-1, &ws)
+		tid, err := wait(-t.pid, &ws)
 		if err != nil {
 			return // no threads are left
 		}
