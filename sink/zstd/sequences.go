@@ -1,0 +1,267 @@
+package zstd
+
+import (
+	"math"
+	"math/bits"
+)
+
+// How a table is described (section 3.1.1.3.2.1.1).
+const (
+	predefinedMode = 0
+	rleMode        = 1
+	compressedMode = 2
+	repeatMode     = 3
+)
+
+// codes writes the sequences section (section 3.1.1.3.2): each sequence is three codes, in FSE, and the bits
+// that a code leaves open.
+type codes struct {
+	literals, offsets, matches alphabet
+
+	recent    [3]uint32 // offsets that the decoder knows
+	committed [3]uint32
+
+	coded []coded
+	log2  [1<<maxTableLog + 1]uint16 // of a share, in 256ths of a bit
+}
+
+// coded is a sequence in codes.
+type coded struct {
+	literals, match, offset uint8
+	literalsBits, matchBits uint32
+	offsetBits              uint32
+}
+
+// alphabet is one of the three kinds of codes.
+type alphabet struct {
+	predefined table
+	maxLog     uint8
+
+	counts   [maxSymbols]uint32
+	fresh    table
+	previous table // of the block before, if its log is not 0
+	used     *table
+	next     bool // the block's table is fresh
+	forget   bool // the block's table can not be used again
+	rle      bool
+}
+
+func (c *codes) init() {
+	for i := 1; i < len(c.log2); i++ {
+		c.log2[i] = uint16(math.Round(256 * math.Log2(float64(i))))
+	}
+	c.literals.init(9, 6, literalsShares)
+	c.offsets.init(8, 5, offsetShares)
+	c.matches.init(9, 6, matchShares)
+}
+
+func (a *alphabet) init(maxLog, log uint8, shares []int16) {
+	a.maxLog = maxLog
+	a.predefined.log, a.predefined.symbols = log, len(shares)
+	copy(a.predefined.norm[:], shares)
+	a.predefined.build()
+}
+
+// reset begins a frame.
+func (c *codes) reset() {
+	c.committed = [3]uint32{1, 4, 8} // section 3.1.1.5
+	for _, a := range []*alphabet{&c.literals, &c.offsets, &c.matches} {
+		a.previous.log = 0
+	}
+}
+
+// commit says that the decoder will see the block that was written last.
+func (c *codes) commit() {
+	if len(c.coded) == 0 {
+		return
+	}
+	c.committed = c.recent
+	for _, a := range []*alphabet{&c.literals, &c.offsets, &c.matches} {
+		switch {
+		case a.next:
+			a.previous = a.fresh
+		case a.forget:
+			a.previous.log = 0
+		}
+	}
+}
+
+// appendTo writes the section.
+func (c *codes) appendTo(dst []byte, sequences []sequence) []byte {
+	c.coded = c.coded[:0]
+	n := len(sequences)
+	switch {
+	case n < 128:
+		dst = append(dst, byte(n))
+	case n < 0x7f00:
+		dst = append(dst, byte(n>>8+128), byte(n))
+	default:
+		dst = append(dst, 255, byte(n-0x7f00), byte((n-0x7f00)>>8))
+	}
+	if n == 0 {
+		return dst
+	}
+	c.code(sequences)
+	modes := len(dst)
+	dst = append(dst, 0)
+	var l, o, m byte
+	dst, l = c.choose(dst, &c.literals, n)
+	dst, o = c.choose(dst, &c.offsets, n)
+	dst, m = c.choose(dst, &c.matches, n)
+	dst[modes] = l<<6 | o<<4 | m<<2
+	return c.appendBits(dst)
+}
+
+// code turns sequences into codes and counts them.
+func (c *codes) code(sequences []sequence) {
+	clear(c.literals.counts[:])
+	clear(c.offsets.counts[:])
+	clear(c.matches.counts[:])
+	recent := c.committed
+	for _, s := range sequences {
+		var x coded
+		x.literals, x.literalsBits = literalsCode(s.literals)
+		x.match, x.matchBits = matchCode(s.match - 3)
+		v := offsetValue(&recent, s.offset, s.literals == 0)
+		x.offset = uint8(bits.Len32(v) - 1)
+		x.offsetBits = v - 1<<x.offset
+		c.literals.counts[x.literals]++
+		c.offsets.counts[x.offset]++
+		c.matches.counts[x.match]++
+		c.coded = append(c.coded, x)
+	}
+	c.recent = recent
+}
+
+// offsetValue is the number that stands for an offset, and makes it the most recent one (section 3.1.1.5).
+func offsetValue(recent *[3]uint32, offset uint32, noLiterals bool) uint32 {
+	first, second, third := recent[0], recent[1], recent[2]
+	if noLiterals {
+		switch offset {
+		case second:
+			recent[0], recent[1] = second, first
+			return 1
+		case third:
+			recent[0], recent[1], recent[2] = third, first, second
+			return 2
+		case first - 1:
+			recent[0], recent[1], recent[2] = offset, first, second
+			return 3
+		}
+	} else {
+		switch offset {
+		case first:
+			return 1
+		case second:
+			recent[0], recent[1] = second, first
+			return 2
+		case third:
+			recent[0], recent[1], recent[2] = third, first, second
+			return 3
+		}
+	}
+	recent[0], recent[1], recent[2] = offset, first, second
+	return offset + 3
+}
+
+// choose describes the table for the counted codes that makes the block shortest.
+func (c *codes) choose(dst []byte, a *alphabet, n int) ([]byte, byte) {
+	a.next, a.forget, a.rle = false, false, false
+	symbols, only := 0, 0
+	for s, k := range a.counts {
+		if k > 0 {
+			symbols++
+			only = s
+		}
+	}
+	if symbols == 1 && n > 2 {
+		a.rle, a.forget = true, true
+		return append(dst, byte(only)), rleMode
+	}
+	a.used = &a.predefined
+	best, mode := c.cost(&a.predefined, &a.counts), byte(predefinedMode)
+	if a.previous.log > 0 {
+		if cost := c.cost(&a.previous, &a.counts); cost <= best {
+			best, mode, a.used = cost, repeatMode, &a.previous
+		}
+	}
+	if n >= 16 || best == math.MaxUint64 {
+		a.fresh.normalize(a.counts[:], n, a.maxLog)
+		start := len(dst)
+		dst = a.fresh.appendTo(dst)
+		if cost := c.cost(&a.fresh, &a.counts) + uint64(len(dst)-start)<<11; cost < best {
+			a.fresh.build()
+			a.used, a.next = &a.fresh, true
+			return dst, compressedMode
+		}
+		dst = dst[:start]
+	}
+	a.forget = mode == predefinedMode
+	return dst, mode
+}
+
+// cost is what the codes take with a table, in 256ths of a bit.
+func (c *codes) cost(t *table, counts *[maxSymbols]uint32) uint64 {
+	sum := uint64(0)
+	for s, k := range counts {
+		if k == 0 {
+			continue
+		}
+		if s >= t.symbols || t.norm[s] == 0 {
+			return math.MaxUint64
+		}
+		sum += uint64(k) * uint64(uint16(t.log)<<8-c.log2[max(t.norm[s], 1)])
+	}
+	return sum
+}
+
+// appendBits writes the sequences, the last one first, because a decoder reads backwards (section
+// 3.1.1.3.2.1.2).
+func (c *codes) appendBits(dst []byte) []byte {
+	w := bitWriter{out: dst}
+	lt, ot, mt := &c.literals, &c.offsets, &c.matches
+	last := len(c.coded) - 1
+	x := &c.coded[last]
+	var l, o, m uint32
+	if !mt.rle {
+		m = mt.used.first(x.match)
+	}
+	if !ot.rle {
+		o = ot.used.first(x.offset)
+	}
+	if !lt.rle {
+		l = lt.used.first(x.literals)
+	}
+	for i := last; ; {
+		w.add(uint64(x.literalsBits), literalsWidth[x.literals])
+		w.add(uint64(x.matchBits), matchWidth[x.match])
+		w.flush()
+		w.add(uint64(x.offsetBits), x.offset)
+		if i--; i < 0 {
+			break
+		}
+		x = &c.coded[i]
+		if !ot.rle {
+			o = ot.used.encode(&w, o, x.offset)
+		}
+		w.flush()
+		if !mt.rle {
+			m = mt.used.encode(&w, m, x.match)
+		}
+		if !lt.rle {
+			l = lt.used.encode(&w, l, x.literals)
+		}
+	}
+	w.flush()
+	if !mt.rle {
+		w.add(uint64(m)&(1<<mt.used.log-1), mt.used.log)
+	}
+	if !ot.rle {
+		w.add(uint64(o)&(1<<ot.used.log-1), ot.used.log)
+	}
+	if !lt.rle {
+		w.add(uint64(l)&(1<<lt.used.log-1), lt.used.log)
+	}
+	w.add(1, 1)
+	return w.close()
+}
