@@ -70,7 +70,7 @@ type acquisition struct {
 
 func (a *acquisition) acquire(ctx context.Context) (Acquired, error) {
 	var err error
-	if a.history, err = readHistory(ctx, a.journal, a.c.serverNow()); err != nil {
+	if a.history, err = readHistory(ctx, a.journal); err != nil {
 		return Acquired{}, err
 	}
 	if err := a.ensureCollector(ctx); err != nil {

@@ -142,13 +142,16 @@ func (a *acquisition) newestSign() time.Time {
 	if !a.sentAt.IsZero() {
 		return a.sentAt
 	}
-	if a.history.last == 0 || a.history.unreadable {
+	if a.history.last == 0 || a.history.untimed {
 		// A collector and no journal: whoever made it may have sent a POST just now.
 		return now
 	}
 	newest := a.history.newest
-	if a.collector.Created.After(newest) && !a.collector.Created.After(now) {
+	if a.collector.Created.After(newest) {
 		newest = a.collector.Created
+	}
+	if newest.After(now) {
+		return now // whatever clock said otherwise: nothing is sent in the future
 	}
 	return newest
 }

@@ -20,7 +20,7 @@ func (c *Client) Find(ctx context.Context, run string, req Request, j Journal) (
 
 func (a *acquisition) find(ctx context.Context) (Acquired, error) {
 	var err error
-	if a.history, err = readHistory(ctx, a.journal, a.c.serverNow()); err != nil {
+	if a.history, err = readHistory(ctx, a.journal); err != nil {
 		return Acquired{}, err
 	}
 	a.collector, err = a.c.Collector(ctx, a.id)

@@ -66,16 +66,16 @@ type taskNote struct {
 
 // history is what the journal says about earlier attempts.
 type history struct {
-	last       int       // highest intent
-	open       []int     // intents without an outcome
-	absent     int       // intents that were unclear and then found to have bought nothing
-	bought     bool      // an intent is known to have bought
-	newest     time.Time // server time of the newest intent
-	task       taskNote
-	unreadable bool // an intent's record holds no time that can be believed
+	last    int       // highest intent
+	open    []int     // intents without an outcome
+	absent  int       // intents that were unclear and then found to have bought nothing
+	bought  bool      // an intent is known to have bought
+	newest  time.Time // server time of the newest intent
+	untimed bool      // an intent's record holds no time
+	task    taskNote
 }
 
-func readHistory(ctx context.Context, j Journal, now time.Time) (history, error) {
+func readHistory(ctx context.Context, j Journal) (history, error) {
 	var h history
 	names, err := j.List(ctx, "intent-")
 	if err != nil {
@@ -98,9 +98,8 @@ func readHistory(ctx context.Context, j Journal, now time.Time) (history, error)
 			if err := get(ctx, j, name, &note); err != nil {
 				return h, err
 			}
-			if note.ServerTime.IsZero() || note.ServerTime.After(now.Add(time.Hour)) {
-				h.unreadable = true
-			} else if note.ServerTime.After(h.newest) {
+			h.untimed = h.untimed || note.ServerTime.IsZero()
+			if note.ServerTime.After(h.newest) {
 				h.newest = note.ServerTime
 			}
 			continue
