@@ -70,7 +70,7 @@ type Client struct {
 	token  Token
 	normal http.RoundTripper
 	once   http.RoundTripper // never on a connection that was used before
-	direct bool              // once is net/http's own, whose traces can be believed
+	direct bool              // both are net/http's own, whose traces can be believed
 	log    *slog.Logger
 	clock  Clock
 	limits limits
@@ -379,10 +379,8 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	if k.body != nil {
 		body = bytes.NewReader(k.body)
 	}
-	transport := c.normal
 	var connected, wrote atomic.Bool
-	if k.retries == retryNone {
-		transport = c.once
+	if k.retries != retryFree {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 			GotConn:      func(httptrace.GotConnInfo) { connected.Store(true) },
 			WroteHeaders: func() { wrote.Store(true) },
@@ -397,13 +395,15 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	if k.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	transport := c.normal
 	if k.retries == retryNone {
+		transport = c.once
 		req.Close = true
 		req.GetBody = nil // nothing to send a second time
 	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		if k.retries == retryNone && (neverSent(err) || c.direct && !connected.Load()) && !wrote.Load() {
+		if k.retries != retryFree && (neverSent(err) || c.direct && !connected.Load()) && !wrote.Load() {
 			e := c.transportError(k.op(), err)
 			e.sent = false
 			return nil, e
