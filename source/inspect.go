@@ -57,6 +57,17 @@ func kindOf(value []byte) chunkKind {
 	return kindUnknown
 }
 
+// chunkType is the type of a framed object, as inspect sees it.
+func chunkType(text []byte) (name string) {
+	w := walker{text: text}
+	w.members(func(key, value []byte) {
+		if string(key) == "chunk_type" && len(value) > 1 && value[0] == '"' {
+			name = string(unquoted(value))
+		}
+	})
+	return name
+}
+
 // walker goes over the members of an object without decoding the values.
 type walker struct {
 	text []byte

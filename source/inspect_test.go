@@ -3,6 +3,10 @@ package source
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
 	"testing"
 )
 
@@ -74,4 +78,24 @@ func kindByJSON(t *testing.T, text []byte) chunkKind {
 		}
 	}
 	return kind
+}
+
+// What is in a chunk of an unknown type is lost, so it is told: once for each read, in words that cannot hurt.
+func TestStream_TellsOfWhatItSkips(t *testing.T) {
+	q := newQueue(10, 2)
+	q.spoil = func(_ int, body []byte) (int, []byte) {
+		return 200, bytes.ReplaceAll(body, []byte("\n{"), []byte("\n"+`{"x":{"chunk_type":"CT_RESULT"},"chunk_type":"CT_\u001b[31mNEWS`+testToken+`"}`+"\n{"))
+	}
+	var log bytes.Buffer
+	c := q.client(t, nil)
+	c.log = slog.New(slog.NewTextHandler(&log, nil))
+	rows, _, err := drain(t, c, q.config())
+	if !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	checkRows(t, rows, 0, 10)
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "chunks=15 ") || !strings.Contains(log.String(), "CT_") || strings.Contains(log.String(), "\x1b") {
+		t.Errorf("told: %s", &log)
+	}
+	checkNoLeak(t, log.String())
 }

@@ -27,6 +27,9 @@ type reading struct {
 	frames   int
 	last     bool // the last chunk was a control chunk that can be resumed from
 	standing bool // an offset came again after results
+
+	unknown     int64  // chunks of types that nobody knows
+	unknownType string // of the first of them
 }
 
 // openRead starts a read. end_behaviour=stop always: the default keeps the connection for ever, and only
@@ -140,6 +143,9 @@ func (s *Stream) endRead() {
 	if s.read != nil {
 		if old := s.read.replay.old; old > 0 {
 			s.c.log.Warn("the server sent results again that come before the offset it was asked for; they were dropped", "results", old)
+		}
+		if n := s.read.unknown; n > 0 {
+			s.c.log.Warn("chunks of a type that is not documented were skipped; what they hold is in no file", "chunks", n, "type", s.read.unknownType)
 		}
 		s.read.close()
 		s.read = nil

@@ -271,6 +271,9 @@ func (s *Stream) fill(ctx context.Context, b *Batch) (full bool, err error) {
 			}
 		case kindUnknown:
 			s.tally(func(n *StreamStats) { n.Unknown++ })
+			if r.unknown++; r.unknown == 1 {
+				r.unknownType = s.c.clean(chunkType(text))
+			}
 			r.last = false
 		case kindError:
 			return false, s.chunkError(ctx, b, text)

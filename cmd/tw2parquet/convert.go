@@ -94,7 +94,11 @@ func (c *convertCmd) convert(ctx context.Context, a *app, out output, run string
 	p := a.newProgress(1)
 	defer p.run()()
 	job := &pipeline.Conversion{Batches: recording, Output: out, RowGroup: c.rowGroup(), Workers: c.Workers, Observe: p.observe}
-	return job.Run(ctx, w)
+	report, err := job.Run(ctx, w)
+	if n := recording.Stats().Unknown; n > 0 {
+		a.log.Warn("chunks that are neither results nor offsets were skipped; what they hold is in no file", "chunks", n)
+	}
+	return report, err
 }
 
 // recordedPosition reads back the byte position that a recording's batches carry as their offset.
