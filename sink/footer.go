@@ -67,6 +67,13 @@ func (f Footer) ours() bool {
 	return false
 }
 
+// whole tells that nothing speaks for damage: the checksum fits, or there is none.
+func (f Footer) whole() bool {
+	said, any := f.KeyValues[footerPrefix+keyChecksum]
+	sum, _ := checksum(f.raw)
+	return !any || sum == said
+}
+
 // ReadFooter reads the footer of a Parquet file of the given size, without trusting a byte of it:
 // at most 16 MiB are read, nothing is allocated by a length that the file only claims, and there is
 // no way to panic. It does not look at the pages.

@@ -96,7 +96,8 @@ func (o *Output) Manifest() ([]byte, error) {
 
 // Complete says that the run is complete: it stores the manifest, durably and as the very last file
 // of the run. run is a JSON object of the caller's. Nothing may be open. Files that an earlier start
-// published are read once more, for their checksums, and compared with what their footers say.
+// published are read once more, for their checksums, and compared with what their footers say; all of
+// them must still be there.
 func (o *Output) Complete(ctx context.Context, run []byte) error {
 	if err := o.usable(); err != nil {
 		return err
@@ -134,6 +135,13 @@ func (o *Output) Complete(ctx context.Context, run []byte) error {
 		}
 	}
 	m.Rejects = o.asides
+	// What was published may have been taken away while the run went on. Nobody vouches for that.
+	if _, err := o.checkComplete(ctx, m, false); err != nil {
+		return err
+	}
+	if err := o.Damage(); err != nil {
+		return err
+	}
 	if err := o.storeManifest(ctx, m); err != nil {
 		return err
 	}

@@ -187,6 +187,8 @@ func (o *Output) readPart(ctx context.Context, seq int, size int64) (File, error
 		return File{}, o.foreign(name, fmt.Sprintf("a file of run %q", shorten(run)))
 	case err != nil && !footer.ours():
 		return File{}, o.foreign(name, err.Error()) // a whole Parquet file, and somebody else's
+	case err != nil && o.newer(version) && footer.whole():
+		return File{}, o.checkVersion(name, version) // its keys may be others, and that is no damage
 	case err != nil:
 		return File{}, o.damaged(name, err.Error())
 	}
@@ -205,14 +207,19 @@ func (o *Output) readPart(ctx context.Context, seq int, size int64) (File, error
 
 // checkVersion refuses to continue what a newer version began.
 func (o *Output) checkVersion(name, version string) error {
-	theirs, err := parseVersion(version)
-	if err != nil {
+	if _, err := parseVersion(version); err != nil {
 		return o.foreign(name, fmt.Sprintf("schema version %q is no number", shorten(version)))
 	}
-	if ours, _ := parseVersion(o.cfg.SchemaVersion); theirs > ours {
-		return o.foreign(name, fmt.Sprintf("written by a newer version of this program (schema version %d, this one knows %d)", theirs, ours))
+	if o.newer(version) {
+		return o.foreign(name, fmt.Sprintf("written by a newer version of this program (schema version %s, this one knows %s)", version, o.cfg.SchemaVersion))
 	}
 	return nil
+}
+
+func (o *Output) newer(version string) bool {
+	theirs, err := parseVersion(version)
+	ours, _ := parseVersion(o.cfg.SchemaVersion)
+	return err == nil && theirs > ours
 }
 
 // matchRejects checks that the rejects of published files are there, and returns those of a file

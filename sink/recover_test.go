@@ -118,6 +118,48 @@ func TestRecover_ChecksTheChain(t *testing.T) {
 	}
 }
 
+// What a newer version wrote is not ours to mend, even if its footers hold other keys than ours. A damaged
+// footer is damaged, whatever version it claims.
+func TestRecover_NewerFootersAreNoDamage(t *testing.T) {
+	j := job{total: 40, group: 10, config: func(c *Config) { c.Refetch = true }}
+	for name, c := range map[string]struct {
+		drop, version string
+		newer         bool
+	}{
+		"a count less":    {keyRejected, "2", true},
+		"no checksum":     {keyChecksum, "2", true},
+		"no run":          {keyRun, "2", true},
+		"a flipped bit":   {keyToOffset, "2", false},
+		"ours, less":      {keyRejected, "1", false},
+		"ours, unchecked": {keyChecksum, "1", false},
+	} {
+		disk := half(t, j)
+		disk.put(t, part(testRun, 2), build(t, j, func(kv map[string]string) {
+			delete(kv, footerPrefix+c.drop)
+			kv[footerPrefix+keySchemaVersion] = c.version
+			if name == "a flipped bit" {
+				kv["of somebody"] = "to be flipped"
+			}
+		}))
+		before := disk.files()
+		o, err := j.open(disk, "/out")
+		if c.newer {
+			wantForeign(t, err, "00002.parquet", "newer version")
+			sameData(t, before, disk.files())
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if damage := (*DamageError)(nil); !errors.As(o.Damage(), &damage) {
+			t.Errorf("%s: %v", name, o.Damage())
+		}
+		if err := o.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func wantForeign(t *testing.T, err error, names ...string) {
 	t.Helper()
 	var f *ForeignError
@@ -282,6 +324,35 @@ func TestComplete_NoticesDamageOfEarlierFiles(t *testing.T) {
 	wantForeign(t, err, "00000.parquet", "damaged")
 	if m := disk.files()[stateDir+"/"+testRun+"/manifest.json"]; m != nil {
 		t.Fatal("a manifest vouches for a damaged file")
+	}
+}
+
+// Files that somebody took away, or cut, or added while the run went on: nobody says that it is complete.
+func TestComplete_NoticesWhatBecameOfItsOwnFiles(t *testing.T) {
+	j := job{total: 40, group: 10, reject: 4}
+	for name, c := range map[string]struct {
+		change func(*memFS) error
+		want   []string
+	}{
+		"gone":         {func(m *memFS) error { return m.Remove(part(testRun, 0)) }, []string{"00000.parquet", "missing"}},
+		"rejects gone": {func(m *memFS) error { return m.Remove(stateDir + "/" + testRun + "/rejects-00001.raw") }, []string{"rejects-00001.raw", "missing"}},
+		"cut":          {func(m *memFS) error { m.put(t, part(testRun, 1), []byte("PAR1")); return nil }, []string{"00001.parquet", "4 bytes"}},
+		"one more":     {func(m *memFS) error { m.put(t, part(testRun, 9), []byte("x")); return nil }, []string{"00009.parquet", "does not know"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := newMemFS()
+			err := j.run(disk, "/out", func(next int64) {
+				if next == 30 {
+					if err := c.change(disk); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			wantForeign(t, err, c.want...)
+			if disk.files()[stateDir+"/"+testRun+"/manifest.json"] != nil {
+				t.Error("there is a manifest")
+			}
+		})
 	}
 }
 
