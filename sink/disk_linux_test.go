@@ -120,6 +120,7 @@ func TestDisk_BadRoots(t *testing.T) {
 			t.Errorf("%s: got %T: %v", name, err, err)
 		}
 	}
+	_ = wantStorage(t, j.run(nil, file, nil))
 	if err := j.run(nil, filepath.Join(dir, "missing", "out"), nil); !strings.Contains(err.Error(), "parent does not exist") {
 		t.Errorf("no hint in %v", err)
 	}

@@ -66,6 +66,7 @@ func (e *StorageError) Retryable() bool {
 type ForeignError struct {
 	Path   string
 	Reason string
+	Hint   string // what to do about it
 
 	damaged bool // a file of this run that can be written again
 	gone    bool

@@ -77,6 +77,9 @@ func openDisk(path string) (*diskFS, error) {
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
+		if info, serr := os.Stat(path); serr == nil && !info.IsDir() {
+			err = syscall.ENOTDIR // os has an error of its own for this
+		}
 		return nil, storageError("open directory", path, err)
 	}
 	return &diskFS{root: root, created: created}, nil

@@ -211,7 +211,9 @@ func (o *Output) checkVersion(name, version string) error {
 		return o.foreign(name, fmt.Sprintf("schema version %q is no number", shorten(version)))
 	}
 	if o.newer(version) {
-		return o.foreign(name, fmt.Sprintf("written by a newer version of this program (schema version %s, this one knows %s)", version, o.cfg.SchemaVersion))
+		e := o.foreign(name, fmt.Sprintf("written by a newer version of this program (schema version %s, this one knows %s)", version, o.cfg.SchemaVersion))
+		e.Hint = "nothing was touched; go on with that version, or choose another output"
+		return e
 	}
 	return nil
 }
@@ -278,7 +280,8 @@ func (o *Output) removeProbes(ctx context.Context) error {
 }
 
 func (o *Output) foreign(name, reason string) *ForeignError {
-	return &ForeignError{Path: o.layout.path(name), Reason: strings.ToValidUTF8(reason, "\uFFFD")}
+	return &ForeignError{Path: o.layout.path(name), Reason: strings.ToValidUTF8(reason, "\uFFFD"),
+		Hint: "nothing was touched; restore what was there, move it away, or choose another output"}
 }
 
 // damaged is for a file of this run that is no longer what was published.

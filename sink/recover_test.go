@@ -166,6 +166,9 @@ func wantForeign(t *testing.T, err error, names ...string) {
 	if !errors.As(err, &f) || !errors.Is(err, ErrForeign) {
 		t.Fatalf("got %T: %v", err, err)
 	}
+	if f.Hint == "" {
+		t.Fatalf("no hint in %v", err)
+	}
 	for _, n := range names {
 		if !strings.Contains(err.Error(), n) {
 			t.Fatalf("no %q in %q", n, err)

@@ -162,10 +162,11 @@ func classify(err error) outcome {
 	case errors.Is(err, sink.ErrLocked):
 		o.Code, o.Hint = exitLocked, "wait for the other run to end, or stop it"
 	case errors.As(err, &foreign):
-		o.Code = exitForeign
+		o.Code, o.Hint = exitForeign, foreign.Hint
 	case errors.As(err, &storage):
 		again := storage.Retryable()
-		o.Code, retryable = exitStorage, &again
+		o.Code, o.Hint, retryable = exitStorage, storage.Hint, &again
+		o.Message = strings.Replace(o.Message, " ("+storage.Hint+")", "", 1) // said once
 	case errors.Is(err, pipeline.ErrConservation), errors.Is(err, pipeline.ErrMissing), errors.Is(err, pipeline.ErrExtra), errors.Is(err, source.ErrReplay):
 		o.Code = exitMismatch
 	case errors.As(err, &task):
