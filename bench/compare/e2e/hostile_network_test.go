@@ -300,48 +300,21 @@ func TestNetwork_ThroughAProxy(t *testing.T) {
 // TestPanic_TellsWhereNotWhat builds the binary with panics, whose values hold the token, at places that
 // every export passes.
 func TestPanic_TellsWhereNotWhat(t *testing.T) {
-	root, err := filepath.Abs(filepath.Join("..", "..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	overlay := map[string]map[string]string{"Replace": {}}
-	for file, places := range map[string][]string{
-		"source/collectors.go": {"func (c *Client) collector("},
-		"source/reading.go":    {"func (c *Client) openRead("},
+	edits := map[string]func(string) string{}
+	for file, place := range map[string]string{
+		"source/collectors.go": "func (c *Client) collector(",
+		"source/reading.go":    "func (c *Client) openRead(",
 	} {
-		text, err := os.ReadFile(filepath.Join(root, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, place := range places {
-			before, after, ok := strings.Cut(string(text), place)
+		edits[file] = func(text string) string {
+			before, after, ok := strings.Cut(text, place)
 			if !ok {
 				t.Fatalf("%s has no %s any more", file, place)
 			}
 			head, body, _ := strings.Cut(after, "{\n")
-			text = []byte(before + place + head + "{\nif os.Getenv(\"PANIC_AT\") == \"" + file + "\" { panic(\"https://host/?access_token=\" + c.token.secret()) }\n" + body)
+			return importing(before+place+head+"{\nif os.Getenv(\"PANIC_AT\") == \""+file+"\" { panic(\"https://host/?access_token=\" + c.token.secret()) }\n"+body, "os")
 		}
-		text = bytes.Replace(text, []byte("import ("), []byte("import (\n\"os\""), 1)
-		replaced := filepath.Join(dir, strings.ReplaceAll(file, "/", "-"))
-		if err := os.WriteFile(replaced, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		overlay["Replace"][filepath.Join(root, file)] = replaced
 	}
-	list, err := json.Marshal(overlay)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), list, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	broken := filepath.Join(dir, "broken")
-	build := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", broken, "./cmd/tw2parquet")
-	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
+	broken := rebuilt(t, edits)
 	for file, tasks := range map[string]int{"source/collectors.go": 0, "source/reading.go": 1} {
 		s := newSpy(t, emulator.Config{})
 		s.env = append(s.env, "PANIC_AT="+file)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tw2parquet/source/emulator"
 )
 
 // TestTime_OfTheMachineDecidesNothing runs with odd zones and against servers whose clocks are far away: the
@@ -38,6 +40,39 @@ func TestTime_OfTheMachineDecidesNothing(t *testing.T) {
 	if len(names) != 1 {
 		t.Errorf("%d sets of names: %v", len(names), names)
 	}
+}
+
+// TestTime_SetWhileItRuns has a binary whose clock is set by hours and days at every look, while it settles an
+// unclear purchase, waits for the task and reads. Only the time of day jumps, as on a machine: bits 30 to 62 of
+// a time.Time are its seconds, beside the monotonic reading.
+func TestTime_SetWhileItRuns(t *testing.T) {
+	const steady = "func (realClock) Now() time.Time                            { return time.Now() }"
+	set := rebuilt(t, map[string]func(string) string{"source/pace.go": func(text string) string {
+		return strings.Replace(importing(text, "sync/atomic", "unsafe"), steady, `var looks atomic.Int64
+		func (realClock) Now() time.Time {
+			now := time.Now()
+			*(*uint64)(unsafe.Pointer(&now)) += uint64([]int64{0, 3600, -3600, 864000, -864000}[looks.Add(1)%5]) << 30
+			return now
+		}`, 1)
+	}})
+	cfg := tiny()
+	cfg.TaskDuration, cfg.MaxPerRead, cfg.NoRateLimits = minute, 50, false
+	a := serve(t, cfg)
+	a.binary = set
+	a.script(`{"endpoint":"export","nth":1,"respond":{"http":500,"code":1}}`)
+	out := a.output()
+	e := a.export(0, out, "--split", "none")
+	a.expectExact(e, out)
+	l := a.Ledger()
+	a.expectManners(l)
+	posts := l.Calls(emulator.EndpointExport)
+	if len(posts) != 2 || posts[1].Time.Sub(posts[0].Time) < minute*2 {
+		t.Errorf("posts: %+v", posts)
+	}
+	if strings.Contains(e.stderr, "loses its results") || strings.Count(e.stderr, "clock differs") > 1 {
+		t.Errorf("%s", e)
+	}
+	a.expectQuiet(0, out, "--split", "none")
 }
 
 // TestTime_RunsOut in the middle of reading: what is published stays, the rest is lost and never bought again

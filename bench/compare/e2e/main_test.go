@@ -73,6 +73,7 @@ type account struct {
 	url     string
 	minute  time.Duration
 	env     []string // replaces variables of the binary's environment
+	binary  string   // runs in place of the usual one
 	exports int      // processes that may have read
 }
 

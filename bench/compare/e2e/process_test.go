@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -57,7 +58,7 @@ type ended struct {
 
 // command prepares the binary with the account's settings.
 func (a *account) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, cmp.Or(a.binary, binary), args...)
 	cmd.Dir = a.t.TempDir() // nothing relative may land in the repository
 	env := append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TALKWALKER_ACCESS_TOKEN=" + a.Token(), "TALKWALKER_BASE_URL=" + a.url,
 		fmt.Sprintf("TW2PARQUET_WAIT_SCALE=%g", waitScale)}, a.env...)

@@ -239,3 +239,40 @@ func TestRestart_NewerState(t *testing.T) {
 		})
 	}
 }
+
+// TestRestart_NewerFiles has the binary meet a run that a later version has begun: it says so, and touches
+// nothing. The other way round the later one goes on.
+func TestRestart_NewerFiles(t *testing.T) {
+	later := rebuilt(t, map[string]func(string) string{
+		"schema/arrow.go": func(text string) string {
+			return strings.Replace(text, `const Version = "1"`, `const Version = "2"`, 1)
+		},
+	})
+	a := serve(t, dense())
+	out := a.output()
+	a.binary = later
+	a.startAndStall(out).kill()
+	a.binary = ""
+	before, changing := published(t, out), len(a.Ledger().Changing())
+	for _, flags := range [][]string{nil, {"--refetch"}} {
+		e := a.export(53, out, append(oneWindow[:], flags...)...)
+		a.expectOneLine(e)
+		if !strings.Contains(e.result.Error.Message, "newer version") || !strings.Contains(e.result.Error.Message, "-00000.parquet") {
+			t.Errorf("%v: %+v", flags, e.result.Error)
+		}
+	}
+	if n := len(a.Ledger().Changing()); n != changing {
+		t.Errorf("%d changing calls", n-changing)
+	}
+	if after := published(t, out); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("files were touched: %v, before %v", after, before)
+	}
+	a.binary = later
+	a.finish(out, published(t, out))
+
+	b := serve(t, dense())
+	out = b.output()
+	b.startAndStall(out).kill()
+	b.binary = later
+	b.finish(out, published(t, out))
+}
