@@ -261,6 +261,19 @@ func TestNetwork_FailsElsewhere(t *testing.T) {
 	}
 }
 
+// TestNetwork_NameUnknown waits as long as the binary does: an address that is not of this machine has no
+// shortened waits.
+func TestNetwork_NameUnknown(t *testing.T) {
+	t.Parallel()
+	a := serve(t, tiny())
+	a.url = "https://nonexistent.invalid"
+	e := a.export(20, a.output(), "--split", "none")
+	a.expectOneLine(e)
+	if r := e.result.Error; !r.Retryable || !strings.Contains(r.Message, "lookup nonexistent.invalid") {
+		t.Errorf("%s", e)
+	}
+}
+
 // TestNetwork_ThroughAProxy exports through a proxy that only tunnels: it sees host names, no token.
 func TestNetwork_ThroughAProxy(t *testing.T) {
 	ca := newAuthority(t)

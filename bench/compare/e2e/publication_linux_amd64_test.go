@@ -92,6 +92,7 @@ func (r *torture) failedSystemCalls(t *testing.T) {
 		{"fchmod", unix.SYS_FCHMOD, syscall.EIO, 3},
 		{"fsync", unix.SYS_FSYNC, syscall.EIO, 5},
 		{"close", unix.SYS_CLOSE, syscall.EIO, 31},
+		{"flock", unix.SYS_FLOCK, syscall.ENOLCK, 1},
 		{"linkat", unix.SYS_LINKAT, syscall.ENOSPC, 2},
 		{"unlinkat", unix.SYS_UNLINKAT, syscall.EIO, 3},
 	} {
@@ -113,6 +114,43 @@ func (r *torture) failedSystemCalls(t *testing.T) {
 						t.Errorf("exit %d\n%s", e.code, e)
 					}
 					r.errors.Add(1)
+					x.finish()
+				})
+			}
+		})
+	}
+}
+
+// stoppedBySystemCall asks the binary to end as it enters one of the system calls that publication is made of. It
+// ends in order, leaves nothing half done, and goes on with the next start.
+func (r *torture) stoppedBySystemCall(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		call   uint64
+		stride int
+	}{
+		"write":    {unix.SYS_WRITE, 11},
+		"fsync":    {unix.SYS_FSYNC, 7},
+		"linkat":   {unix.SYS_LINKAT, 2},
+		"unlinkat": {unix.SYS_UNLINKAT, 3},
+	} {
+		stride := tt.stride
+		if r.n > 1 {
+			stride = 1
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for n, through := 1, false; !through && !t.Failed(); n += stride {
+				t.Run(fmt.Sprint(n), func(t *testing.T) {
+					x := r.trial(t)
+					b := &blow{call: tt.call, nth: n, signal: syscall.SIGTERM}
+					e := x.strike(b)
+					through = !b.struck
+					if e.code != 143 && e.code != 0 { // 0: there was nothing left to do
+						t.Errorf("exit %d\n%s", e.code, e)
+					}
+					expectNothingStaged(t, x.out)
+					r.stops.Add(1)
 					x.finish()
 				})
 			}

@@ -67,10 +67,7 @@ func (a *account) finish(out string, before map[string]string) {
 	if len(after) <= len(before) {
 		a.t.Errorf("%d files before the end, %d after", len(before), len(after))
 	}
-	staged, err := filepath.Glob(filepath.Join(out, "_tw2parquet", "*", "staging", "*"))
-	if err != nil || len(staged) > 0 {
-		a.t.Errorf("left behind: %v %v", staged, err)
-	}
+	expectNothingStaged(a.t, out)
 	a.expectQuiet(0, out, oneWindow[:]...)
 }
 

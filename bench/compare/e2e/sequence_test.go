@@ -99,6 +99,9 @@ func (s *sequence) step() {
 func (s *sequence) ran(e ended, others ...int) {
 	s.t.Helper()
 	s.story[len(s.story)-1] += fmt.Sprintf(" → %d", e.code)
+	if e.code >= 0 && e.code != 30 && e.code != 50 { // 30: they are somebody else's; 50: the disk may not have let it
+		expectNothingStaged(s.t, s.out)
+	}
 	switch {
 	case e.code == 0 && !s.broken, slices.Contains(others, e.code), e.code == 43 && s.expired, e.code == 53 && s.broken, e.code == 44 && s.unclear():
 		return

@@ -44,6 +44,7 @@ func TestStop_EverySignalEndsInOrder(t *testing.T) {
 			if r := p.lastLine(t); p.ended().code != code || r.ExitCode != code || r.Status != "interrupted" || !r.Error.Retryable {
 				t.Errorf("exit %d: %s", p.ended().code, &p.stdout)
 			}
+			expectNothingStaged(t, out)
 			// The task goes on: it is paid for.
 			if n := len(a.Ledger().Calls(emulator.EndpointTaskDelete)); n > 0 {
 				t.Errorf("%d tasks were aborted", n)

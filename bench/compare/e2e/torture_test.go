@@ -17,7 +17,7 @@ type torture struct {
 	n    int
 	seed uint64
 
-	kills, errors, cuts, raced, twice, sequencesDone, steps, looks, files atomic.Int64
+	kills, stops, errors, cuts, raced, twice, sequencesDone, steps, looks, files atomic.Int64
 }
 
 // TestTorture does to the binary what a data centre does, and worse. Afterwards the same command, run
@@ -33,13 +33,14 @@ func TestTorture(t *testing.T) {
 		t.Run("cut streams", r.cutStreams)
 		t.Run("races", r.races)
 		t.Run("killed by system call", r.killedBySystemCall)
+		t.Run("stopped by system call", r.stoppedBySystemCall)
 		t.Run("failed system calls", r.failedSystemCalls)
 		t.Run("sequences", r.sequences)
 		t.Run("storm", r.storm)
 	})
 	// On standard error, where it is seen without -v too.
-	fmt.Fprintf(os.Stderr, "torture: %d kills, %d failed system calls, %d cut streams, %d races (%d bought twice, as documented), "+
-		"%d sequences of %d steps, seed %d; %d looks at %d files; %s\n", r.kills.Load(), r.errors.Load(), r.cuts.Load(),
+	fmt.Fprintf(os.Stderr, "torture: %d kills, %d stops, %d failed system calls, %d cut streams, %d races (%d bought twice, as documented), "+
+		"%d sequences of %d steps, seed %d; %d looks at %d files; %s\n", r.kills.Load(), r.stops.Load(), r.errors.Load(), r.cuts.Load(),
 		r.raced.Load(), r.twice.Load(), r.sequencesDone.Load(), r.steps.Load(), r.seed, r.looks.Load(), r.files.Load(), time.Since(begun).Round(time.Second))
 }
 

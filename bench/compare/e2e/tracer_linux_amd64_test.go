@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"errors"
 	"runtime"
 	"syscall"
@@ -11,9 +12,10 @@ import (
 // blow is what happens to one system call of a process: the nth of its kind, counted over all threads.
 // (strace counts per thread, and a Go program changes threads at every slow call.)
 type blow struct {
-	call  uint64
-	nth   int
-	errno syscall.Errno // the call is not made and returns this; 0: the process is killed as it enters the call
+	call   uint64
+	nth    int
+	errno  syscall.Errno  // the call is not made and returns this
+	signal syscall.Signal // or this is sent as the process enters the call; 0: SIGKILL
 
 	// also are calls that always fail.
 	also map[uint64]syscall.Errno
@@ -129,7 +131,7 @@ func (t *tracer) step(tid int) {
 		if t.seen++; t.seen == t.blow.nth {
 			t.blow.struck = true
 			if errno = t.blow.errno; errno == 0 {
-				_ = syscall.Kill(t.pid, syscall.SIGKILL)
+				_ = syscall.Kill(t.pid, cmp.Or(t.blow.signal, syscall.SIGKILL))
 				return
 			}
 		}

@@ -177,6 +177,15 @@ func (r *trial) expectTidy(out string, e ended) {
 	expectNothingElse(r.t, out)
 }
 
+// expectNothingStaged holds that a process that ended by itself took its unfinished files with it.
+func expectNothingStaged(t *testing.T, out string) {
+	t.Helper()
+	staged, err := filepath.Glob(filepath.Join(out, "_tw2parquet", "*", "staging", "*"))
+	if err != nil || len(staged) > 0 {
+		t.Errorf("left behind: %v %v", staged, err)
+	}
+}
+
 // expectNothingElse holds that an output has only files that are meant to be there.
 func expectNothingElse(t *testing.T, out string) {
 	t.Helper()
