@@ -89,7 +89,21 @@ func (a *acquisition) acquire(ctx context.Context) (Acquired, error) {
 		return Acquired{}, &Error{Class: ClassExpired, Message: "this export was bought before, and neither a task nor results of it are left",
 			Hint: a.again(int64(a.req.Limit))}
 	}
+	if err := a.over(); err != nil {
+		return Acquired{}, err
+	}
 	return a.buy(ctx)
+}
+
+// over refuses a range that is not over by the server's clock: the local one, which Validate goes by, may be
+// wrong by days, and what comes later would be missed for good.
+func (a *acquisition) over() error {
+	now := a.c.serverNow()
+	if !a.req.Stop.After(now.Add(clockTolerance)) {
+		return nil
+	}
+	return &Error{Class: ClassUsage, Message: fmt.Sprintf("stop %s lies in the future, for the server it is %s: a window that is not over cannot be complete",
+		a.req.Stop.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)), Hint: "nothing was bought; set this machine's clock, or choose an earlier stop"}
 }
 
 // known is the task that fills our collector, as the server lists it or the journal names it.
@@ -134,6 +148,9 @@ func (a *acquisition) ensureCollector(ctx context.Context) error {
 		}
 		if attempt == 0 {
 			if err := a.refuseRepurchase(ctx); err != nil {
+				return err
+			}
+			if err := a.over(); err != nil {
 				return err
 			}
 		}

@@ -10,6 +10,9 @@ import (
 
 // buy sends the POST: once per intent, and again only after an outcome that rules out a purchase.
 func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
+	if a.req.Generation > 1 {
+		a.c.log.Warn("this export is bought again", "generation", a.req.Generation, "max_credits", a.req.Limit)
+	}
 	started := a.c.clock.Now()
 	for attempt := 0; ; attempt++ {
 		k := a.history.last + 1

@@ -38,6 +38,9 @@ const (
 	callAttempts = 6
 	limitBudget  = 10 * time.Minute
 	limitPause   = time.Minute
+
+	// clockTolerance is how much clocks may differ without anybody being told.
+	clockTolerance = time.Minute
 )
 
 var (
@@ -238,7 +241,7 @@ func (c *Client) noteDate(h http.Header) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.date, c.dateSeen = date, c.clock.Now()
-	if skew := c.dateSeen.Sub(date); !c.skewed && skew.Abs() > time.Minute {
+	if skew := c.dateSeen.Sub(date); !c.skewed && skew.Abs() > clockTolerance {
 		c.skewed = true
 		c.log.Warn("the local clock differs from the server's, which is believed", "skew", skew.Round(time.Second))
 	}

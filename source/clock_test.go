@@ -212,3 +212,27 @@ func TestClock_MayJumpBetweenStarts(t *testing.T) {
 		}
 	}
 }
+
+// A local clock that is days ahead takes a range for one that is over. The server's clock does not, and nothing
+// is bought or changed; a minute more or less does not matter.
+func TestClock_OfTheServerSaysWhatIsOver(t *testing.T) {
+	for _, existing := range []bool{false, true} {
+		for left, class := range map[time.Duration]Class{-time.Hour: 0, 30 * time.Second: 0, 10 * time.Minute: ClassUsage, 240 * time.Hour: ClassUsage} {
+			api, req := newFakeAPI(), testRequest()
+			if existing {
+				api.collectors[CollectorID("run")] = api.clock.Now()
+			}
+			req.Stop = api.clock.Now().Add(left)
+			_, err := api.client(t, nil).Acquire(t.Context(), "run", req, newJournal())
+			if class == 0 && err == nil && api.posts == 1 {
+				continue
+			}
+			checkClass(t, err, class)
+			for _, r := range api.requests {
+				if !strings.HasPrefix(r, "GET ") {
+					t.Errorf("%v before the stop: %s", left, r)
+				}
+			}
+		}
+	}
+}

@@ -133,7 +133,10 @@ func TestExport_AdoptsForAnotherOutput(t *testing.T) {
 	}
 	a.expectRows(second, "2024-01-01", a.delivered(e.result.Windows[0].Run))
 	// A new generation is bought on purpose.
-	a.export(0, second, "--split", "none", "--generation", "2")
+	e = a.export(0, second, "--split", "none", "--generation", "2")
+	if !strings.Contains(e.stderr, "bought again") || !strings.Contains(e.stderr, "max_credits=1000000") {
+		t.Errorf("it does not say what it could cost\n%s", e)
+	}
 	if l := a.Ledger(); l.Credits() != 2*charged || len(l.Tasks) != 2 {
 		t.Errorf("the second generation cost %d", l.Credits()-charged)
 	}
