@@ -350,7 +350,7 @@ func (r *Report) recall(out Output) (complete bool, err error) {
 		return false, err
 	}
 	if err := json.Unmarshal(stored, r); err != nil {
-		return false, fmt.Errorf("read the manifest's report: %w", err)
+		return false, unreadable("the report in the manifest", err)
 	}
 	return true, nil
 }
@@ -366,12 +366,18 @@ func (r *Report) tally(out Output) error {
 		if text, ok := f.Notes[driftNote]; ok {
 			var d schema.Drift
 			if err := json.Unmarshal([]byte(text), &d); err != nil {
-				return fmt.Errorf("read the drift report of %s: %w", f.Name, err)
+				return unreadable("the drift report of "+f.Name, err)
 			}
 			r.Drift.Merge(&d)
 		}
 	}
 	return nil
+}
+
+// unreadable is for a note of ours that is not as we left it.
+func unreadable(what string, err error) error {
+	return &source.Error{Class: source.ClassForeign, Message: fmt.Sprintf("%s cannot be read: %v", what, err),
+		Hint: "nothing was touched; restore what was there, or choose another output"}
 }
 
 func (r *Report) task(t source.Task) {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -280,5 +281,27 @@ func TestExport_NothingDeliveredOfABoughtTaskIsNoSuccess(t *testing.T) {
 	r, err := w.job.Export(t.Context(), w.window)
 	if !errors.Is(err, pipeline.ErrMissing) || r.Complete || w.server.Ledger().ExportPosts() != 0 {
 		t.Errorf("report %+v, error %v", r, err)
+	}
+}
+
+// Nobody can tell what a complete run was once somebody edited its report: that is no bug of ours, and told.
+func TestExport_EditedReport(t *testing.T) {
+	w := newWorld(t, emulator.Config{DocumentsPerDay: 5})
+	if _, err := w.job.Export(t.Context(), w.window); err != nil {
+		t.Fatal(err)
+	}
+	manifest := filepath.Join(w.root, "_tw2parquet", w.window.Run, "manifest.json")
+	text, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := bytes.Replace(text, []byte(`"credits": `), []byte(`"credits": "none", "was": `), 1)
+	if err := errors.Join(os.Remove(manifest), os.WriteFile(manifest, edited, 0o440)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.job.Export(t.Context(), w.window)
+	var e *source.Error
+	if !errors.As(err, &e) || e.Class != source.ClassForeign || e.Hint == "" || !strings.Contains(err.Error(), "manifest") {
+		t.Errorf("%v", err)
 	}
 }
