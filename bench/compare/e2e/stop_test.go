@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -145,4 +147,39 @@ func TestLimits_OfTheProcess(t *testing.T) {
 			a.expectComplete(a.export(0, out, oneWindow[:]...), out)
 		})
 	}
+}
+
+// TestLimits_OfMemory gives too little address space, and then more and more. The Go runtime gives up with a dump of
+// its own, before it has begun or in the middle: a death like another.
+func TestLimits_OfMemory(t *testing.T) {
+	a := serve(t, dense())
+	out := a.output()
+	args := append([]string{"export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01", "--out", out}, oneWindow[:]...)
+	died, through := 0, false
+	for kibibytes := 600_000; !through; kibibytes += 25_000 {
+		a.exports++
+		p := a.prepare(args...)
+		p.Path, p.Args = "/bin/sh", append([]string{"sh", "-c", fmt.Sprintf("ulimit -v %d", kibibytes) + ` && exec "$0" "$@"`, binary}, args...)
+		p.begin()
+		<-p.over
+		if through = p.ended().code == 0; !through {
+			died++
+		}
+		if printed := p.stdout.String() + p.stderr.String(); strings.Contains(printed, a.Token()) {
+			t.Errorf("the token was printed:\n%s", printed)
+		}
+		for name := range published(t, out) {
+			content, err := os.ReadFile(name)
+			if err == nil {
+				err = opens(content)
+			}
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	if died == 0 && runtime.GOOS == "linux" {
+		t.Error("nothing happened")
+	}
+	a.expectComplete(a.export(0, out, oneWindow[:]...), out)
 }
