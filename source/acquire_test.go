@@ -128,6 +128,9 @@ func TestAcquire_EveryOutcomeOfThePost(t *testing.T) {
 					t.Errorf("%d posts and %d tasks, want %d and %d", api.posts, len(api.tasks), tt.arrive, tt.tasks)
 				}
 				checkClass(t, err, tt.class)
+				if e := (*Error)(nil); errors.As(err, &e) && e.Class == ClassAmbiguous && e.Retryable {
+					t.Errorf("a person is asked, and it would be the same again: %+v", e)
+				}
 				if err == nil && (got.Task.ID != "task-1" || got.Collector.ID != "tw2p-run" || !got.Expires.Equal(got.Task.Created.Add(retention))) {
 					t.Errorf("got %+v", got)
 				}

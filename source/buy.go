@@ -95,7 +95,7 @@ func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
 	for attempt := 0; ; attempt++ {
 		got, found, err := a.look(ctx)
 		if err != nil {
-			return Acquired{}, false, a.ambiguous(ctx, "the tasks cannot be listed", err)
+			return Acquired{}, false, a.ambiguous(ctx, "the tasks cannot be listed", err, true)
 		}
 		if found {
 			return got, true, nil
@@ -115,7 +115,7 @@ func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
 	case errors.As(err, &other) && other.Class == ClassLocked:
 		return Acquired{}, false, err // somebody reads it: certainly it was bought
 	case err != nil:
-		return Acquired{}, false, a.ambiguous(ctx, "the collector cannot be read", err)
+		return Acquired{}, false, a.ambiguous(ctx, "the collector cannot be read", err, true)
 	}
 	if filled {
 		a.c.log.Warn("the collector holds results though no task is listed for it; they are read", "collector", a.id)
@@ -134,7 +134,7 @@ func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
 	}
 	a.history.open = nil
 	if a.history.absent >= maxAbsent {
-		return Acquired{}, false, a.ambiguous(ctx, fmt.Sprintf("%d export requests got an unclear answer and left no task", a.history.absent), a.unclear)
+		return Acquired{}, false, a.ambiguous(ctx, fmt.Sprintf("%d export requests got an unclear answer and left no task", a.history.absent), a.unclear, false)
 	}
 	return Acquired{}, false, nil
 }
@@ -175,15 +175,17 @@ func (a *acquisition) peek(ctx context.Context) (filled bool, err error) {
 	}
 }
 
-// ambiguous asks for a person: an export was perhaps bought, and looking does not tell.
-func (a *acquisition) ambiguous(ctx context.Context, why string, cause error) error {
+// ambiguous asks for a person: an export was perhaps bought, and looking does not tell, or not yet.
+func (a *acquisition) ambiguous(ctx context.Context, why string, cause error, notYet bool) error {
 	if ctx.Err() != nil {
 		return cause
 	}
-	e := &Error{Class: ClassAmbiguous, Retryable: true,
+	e := &Error{Class: ClassAmbiguous, Retryable: notYet,
 		Message: "it cannot be told whether the export was bought: " + why,
-		Hint: "run again once the API answers; nothing is bought before looking works. Otherwise look for a task with target " +
-			a.id + ", and if there is none, " + a.again(int64(a.req.Limit))}
+		Hint:    "look for a task with target " + a.id + ", and if there is none, " + a.again(int64(a.req.Limit))}
+	if notYet {
+		e.Hint = "run again once the API answers; nothing is bought before looking works. Otherwise " + e.Hint
+	}
 	var inner *Error
 	if errors.As(cause, &inner) {
 		e.Op, e.Code, e.HTTP, e.RequestID = inner.Op, inner.Code, inner.HTTP, inner.RequestID
