@@ -1,15 +1,26 @@
 package zstd
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
-// bitWriter writes bits, the first into the lowest of a byte.
+// bitWriter writes bits behind what is there, the first into the lowest of a byte.
 type bitWriter struct {
 	out  []byte
+	at   int // bytes of out that are written
 	bits uint64
 	n    uint // bits of bits that are not in out yet
 }
 
-// add adds the n low bits of v, which has no others. Between two flushes there is room for 56.
+// newBitWriter makes a writer of at most n bytes.
+func newBitWriter(dst []byte, n int) bitWriter {
+	n += 8 // a flush writes so much at once
+	return bitWriter{out: slices.Grow(dst, n)[:len(dst)+n], at: len(dst)}
+}
+
+// add adds the n low bits of v, which has no others. No more than 64 may come together without a flush, which
+// leaves up to 7.
 func (w *bitWriter) add(v uint64, n uint8) {
 	w.bits |= v << (w.n & 63)
 	w.n += uint(n)
@@ -17,8 +28,8 @@ func (w *bitWriter) add(v uint64, n uint8) {
 
 // flush moves whole bytes to out.
 func (w *bitWriter) flush() {
-	w.out = binary.LittleEndian.AppendUint64(w.out, w.bits)
-	w.out = w.out[:len(w.out)-8+int(w.n>>3)]
+	binary.LittleEndian.PutUint64(w.out[w.at:], w.bits)
+	w.at += int(w.n >> 3)
 	w.bits >>= w.n &^ 7 & 63
 	w.n &= 7
 }
@@ -26,9 +37,9 @@ func (w *bitWriter) flush() {
 // close fills the last byte with zeros.
 func (w *bitWriter) close() []byte {
 	w.flush()
+	w.flush()
 	if w.n > 0 {
-		w.out = append(w.out, byte(w.bits))
+		w.at++
 	}
-	w.bits, w.n = 0, 0
-	return w.out
+	return w.out[:w.at]
 }

@@ -102,7 +102,7 @@ func (e *Encoder) appendBlock(dst, src []byte, lo, hi int, last bool) []byte {
 		e.m.find(src, lo, hi)
 		dst = appendBlockHeader(dst, compressedBlock, 0, last)
 		dst = e.appendLiterals(dst)
-		dst = e.codes.appendTo(dst, e.m.sequences)
+		dst = e.codes.appendTo(dst, e.m.sequences[:e.m.nSeq])
 		if size := len(dst) - start - 3; size < n {
 			appendBlockHeader(dst[:start], compressedBlock, size, last)
 			e.codes.commit()

@@ -84,6 +84,9 @@ func (t *table) encode(w *bitWriter, state uint32, s uint8) uint32 {
 	return uint32(t.states[(int32(state>>n)+x.state)&(1<<maxTableLog-1)])
 }
 
+// last adds what a decoder begins with.
+func (t *table) last(w *bitWriter, state uint32) { w.add(uint64(state)&(1<<t.log-1), t.log) }
+
 // normalize gives each symbol that occurs its share of a table whose size suits the total.
 func (t *table) normalize(counts []uint32, total int, maxLog uint8) {
 	for len(counts) > 0 && counts[len(counts)-1] == 0 {
@@ -134,7 +137,7 @@ func (t *table) shave(counts []uint32, surplus int) {
 
 // appendTo writes the shares as a decoder wants them (section 4.1.1).
 func (t *table) appendTo(out []byte) []byte {
-	w := bitWriter{out: out}
+	w := newBitWriter(out, 2*maxSymbols+2)
 	w.add(uint64(t.log-minTableLog), 4)
 	remaining, threshold, width := 1<<t.log+1, 1<<t.log, t.log+1
 	for s := 0; s < t.symbols && remaining > 1; {

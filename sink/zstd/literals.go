@@ -23,7 +23,7 @@ const (
 
 // appendLiterals writes the block's literals section.
 func (e *Encoder) appendLiterals(dst []byte) []byte {
-	lits := e.m.literals
+	lits := e.m.literals[:e.m.nLit]
 	if len(lits) < minLiterals {
 		return append(appendPlainLiterals(dst, rawLiterals, len(lits)), lits...)
 	}

@@ -3,6 +3,7 @@ package zstd
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // How a table is described (section 3.1.1.3.2.1.1).
@@ -41,9 +42,9 @@ type alphabet struct {
 	fresh    table
 	previous table // of the block before, if its log is not 0
 	used     *table
-	next     bool // the block's table is fresh
-	forget   bool // the block's table can not be used again
-	rle      bool
+	next     bool  // the block's table is fresh
+	forget   bool  // the block's table can not be used again
+	single   table // of no bits, where all codes are the same
 }
 
 func (c *codes) init() {
@@ -88,17 +89,10 @@ func (c *codes) commit() {
 
 // appendTo writes the section.
 func (c *codes) appendTo(dst []byte, sequences []sequence) []byte {
-	c.coded = c.coded[:0]
 	n := len(sequences)
-	switch {
-	case n < 128:
-		dst = append(dst, byte(n))
-	case n < 0x7f00:
-		dst = append(dst, byte(n>>8+128), byte(n))
-	default:
-		dst = append(dst, 255, byte(n-0x7f00), byte((n-0x7f00)>>8))
-	}
+	dst = appendCount(dst, n)
 	if n == 0 {
+		c.coded = c.coded[:0]
 		return dst
 	}
 	c.code(sequences)
@@ -112,14 +106,26 @@ func (c *codes) appendTo(dst []byte, sequences []sequence) []byte {
 	return c.appendBits(dst)
 }
 
+// appendCount writes the number of sequences.
+func appendCount(dst []byte, n int) []byte {
+	switch {
+	case n < 128:
+		return append(dst, byte(n))
+	case n < 0x7f00:
+		return append(dst, byte(n>>8+128), byte(n))
+	}
+	return append(dst, 255, byte(n-0x7f00), byte((n-0x7f00)>>8))
+}
+
 // code turns sequences into codes and counts them.
 func (c *codes) code(sequences []sequence) {
 	clear(c.literals.counts[:])
 	clear(c.offsets.counts[:])
 	clear(c.matches.counts[:])
 	recent := c.committed
-	for _, s := range sequences {
-		var x coded
+	c.coded = slices.Grow(c.coded[:0], len(sequences))[:len(sequences)]
+	for i, s := range sequences {
+		x := &c.coded[i]
 		x.literals, x.literalsBits = literalsCode(s.literals)
 		x.match, x.matchBits = matchCode(s.match - 3)
 		v := offsetValue(&recent, s.offset, s.literals == 0)
@@ -128,7 +134,6 @@ func (c *codes) code(sequences []sequence) {
 		c.literals.counts[x.literals]++
 		c.offsets.counts[x.offset]++
 		c.matches.counts[x.match]++
-		c.coded = append(c.coded, x)
 	}
 	c.recent = recent
 }
@@ -166,7 +171,7 @@ func offsetValue(recent *[3]uint32, offset uint32, noLiterals bool) uint32 {
 
 // choose describes the table for the counted codes that makes the block shortest.
 func (c *codes) choose(dst []byte, a *alphabet, n int) ([]byte, byte) {
-	a.next, a.forget, a.rle = false, false, false
+	a.next, a.forget = false, false
 	symbols, only := 0, 0
 	for s, k := range a.counts {
 		if k > 0 {
@@ -175,7 +180,7 @@ func (c *codes) choose(dst []byte, a *alphabet, n int) ([]byte, byte) {
 		}
 	}
 	if symbols == 1 && n > 2 {
-		a.rle, a.forget = true, true
+		a.used, a.forget = &a.single, true
 		return append(dst, byte(only)), rleMode
 	}
 	a.used = &a.predefined
@@ -218,50 +223,39 @@ func (c *codes) cost(t *table, counts *[maxSymbols]uint32) uint64 {
 // appendBits writes the sequences, the last one first, because a decoder reads backwards (section
 // 3.1.1.3.2.1.2).
 func (c *codes) appendBits(dst []byte) []byte {
-	w := bitWriter{out: dst}
-	lt, ot, mt := &c.literals, &c.offsets, &c.matches
+	w := newBitWriter(dst, len(c.coded)*maxSequence)
+	lt, ot, mt := c.literals.used, c.offsets.used, c.matches.used
 	last := len(c.coded) - 1
 	x := &c.coded[last]
-	var l, o, m uint32
-	if !mt.rle {
-		m = mt.used.first(x.match)
-	}
-	if !ot.rle {
-		o = ot.used.first(x.offset)
-	}
-	if !lt.rle {
-		l = lt.used.first(x.literals)
-	}
+	m, o, l := mt.first(x.match), ot.first(x.offset), lt.first(x.literals)
 	for i := last; ; {
+		// With the 7 bits that a flush may leave 62 at most.
 		w.add(uint64(x.literalsBits), literalsWidth[x.literals])
 		w.add(uint64(x.matchBits), matchWidth[x.match])
-		w.flush()
 		w.add(uint64(x.offsetBits), x.offset)
 		if i--; i < 0 {
 			break
 		}
+		if w.n >= 64-maxStates {
+			w.flush()
+		}
 		x = &c.coded[i]
-		if !ot.rle {
-			o = ot.used.encode(&w, o, x.offset)
-		}
+		o = ot.encode(&w, o, x.offset)
+		m = mt.encode(&w, m, x.match)
+		l = lt.encode(&w, l, x.literals)
 		w.flush()
-		if !mt.rle {
-			m = mt.used.encode(&w, m, x.match)
-		}
-		if !lt.rle {
-			l = lt.used.encode(&w, l, x.literals)
-		}
 	}
 	w.flush()
-	if !mt.rle {
-		w.add(uint64(m)&(1<<mt.used.log-1), mt.used.log)
-	}
-	if !ot.rle {
-		w.add(uint64(o)&(1<<ot.used.log-1), ot.used.log)
-	}
-	if !lt.rle {
-		w.add(uint64(l)&(1<<lt.used.log-1), lt.used.log)
-	}
+	mt.last(&w, m)
+	ot.last(&w, o)
+	lt.last(&w, l)
 	w.add(1, 1)
 	return w.close()
 }
+
+const (
+	// maxStates are the bits that three states leave at most.
+	maxStates = 9 + 8 + 9
+	// maxSequence are the bytes of a sequence at most: 16 bits of literals and match, 23 of offset.
+	maxSequence = (16 + 16 + 23 + maxStates + 7) / 8
+)
