@@ -147,7 +147,7 @@ func TestFlow_KeepsOrderAndConservesResults(t *testing.T) {
 	}
 }
 
-// Of the batches 1 to 10 the third, sixth and ninth have no offset.
+// Of the batches 1 to 10, of some 5 KB, the third, sixth and ninth have no offset.
 func TestFlow_JoinsBatchesIntoRowGroups(t *testing.T) {
 	for _, c := range []struct {
 		group RowGroup
@@ -157,6 +157,8 @@ func TestFlow_JoinsBatchesIntoRowGroups(t *testing.T) {
 		{RowGroup{Bytes: 1 << 30}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 4},
 		{RowGroup{Bytes: 1 << 30, Rows: 100}, []string{"offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 6},
 		{RowGroup{Bytes: 1 << 30, Rows: 99}, []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 10},
+		{RowGroup{Bytes: 12 << 10}, []string{"offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 6}, // two are nearer than three
+		{RowGroup{Bytes: 13 << 10}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 4},
 		{RowGroup{Bytes: 1}, []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 10},
 	} {
 		for workers := 1; workers <= 8; workers++ {

@@ -79,9 +79,9 @@ var ErrConservation = errors.New("results read are not rows plus rejects")
 // is decoded; one being decoded while the other is encoded and appended.
 const inFlight = 2
 
-// RowGroup says when a row group is complete: with the batch that brings it to Bytes, before one that
-// would bring it above Rows or twice Bytes, and at an offset if no offset covers the next batch: what is
-// read again after a break must not take what is safe along.
+// RowGroup says when a row group is complete: with the batch that brings it closest to Bytes, if the next
+// is as large, before one that would bring it above Rows or twice Bytes, and at an offset if no offset
+// covers the next batch: what is read again after a break must not take what is safe along.
 type RowGroup struct {
 	Bytes int // as received
 	Rows  int // 0: no limit
@@ -112,9 +112,10 @@ func (g RowGroup) fits(it *item, b *source.Batch) bool {
 	return (b.Offset != "" || it.position.offset == "") && it.bytes+len(b.Raw) <= 2*g.Bytes && (g.Rows == 0 || it.results+len(b.Chunks) <= g.Rows)
 }
 
-// complete tells whether it ends with b, its latest batch.
+// complete tells whether it ends with b, its latest batch. Buffers grow to what the largest row group needs,
+// so one must not be larger than others by a whole batch.
 func (g RowGroup) complete(it *item, b *source.Batch) bool {
-	return it.bytes >= g.Bytes || len(b.Chunks) == 0
+	return it.bytes+len(b.Raw)/2 >= g.Bytes || len(b.Chunks) == 0
 }
 
 // Run moves the stream to its end. The outcome is valid whatever the error: it says up to where the

@@ -50,15 +50,21 @@ const (
 	smallestBuffer = 1 << 10
 	largestBuffer  = 16 << 20
 	// freeBufferBytes bounds what is kept for later: the pages of two row groups of 32 MiB, with zstd
-	// at its usual third, and room for an unlucky mixture.
+	// at its usual third, and as much again.
 	freeBufferBytes = 48 << 20
 )
 
 // bufferPool is a free list of buffers by size. It is safe for concurrent use.
+//
+// No two row groups need the same mixture of sizes. For a buffer that is not there, others are given up,
+// so that free and lent ones together are never more than were lent at once: else every mixture
+// of a long run would leave its own behind, up to the bound.
 type bufferPool struct {
 	mu   sync.Mutex
 	free map[int][][]byte
-	held int
+	held int // bytes in free
+	lent int // bytes not given back
+	most int // that were lent at once
 }
 
 // sizeClass is the capacity a buffer for n bytes gets.
@@ -77,19 +83,32 @@ func (p *bufferPool) clone(b []byte) []byte {
 	}
 	class := sizeClass(len(b))
 	p.mu.Lock()
-	list := p.free[class]
-	var buf []byte
-	if n := len(list); n > 0 {
-		buf = list[n-1]
-		list[n-1] = nil
-		p.free[class] = list[:n-1]
-		p.held -= class
+	buf := p.take(class)
+	p.lent += class
+	p.most = max(p.most, p.lent)
+	for other := range p.free {
+		for p.held > p.most-p.lent && p.take(other) != nil {
+		}
 	}
 	p.mu.Unlock()
 	if buf == nil {
 		buf = make([]byte, 0, class)
 	}
 	return append(buf[:0], b...)
+}
+
+// take removes a free buffer of a size, nil if there is none.
+func (p *bufferPool) take(class int) []byte {
+	list := p.free[class]
+	n := len(list)
+	if n == 0 {
+		return nil
+	}
+	buf := list[n-1]
+	list[n-1] = nil
+	p.free[class] = list[:n-1]
+	p.held -= class
+	return buf
 }
 
 // release takes a buffer back. Buffers that are not of a pooled size are dropped.
@@ -100,6 +119,7 @@ func (p *bufferPool) release(b []byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.lent -= class
 	if p.held+class > freeBufferBytes {
 		return
 	}

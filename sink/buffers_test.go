@@ -36,6 +36,31 @@ func TestBufferPool_ReusesAndIsBounded(t *testing.T) {
 	}
 }
 
+// Turn after turn takes about as much, in other sizes: what is kept must not add up.
+func TestBufferPool_KeepsNoMoreThanWasLentAtOnce(t *testing.T) {
+	var p bufferPool
+	page, most := make([]byte, 2<<20), 0
+	for turn := range 200 {
+		var loans [][]byte
+		lent := 0
+		for i := range 4 {
+			b := p.clone(page[:1<<20+(turn*37+i*11)%64<<14])
+			loans, lent = append(loans, b), lent+cap(b)
+			most = max(most, lent)
+			free := 0
+			for class, list := range p.free {
+				free += class * len(list)
+			}
+			if free != p.held || free+lent > most {
+				t.Fatalf("turn %d: %d bytes are lent, %d free (counted as %d), %d were lent at once", turn, lent, free, p.held, most)
+			}
+		}
+		for _, b := range loans {
+			p.release(b)
+		}
+	}
+}
+
 func TestArena_LoansDoNotOverlap(t *testing.T) {
 	var a arena[uint8]
 	for range 3 {
