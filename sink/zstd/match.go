@@ -3,17 +3,17 @@ package zstd
 import "math/bits"
 
 const (
-	// Entries of the tables, as powers of two; an entry has 4 bytes. The pages of a row group of the mix
-	// take, with tables of 8 and of 5 bytes,
+	// Entries of the tables, as powers of two; an entry has 4 bytes. 400 pages of the mix take, with a second
+	// table of 6 bytes,
 	//
-	//	17, 16 bits  19,087,519 bytes, 280 ms
-	//	18, 16       18,428,275        301
-	//	18, 17       18,144,987        309
-	//	19, 17       17,660,801        313
-	//	19, 18       17,485,519        328
+	//	17, 17  19,023,266 bytes, 282 ms
+	//	18, 17  18,536,683        285
+	//	18, 18  18,127,218        307
+	//	19, 17  18,012,265        295
 	//
-	// beside 336 ms for klauspost/compress's default, whose files are 2.4 % larger than the first. The third
-	// is the last that leaves room in a second level cache of 2 MiB.
+	// with one of 5 bytes 18,144,987 and 326, and with one of 7 bytes 19,098,267 and 273; klauspost/compress's
+	// default takes 336 ms for more than any of them. The second is chosen because larger tables leave no
+	// room in a second level cache of 2 MiB, and other work needs it too.
 	longBits  = 18
 	shortBits = 17
 
@@ -22,11 +22,11 @@ const (
 	positionBits = 24
 	tagBits      = 32 - positionBits
 
-	// Primes whose products are well mixed in their upper bits. The second sees 5 bytes only.
+	// Primes whose products are well mixed in their upper bits. The second sees 6 bytes only.
 	longPrime  = 0xcf1bbcdcb7a56463
-	shortPrime = 0xcf1bbcdcbb << 24
+	shortPrime = 0xcf1bbcdcbfa5 << 16
 
-	// minMatch is the shortest match; of the 5 bytes of a hash 4 are compared.
+	// minMatch is the shortest match; of the 6 bytes of a hash 4 are compared.
 	minMatch = 4
 	// searchStrength: after so many bytes without a match, as a power of two, every second position is
 	// looked at, after twice as many every third, and so on.
@@ -42,7 +42,7 @@ type sequence struct {
 	offset   uint32 // how far back it begins, at least 1
 }
 
-// matcher finds repetitions: the longest of 8 bytes and more, or else of 5, that was seen last, as the reference
+// matcher finds repetitions: the longest of 8 bytes and more, or else of about 6, that was seen last, as the reference
 // implementation's "double fast" search does.
 type matcher struct {
 	// Where bytes of the same hash were seen last. The tables outlive what they speak of: positions go on
