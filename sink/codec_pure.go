@@ -15,9 +15,8 @@ const ZstdLibrary = "pure Go"
 
 func newZstd(level int) (compressor, error) {
 	// One level of ours stands for those around 3, the default: it makes smaller files than the one that
-	// klauspost/compress has for them, in less time. Its pages at 1 and 2
-	// are a fifth larger than ours and take three quarters of the time; those at 6 to 9 are 5 % smaller and take
-	// about twice as long.
+	// klauspost/compress has for them, in less time. Its pages at 1 and 2 are a fifth larger than ours and take
+	// three quarters of the time; those at 6 to 9 are 5 % smaller and take about twice as long.
 	if level >= 3 && level <= 5 {
 		return pageCodec{pagezstd.NewEncoder()}, nil
 	}
