@@ -186,7 +186,8 @@ func (o *Output) full() bool {
 		return false
 	}
 	return o.cfg.MaxFileBytes > 0 && o.open.parquet.size() >= o.cfg.MaxFileBytes ||
-		o.cfg.MaxFileRows > 0 && o.open.rows >= o.cfg.MaxFileRows
+		o.cfg.MaxFileRows > 0 && o.open.rows >= o.cfg.MaxFileRows ||
+		len(o.open.parquet.groups) >= maxFileGroups
 }
 
 // Finish publishes what is open, which must end at the mark (offset, next). If there was no result

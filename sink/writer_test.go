@@ -113,6 +113,16 @@ func TestMark_CutsAtTheByteLimit(t *testing.T) {
 	}
 }
 
+// A footer of more row groups would be larger than what is read of one.
+func TestMark_CutsAtTheRowGroupLimit(t *testing.T) {
+	j := job{total: maxFileGroups + 3, group: 1, config: func(cfg *Config) { cfg.MaxFileRows = 0 }}
+	disk := newMemFS()
+	finish(t, j, disk)
+	if got, want := fmt.Sprint(sizes(mustOpen(t, j, disk))), fmt.Sprint([]int64{maxFileGroups, 3}); got != want {
+		t.Fatalf("files of %s results, want %s", got, want)
+	}
+}
+
 func TestMark_NeverCutsBetweenMarks(t *testing.T) {
 	j := job{total: 100, group: 2}
 	disk := newMemFS()
