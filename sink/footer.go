@@ -17,13 +17,14 @@ import (
 // Limits of what recovery reads of a file it did not write in this process. A hostile or damaged
 // file costs at most this much memory, and time in proportion.
 const (
-	maxFooterBytes = 16 << 20 // ours have some 13 kB for each row group
+	maxFooterBytes = 16 << 20 // ours have 13 to 24 kB for each row group
 	tailBytes      = 64 << 10 // the first read, which usually holds the whole footer
 )
 
 // maxFileGroups closes a file of many small row groups at a mark, whatever its size: its footer must stay
-// below maxFooterBytes, and until it is written takes some 80 kB of memory for each.
-const maxFileGroups = 1024
+// below maxFooterBytes, which leaves 64 kB for each, and until it is written takes some 80 kB of memory
+// for each.
+const maxFileGroups = 256
 
 // footerPrefix begins every footer key of ours.
 const footerPrefix = "tw2parquet."
