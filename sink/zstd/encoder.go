@@ -26,15 +26,15 @@ type Encoder struct {
 	codes codes
 }
 
-// NewEncoder makes an Encoder. It has 1 MiB of tables.
+// NewEncoder makes an Encoder, of 2 MiB of tables and buffers.
 func NewEncoder() *Encoder {
 	e := &Encoder{}
 	e.codes.init()
 	return e
 }
 
-// AppendFrame appends a frame to dst whose content is all parts, one after the other. What is in one part is
-// not looked for in another.
+// AppendFrame appends a frame to dst whose content is all parts, one after the other, of less than 4 GiB. What is
+// in one part is not looked for in another.
 func (e *Encoder) AppendFrame(dst []byte, parts ...[]byte) []byte {
 	total := 0
 	for _, p := range parts {
