@@ -17,7 +17,7 @@ import (
 // writing are the flags of every command that writes Parquet.
 type writing struct {
 	FileSize        size   `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size (default ${default})." group:"Writing"`
-	FileRows        int64  `name:"file-rows" placeholder:"N" help:"Or after this many rows." group:"Writing"`
+	FileRows        int64  `name:"file-rows" placeholder:"N" help:"Or after this many rows, and always after 256 row groups." group:"Writing"`
 	RowGroupSize    size   `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows (default ${default})." group:"Writing"`
 	Compression     string `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none (default ${default})." group:"Writing"`
 	Workers         int    `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`

@@ -141,32 +141,27 @@ func (c *codes) code(sequences []sequence) {
 // offsetValue is the number that stands for an offset, and makes it the most recent one (section 3.1.1.5).
 func offsetValue(recent *[3]uint32, offset uint32, noLiterals bool) uint32 {
 	first, second, third := recent[0], recent[1], recent[2]
-	if noLiterals {
-		switch offset {
-		case second:
-			recent[0], recent[1] = second, first
-			return 1
-		case third:
-			recent[0], recent[1], recent[2] = third, first, second
-			return 2
-		case first - 1:
-			recent[0], recent[1], recent[2] = offset, first, second
-			return 3
-		}
-	} else {
-		switch offset {
-		case first:
-			return 1
-		case second:
-			recent[0], recent[1] = second, first
-			return 2
-		case third:
-			recent[0], recent[1], recent[2] = third, first, second
-			return 3
-		}
+	var v uint32
+	switch {
+	case offset == first && !noLiterals:
+		return 1
+	case offset == second:
+		recent[0], recent[1] = second, first
+		v = 2
+	case offset == third:
+		recent[0], recent[1], recent[2] = third, first, second
+		v = 3
+	case offset == first-1 && noLiterals:
+		recent[0], recent[1], recent[2] = offset, first, second
+		v = 4
+	default:
+		recent[0], recent[1], recent[2] = offset, first, second
+		return offset + 3
 	}
-	recent[0], recent[1], recent[2] = offset, first, second
-	return offset + 3
+	if noLiterals { // the first would have lengthened the match before, so it has no number
+		v--
+	}
+	return v
 }
 
 // choose describes the table for the counted codes that makes the block shortest.

@@ -28,6 +28,17 @@ func (r *trial) strike(b *blow) ended {
 	return p.wait()
 }
 
+// eachCall tries something with the first call of a kind, with the next one, and so on, until it gets through
+// without; in CI with every stride-th.
+func (r *torture) eachCall(t *testing.T, stride int, try func(t *testing.T, n int) (through bool)) {
+	if r.n > 1 {
+		stride = 1
+	}
+	for n, through := 1, false; !through && !t.Failed(); n += stride {
+		t.Run(fmt.Sprint(n), func(t *testing.T) { through = try(t, n) })
+	}
+}
+
 // killedBySystemCall kills the binary as it enters each of the system calls that publication is made of.
 func (r *torture) killedBySystemCall(t *testing.T) {
 	t.Parallel()
@@ -48,29 +59,25 @@ func (r *torture) killedBySystemCall(t *testing.T) {
 		// Where a file system has no links, files are renamed.
 		"renameat2": {unix.SYS_RENAMEAT2, 1, 7, map[uint64]syscall.Errno{unix.SYS_LINKAT: syscall.EPERM}},
 	} {
-		stride := tt.stride
-		if r.n > 1 {
-			stride = 1
-		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for n, through := 1, false; !through && !t.Failed(); n += stride {
-				t.Run(fmt.Sprint(n), func(t *testing.T) {
-					x := r.trial(t)
-					b := &blow{call: tt.call, nth: n, also: tt.also}
-					e := x.strike(b)
-					if through = !b.struck; through {
-						if e.code != 0 || n <= tt.least {
-							t.Fatalf("exit %d without call %d of at least %d\n%s", e.code, n, tt.least, e)
-						}
-					} else if e.code >= 0 {
-						t.Fatalf("it was not killed: exit %d\n%s", e.code, e)
-					} else {
-						r.kills.Add(1)
+			r.eachCall(t, tt.stride, func(t *testing.T, n int) bool {
+				x := r.trial(t)
+				b := &blow{call: tt.call, nth: n, also: tt.also}
+				e := x.strike(b)
+				through := !b.struck
+				if through {
+					if e.code != 0 || n <= tt.least {
+						t.Fatalf("exit %d without call %d of at least %d\n%s", e.code, n, tt.least, e)
 					}
-					x.finish()
-				})
-			}
+				} else if e.code >= 0 {
+					t.Fatalf("it was not killed: exit %d\n%s", e.code, e)
+				} else {
+					r.kills.Add(1)
+				}
+				x.finish()
+				return through
+			})
 		})
 	}
 }
@@ -96,27 +103,23 @@ func (r *torture) failedSystemCalls(t *testing.T) {
 		{"linkat", unix.SYS_LINKAT, syscall.ENOSPC, 2},
 		{"unlinkat", unix.SYS_UNLINKAT, syscall.EIO, 3},
 	} {
-		stride := tt.stride
-		if r.n > 1 {
-			stride = 1
-		}
 		t.Run(fmt.Sprintf("%s %s", tt.name, unix.ErrnoName(tt.errno)), func(t *testing.T) {
 			t.Parallel()
-			for n, through := 1, false; !through && !t.Failed(); n += stride {
-				t.Run(fmt.Sprint(n), func(t *testing.T) {
-					x := r.trial(t)
-					b := &blow{call: tt.call, nth: n, errno: tt.errno}
-					e := x.strike(b)
-					through = !b.struck
-					switch e.code {
-					case 0, 20, 50:
-					default:
-						t.Errorf("exit %d\n%s", e.code, e)
-					}
+			r.eachCall(t, tt.stride, func(t *testing.T, n int) bool {
+				x := r.trial(t)
+				b := &blow{call: tt.call, nth: n, errno: tt.errno}
+				e := x.strike(b)
+				switch e.code {
+				case 0, 20, 50:
+				default:
+					t.Errorf("exit %d\n%s", e.code, e)
+				}
+				if b.struck {
 					r.errors.Add(1)
-					x.finish()
-				})
-			}
+				}
+				x.finish()
+				return !b.struck
+			})
 		})
 	}
 }
@@ -134,26 +137,22 @@ func (r *torture) stoppedBySystemCall(t *testing.T) {
 		"linkat":   {unix.SYS_LINKAT, 2},
 		"unlinkat": {unix.SYS_UNLINKAT, 3},
 	} {
-		stride := tt.stride
-		if r.n > 1 {
-			stride = 1
-		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for n, through := 1, false; !through && !t.Failed(); n += stride {
-				t.Run(fmt.Sprint(n), func(t *testing.T) {
-					x := r.trial(t)
-					b := &blow{call: tt.call, nth: n, signal: syscall.SIGTERM}
-					e := x.strike(b)
-					through = !b.struck
-					if e.code != 143 && e.code != 0 { // 0: there was nothing left to do
-						t.Errorf("exit %d\n%s", e.code, e)
-					}
-					expectNothingStaged(t, x.out)
+			r.eachCall(t, tt.stride, func(t *testing.T, n int) bool {
+				x := r.trial(t)
+				b := &blow{call: tt.call, nth: n, signal: syscall.SIGTERM}
+				e := x.strike(b)
+				if e.code != 143 && e.code != 0 { // 0: there was nothing left to do
+					t.Errorf("exit %d\n%s", e.code, e)
+				}
+				expectNothingStaged(t, x.out)
+				if b.struck {
 					r.stops.Add(1)
-					x.finish()
-				})
-			}
+				}
+				x.finish()
+				return !b.struck
+			})
 		})
 	}
 }
