@@ -2,19 +2,19 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
-	"tw2parquet/schema"
 	"tw2parquet/source"
 )
 
-// Window is one export: what is asked for, the run's id, and the hive partition its files go to.
+// Window is one export: what is asked for, of which API host, the run's id, and the hive partition its files go
+// to.
 type Window struct {
 	Request   source.Request
+	Host      string
 	Run       string
 	Partition string
 }
@@ -74,10 +74,12 @@ type Job struct {
 	RowGroup      RowGroup
 	Workers       int
 	Strict        bool // fewer results than the task's count are an error, not a warning
-	AbortOnCancel bool
+	AbortOnCancel bool // abort the task if the context ends because of ErrStopped
 	Refetch       bool // read missing and damaged files again; nothing is ever bought then
-	Log           *slog.Logger
-	Observe       func(Event) // called from one goroutine per window
+	// Final, if set, tells whether an error concerns the window alone and stays when it is run again.
+	Final   func(error) bool
+	Log     *slog.Logger
+	Observe func(Event) // called from one goroutine per window
 }
 
 // Event tells what an export is doing, for people who watch.
@@ -89,55 +91,9 @@ type Event struct {
 	File     *File            // published
 }
 
-// Report is what an export leaves in its manifest and, in part, in the result line.
-type Report struct {
-	Start      time.Time     `json:"start"`
-	Stop       time.Time     `json:"stop"`
-	Run        string        `json:"run"`
-	Collector  string        `json:"collector"`
-	Asked      Asked         `json:"asked"`
-	TaskID     string        `json:"task_id"`
-	TaskStatus string        `json:"task_status"`
-	Processed  int64         `json:"processed"` // results the task exported
-	Rows       int64         `json:"rows"`
-	Rejected   int64         `json:"rejected"`
-	Credits    int64         `json:"credits"`   // one per exported result
-	Truncated  bool          `json:"truncated"` // the task ended at its limit
-	Missing    int64         `json:"missing"`   // processed, but never delivered
-	Drift      *schema.Drift `json:"drift"`
-	Files      []string      `json:"-"`
-	Bytes      int64         `json:"-"`
-	Complete   bool          `json:"-"`
-}
-
-// Asked is the request as the manifest keeps it.
-type Asked struct {
-	Kind       source.Kind `json:"kind"`
-	Project    string      `json:"project,omitempty"`
-	Stream     string      `json:"stream,omitempty"`
-	Topics     []string    `json:"topics,omitempty"`
-	Datasets   []string    `json:"datasets,omitempty"`
-	Query      string      `json:"query,omitempty"`
-	Limit      int         `json:"limit"`
-	Generation int         `json:"generation"`
-}
-
-// ErrMissing says that a complete read brought fewer results than the task counted.
-var ErrMissing = errors.New("fewer results than the task's count")
-
-// ErrExtra says that more results came than the task counted: the server repeated some.
-var ErrExtra = errors.New("more results than the task's count")
-
-// TaskError says that the export task ended badly; what was readable is published.
-type TaskError struct {
-	ID     string
-	Status source.Status
-	Rows   int64
-}
-
-func (e *TaskError) Error() string {
-	return fmt.Sprintf("export task %s ended as %s; the %d rows that could be read are published", e.ID, e.Status, e.Rows)
-}
+// ErrStopped matches the cause of a context that ended because a person or a scheduler asked the process to stop.
+// A context that ended for any other reason was ended by this program, for instance because another window failed.
+var ErrStopped = errors.New("asked to stop")
 
 // rewinds is how often a stream may break behind results that no offset covers, without a file
 // being published in between, before the run gives up. Each costs a read from the last file.
@@ -163,22 +119,12 @@ func (j *Job) Export(ctx context.Context, w Window) (Report, error) {
 		return r, err
 	}
 	err = j.export(ctx, w, out, &r)
-	if cerr := out.Close(); err == nil {
-		err = cerr
+	if err != nil && !r.Complete && j.Final != nil && j.Final(err) {
+		if werr := write(context.WithoutCancel(ctx), out, FailureRecord, &r); werr != nil {
+			j.log().Warn("that the window failed could not be written down; the next start tries it in its order", "run", w.Run, "error", werr)
+		}
 	}
-	return r, err
-}
-
-func newReport(w Window) Report {
-	q := w.Request
-	return Report{
-		Start: q.Start.UTC(), Stop: q.Stop.UTC(), Run: w.Run, Collector: source.CollectorID(w.Run),
-		Asked: Asked{
-			Kind: q.Kind, Project: q.Project, Stream: q.Stream, Topics: q.Topics, Datasets: q.Datasets,
-			Query: q.Query, Limit: q.Limit, Generation: q.Generation,
-		},
-		Drift: &schema.Drift{},
-	}
+	return r, errors.Join(err, out.Close())
 }
 
 func (j *Job) export(ctx context.Context, w Window, out Output, r *Report) error {
@@ -192,7 +138,10 @@ func (j *Job) export(ctx context.Context, w Window, out Output, r *Report) error
 	damage := out.Damage()
 	if complete && damage == nil {
 		r.Complete = true
-		return nil
+		return j.judge(r)
+	}
+	if err := write(ctx, out, RequestRecord, w.Asking()); err != nil {
+		return err
 	}
 	acquire := j.API.Acquire
 	if j.Refetch {
@@ -200,6 +149,9 @@ func (j *Job) export(ctx context.Context, w Window, out Output, r *Report) error
 	}
 	acquired, err := acquire(ctx, w.Run, w.Request, out)
 	if err != nil {
+		if j.AbortOnCancel && !j.Refetch && errors.Is(context.Cause(ctx), ErrStopped) {
+			j.log().Warn("stopped before the export task was known; if it was bought it goes on, and costs, and the next start reads it", "run", w.Run)
+		}
 		return r.gone(damage, err)
 	}
 	if complete {
@@ -207,7 +159,10 @@ func (j *Job) export(ctx context.Context, w Window, out Output, r *Report) error
 		if err := j.refetch(ctx, w, out, r, acquired, damage); err != nil {
 			return err
 		}
-		return r.complete(ctx, out)
+		if err := r.complete(ctx, out); err != nil {
+			return err
+		}
+		return j.judge(r)
 	}
 	r.task(acquired.Task)
 	out.SetMeta("task_id", r.TaskID)
@@ -226,39 +181,12 @@ func (j *Job) export(ctx context.Context, w Window, out Output, r *Report) error
 		err = terr
 	}
 	if err != nil {
-		if ctx.Err() != nil && j.AbortOnCancel && !task.Status.Terminal() {
-			j.abort(ctx, acquired.Task.ID)
+		if j.AbortOnCancel && errors.Is(context.Cause(ctx), ErrStopped) && !task.Status.Terminal() {
+			j.abort(ctx, acquired)
 		}
 		return err
 	}
 	return j.conclude(ctx, out, r)
-}
-
-// conclude reconciles the counts and leaves the manifest.
-func (j *Job) conclude(ctx context.Context, out Output, r *Report) error {
-	status := source.Status(r.TaskStatus)
-	switch {
-	case r.TaskID == "":
-		j.log().Warn("the server lists no task for these results; whether they are all cannot be checked", "run", r.Run, "rows", r.Rows)
-	case status != source.StatusFinished && status != source.StatusLimitReached:
-		return &TaskError{ID: r.TaskID, Status: status, Rows: r.Rows}
-	}
-	r.Truncated = status == source.StatusLimitReached
-	if r.Missing = max(0, r.Processed-r.Rows-r.Rejected); r.Missing > 0 {
-		j.log().Warn("the read ended before the task's count", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "missing", r.Missing)
-		// A few less may have been counted and not delivered; nothing at all means that something took
-		// the results away, and the next run must not find this one complete.
-		if j.Strict || r.Rows+r.Rejected == 0 {
-			return fmt.Errorf("%w: %d of %d", ErrMissing, r.Rows+r.Rejected, r.Processed)
-		}
-	}
-	if extra := r.Rows + r.Rejected - r.Processed; extra > 0 && r.TaskID != "" {
-		j.log().Warn("more results came than the task counted; some may be there twice", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "extra", extra)
-		if j.Strict {
-			return fmt.Errorf("%w: %d of %d", ErrExtra, r.Rows+r.Rejected, r.Processed)
-		}
-	}
-	return r.complete(ctx, out)
 }
 
 // move reads on from the last file to the stream's end. It publishes what can be published whatever
@@ -293,8 +221,11 @@ func (j *Job) flow(ctx context.Context, w Window, out Output, cfg source.StreamC
 		if cerr := stream.Close(); err == nil {
 			err = cerr
 		}
-		if !errors.Is(err, source.ErrRewind) || ctx.Err() != nil {
+		if !errors.Is(err, source.ErrRewind) {
 			return task, o, err
+		}
+		if ctx.Err() != nil {
+			return task, o, ctx.Err() // and not the break, which a further read would mend
 		}
 		if err := out.Rewind(); err != nil {
 			return task, o, err
@@ -335,53 +266,18 @@ func (j *Job) seal(ctx context.Context, w Window, out Output, o Outcome, publish
 	return nil
 }
 
-func (j *Job) abort(ctx context.Context, id string) {
+// abort ends the task, which nobody waits for any more.
+func (j *Job) abort(ctx context.Context, a source.Acquired) {
+	if a.Task.ID == "" {
+		j.log().Warn("the export task cannot be aborted: the server lists none for this collector; if it still runs, it goes on, and costs",
+			"collector", a.Collector.ID, "hint", "look for it with `tw2parquet tasks list`")
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
 	defer cancel()
-	if _, err := j.API.AbortTask(ctx, id); err != nil {
-		j.log().Warn("the export task could not be aborted; it goes on, and costs", "task", id, "error", err)
+	if _, err := j.API.AbortTask(ctx, a.Task.ID); err != nil {
+		j.log().Warn("the export task could not be aborted; it goes on, and costs", "task", a.Task.ID, "error", err)
 	}
-}
-
-// recall takes over what an earlier run left in its manifest, if it was complete.
-func (r *Report) recall(out Output) (complete bool, err error) {
-	stored, err := out.Manifest()
-	if err != nil || stored == nil {
-		return false, err
-	}
-	if err := json.Unmarshal(stored, r); err != nil {
-		return false, unreadable("the report in the manifest", err)
-	}
-	return true, nil
-}
-
-// tally fills in what the published files hold.
-func (r *Report) tally(out Output) error {
-	r.Rows, r.Rejected, r.Bytes, r.Files, r.Drift = 0, 0, 0, nil, &schema.Drift{}
-	for _, f := range out.Files() {
-		r.Rows += f.Rows
-		r.Rejected += f.Rejected
-		r.Bytes += f.Bytes
-		r.Files = append(r.Files, f.Name)
-		if text, ok := f.Notes[driftNote]; ok {
-			var d schema.Drift
-			if err := json.Unmarshal([]byte(text), &d); err != nil {
-				return unreadable("the drift report of "+f.Name, err)
-			}
-			r.Drift.Merge(&d)
-		}
-	}
-	return nil
-}
-
-// unreadable is for a note of ours that is not as we left it.
-func unreadable(what string, err error) error {
-	return &source.Error{Class: source.ClassForeign, Message: fmt.Sprintf("%s cannot be read: %v", what, err),
-		Hint: "nothing was touched; restore what was there, or choose another output"}
-}
-
-func (r *Report) task(t source.Task) {
-	r.TaskID, r.TaskStatus, r.Processed, r.Credits = t.ID, string(t.Status), t.Processed, t.Processed
 }
 
 func (j *Job) observe(e Event) {

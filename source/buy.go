@@ -71,20 +71,17 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 }
 
 // bought looks once more after a POST that succeeded: somebody with another journal may have bought in the
-// same second, and then the younger task is ended while it has cost little.
+// same second, and then the younger task is ended while it has cost little. When the context ends meanwhile the
+// task is returned all the same: the caller may have to abort it.
 func (a *acquisition) bought(ctx context.Context, task Task) (Acquired, error) {
 	tasks, err := a.tasks(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return Acquired{}, err
-		}
-		a.c.log.Warn("the tasks could not be listed after buying, to see that it was bought once", "error", err)
-		return a.record(ctx, task, false)
-	}
-	if len(tasks) > 1 {
+	if err == nil && len(tasks) > 1 {
 		return a.adopt(ctx, tasks)
 	}
-	return a.record(ctx, task, false)
+	if err != nil && ctx.Err() == nil {
+		a.c.log.Warn("the tasks could not be listed after buying, to see that it was bought once", "error", err)
+	}
+	return a.record(context.WithoutCancel(ctx), task, false)
 }
 
 // settle finds out what became of POSTs without an answer, by looking until SettleTime has passed since
@@ -177,8 +174,8 @@ func (a *acquisition) peek(ctx context.Context) (filled bool, err error) {
 
 // ambiguous asks for a person: an export was perhaps bought, and looking does not tell, or not yet.
 func (a *acquisition) ambiguous(ctx context.Context, why string, cause error, notYet bool) error {
-	if ctx.Err() != nil {
-		return cause
+	if ctx.Err() != nil && errors.Is(cause, ctx.Err()) {
+		return cause // looking was stopped; it did not fail
 	}
 	e := &Error{Class: ClassAmbiguous, Retryable: notYet,
 		Message: "it cannot be told whether the export was bought: " + why,

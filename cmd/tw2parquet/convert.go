@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -73,7 +72,10 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	return c.judge(a, report.Rejected, c.SkipEmpty)
+	if err := c.judge(report); err != nil {
+		return err
+	}
+	return a.judgeEmpty(c.SkipEmpty)
 }
 
 func (c *convertCmd) convert(ctx context.Context, a *app, out output, run string, names []string) (pipeline.Report, error) {
@@ -180,12 +182,3 @@ type inputError struct{ err error }
 
 func (e *inputError) Error() string { return e.err.Error() }
 func (e *inputError) Unwrap() error { return e.err }
-
-// interrupted is the signal behind a cancelled context, else err.
-func interrupted(ctx context.Context, err error) error {
-	var sig *signalError
-	if ctx.Err() != nil && errors.As(context.Cause(ctx), &sig) {
-		return sig
-	}
-	return err
-}

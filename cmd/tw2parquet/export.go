@@ -5,13 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
@@ -50,6 +45,15 @@ func (exportCmd) Help() string {
 	return `Creates a collector and an export task for each calendar window of the time range, reads the results while
 they arrive, and writes Parquet files with a manifest. Run it again after any failure: the same request is
 the same run, which continues where its files end and buys nothing twice.
+
+A failure that concerns one window alone (40, 41, 42, 43, 44, 53, 60) does not keep the others from running; any other
+ends the run, and stops the windows that run beside it without aborting their tasks. If any window can advance by a
+retry the exit code is that of the first such window, else that of the first failed one. The result has the error of
+every window. After a signal the code is the signal's as long as a window can advance by a retry, and the message has the
+other errors too. --abort-on-cancel aborts on a signal only.
+
+Before buying, a warning tells what DIR holds already of the same source and time: it would be bought again, and its
+rows would be there twice.
 
 Example:
   export TALKWALKER_ACCESS_TOKEN=…
@@ -125,13 +129,15 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	windows := make([]pipeline.Window, len(ranges))
 	for i, w := range ranges {
 		windows[i] = pipeline.Window{
-			Request: w, Run: w.Run(host(a.globals.BaseURL)), Partition: "window_start=" + pipeline.PartitionName(w.Start),
+			Request: w, Host: host(a.globals.BaseURL), Run: w.Run(host(a.globals.BaseURL)), Partition: "window_start=" + pipeline.PartitionName(w.Start),
 		}
 	}
+	all := lookAll(root, windows)
+	c.warnOfOverlaps(a.log, root, windows, all)
 	if c.DryRun {
-		return c.plan(ctx, a, api, root, windows)
+		return c.plan(ctx, a, api, windows, all)
 	}
-	if err := c.checkPrice(ctx, api, root, windows); err != nil {
+	if err := c.checkPrice(ctx, api, windows, all); err != nil {
 		return err
 	}
 	c.limitMemory(a, min(c.Parallel, len(windows)))
@@ -142,7 +148,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	defer p.run()()
 	job := &pipeline.Job{
 		API: api, RowGroup: c.rowGroup(), Workers: c.Workers, Strict: c.Strict,
-		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Log: a.log, Observe: p.observe,
+		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Final: final, Log: a.log, Observe: p.observe,
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
 			return c.open(ctx, a, target{
 				root: root, run: w.Run, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty, refetch: c.Refetch,
@@ -150,64 +156,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 			})
 		},
 	}
-	return c.exportAll(ctx, a, job, windows, p)
-}
-
-// exportAll runs the windows, c.Parallel at a time. A window that is complete but truncated, or has
-// too many rejects, does not keep the others from running; trouble does.
-func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, windows []pipeline.Window, p *progress) error {
-	reports := make([]*pipeline.Report, len(windows))
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(c.Parallel)
-	var mu sync.Mutex
-	for i, w := range windows {
-		if gctx.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			if gctx.Err() != nil {
-				return nil // an earlier window failed; this one has not begun
-			}
-			var r pipeline.Report
-			err := pipeline.Guard(func() (err error) {
-				r, err = job.Export(gctx, w)
-				return err
-			})
-			mu.Lock()
-			defer mu.Unlock()
-			reports[i] = &r
-			p.finished()
-			return err
-		})
-	}
-	err := group.Wait()
-	drift := &schema.Drift{}
-	done := 0
-	truncated, rejected := false, int64(0)
-	for _, r := range reports {
-		if r == nil {
-			continue
-		}
-		a.result.add(window(*r))
-		drift.Merge(r.Drift)
-		if r.Complete {
-			done++
-		}
-		truncated = truncated || r.Truncated
-		rejected = max(rejected, r.Rejected)
-	}
-	a.result.drift(drift)
-	switch {
-	case err != nil:
-		return interrupted(ctx, mendable(err))
-	case done < len(windows): // stopped between two windows
-		return interrupted(ctx, ctx.Err())
-	case c.tooMany(rejected):
-	case truncated:
-		return &statusError{exitTruncated, fmt.Sprintf("an export ended at its limit of %d results", c.Limit),
-			"choose a finer --split or a higher --limit for what is missing"}
-	}
-	return c.judge(a, rejected, c.SkipEmpty)
+	return c.exportAll(ctx, a, job, windows, all, p)
 }
 
 // mendable adds to the error of damaged files how to get them back.
@@ -230,13 +179,13 @@ func (r *result) drift(d *schema.Drift) {
 
 // bought tells which windows need no money any more: their manifest is there, or the server knows
 // an export task for their collector.
-func bought(ctx context.Context, api *source.Client, root string, windows []pipeline.Window) (map[string]string, error) {
+func bought(ctx context.Context, api *source.Client, windows []pipeline.Window, all []held) (map[string]string, error) {
 	state := map[string]string{}
-	for _, w := range windows {
-		dir := filepath.Join(root, "_tw2parquet", w.Run)
-		if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err == nil {
+	for i, w := range windows {
+		switch {
+		case all[i].complete:
 			state[w.Run] = "complete"
-		} else if _, err := os.Stat(filepath.Join(dir, "task.json")); err == nil {
+		case all[i].bought:
 			state[w.Run] = "continue"
 		}
 	}
@@ -256,11 +205,11 @@ func bought(ctx context.Context, api *source.Client, root string, windows []pipe
 }
 
 // checkPrice refuses a run whose worst case costs more than --max-credits.
-func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, root string, windows []pipeline.Window) error {
+func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, windows []pipeline.Window, all []held) error {
 	if c.MaxCredits == nil || c.Refetch { // which never buys
 		return nil
 	}
-	state, err := bought(ctx, api, root, windows)
+	state, err := bought(ctx, api, windows, all)
 	if err != nil {
 		return err
 	}
@@ -276,8 +225,8 @@ func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, root str
 }
 
 // plan is --dry-run: free calls that change nothing.
-func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, root string, windows []pipeline.Window) error {
-	state, err := bought(ctx, api, root, windows)
+func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, windows []pipeline.Window, all []held) error {
+	state, err := bought(ctx, api, windows, all)
 	if err != nil {
 		return err
 	}

@@ -33,20 +33,21 @@ type result struct {
 }
 
 type windowResult struct {
-	Start      string   `json:"start"`
-	Stop       string   `json:"stop"`
-	Run        string   `json:"run"`
-	TaskID     string   `json:"task_id"`
-	TaskStatus string   `json:"task_status"`
-	Processed  int64    `json:"processed"`
-	Rows       int64    `json:"rows"`
-	Rejected   int64    `json:"rejected"`
-	Files      []string `json:"files"`
-	Bytes      int64    `json:"bytes"`
-	Credits    int64    `json:"credits"`
-	Truncated  bool     `json:"truncated"`
-	Missing    int64    `json:"missing,omitempty"`
-	Planned    string   `json:"planned,omitempty"` // with --dry-run: what would happen
+	Start      string       `json:"start"`
+	Stop       string       `json:"stop"`
+	Run        string       `json:"run"`
+	TaskID     string       `json:"task_id"`
+	TaskStatus string       `json:"task_status"`
+	Processed  int64        `json:"processed"`
+	Rows       int64        `json:"rows"`
+	Rejected   int64        `json:"rejected"`
+	Files      []string     `json:"files"`
+	Bytes      int64        `json:"bytes"`
+	Credits    int64        `json:"credits"`
+	Truncated  bool         `json:"truncated"`
+	Missing    int64        `json:"missing,omitempty"`
+	Planned    string       `json:"planned,omitempty"` // with --dry-run: what would happen
+	Error      *resultError `json:"error,omitempty"`
 }
 
 type resultError struct {
@@ -102,7 +103,6 @@ func (r *result) close(o outcome) {
 		return
 	case exitTruncated:
 		r.Status = "truncated"
-		return
 	case exitEmpty:
 		r.Status = "empty"
 		return
@@ -113,7 +113,11 @@ func (r *result) close(o outcome) {
 	default:
 		r.Status = "failed"
 	}
-	r.Error = &resultError{Code: o.Name, Message: oneLine(o.Message), Retryable: o.Retryable, Hint: o.Hint}
+	r.Error = o.error()
+}
+
+func (o outcome) error() *resultError {
+	return &resultError{Code: o.Name, Message: oneLine(o.Message), Retryable: o.Retryable, Hint: o.Hint}
 }
 
 // writeResult prints the result as the very last line, and stores it where --result-file says.

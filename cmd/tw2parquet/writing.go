@@ -112,16 +112,23 @@ func (o output) Gap() (offset string, next int64, ok bool) {
 	return g.Offset, g.Next, ok
 }
 
-// tooMany tells whether a window's rejects fail the run.
-func (w *writing) tooMany(rejected int64) bool { return w.MaxRejects >= 0 && rejected > w.MaxRejects }
+// judge settles how a window ends whose data is all safe. It reads the report only, so that a complete run is
+// judged alike on every start.
+func (w *writing) judge(r pipeline.Report) error {
+	if w.MaxRejects < 0 || r.Rejected <= w.MaxRejects {
+		return nil
+	}
+	documents := "documents were"
+	if r.Rejected == 1 {
+		documents = "document was"
+	}
+	return &statusError{exitData, fmt.Sprintf("%d %s rejected, more than --max-rejects %d", r.Rejected, documents, w.MaxRejects),
+		fmt.Sprintf("they lie with their reasons under _tw2parquet/%s/; run again with --max-rejects %d to accept them", r.Run, r.Rejected)}
+}
 
-// judge settles how a run ends whose data is all safe.
-func (w *writing) judge(a *app, rejected int64, skipEmpty bool) error {
-	switch {
-	case w.tooMany(rejected):
-		return &statusError{exitData, fmt.Sprintf("%d documents were rejected, more than --max-rejects %d", rejected, w.MaxRejects),
-			"they lie with their reasons under _tw2parquet/<run>/; run again with a higher --max-rejects to accept them"}
-	case skipEmpty && a.result.Rows+a.result.Rejected == 0:
+// judgeEmpty is exit 99 where it was asked for.
+func (a *app) judgeEmpty(skip bool) error {
+	if skip && a.result.Rows+a.result.Rejected == 0 {
 		return &statusError{code: exitEmpty, message: "nothing was exported"}
 	}
 	return nil

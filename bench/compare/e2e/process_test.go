@@ -161,7 +161,7 @@ func (p *started) wait() ended {
 	if e.result.ExitCode != e.code {
 		p.a.t.Errorf("the result says exit code %d, the process %d", e.result.ExitCode, e.code)
 	}
-	if failed := e.code != 0 && e.code != 41 && e.code != 99; failed && e.result.Error == nil {
+	if failed := e.code != 0 && e.code != 99; failed && e.result.Error == nil {
 		p.a.t.Errorf("exit %d without an error in the result\n%s", e.code, e)
 	}
 	return e
