@@ -15,7 +15,7 @@ type shown struct {
 	Output string `name:"output" enum:"table,json" default:"table" help:"table or json."`
 }
 
-const apiHelp = "\n\nEnvironment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL.\nExit codes: 0 ok, 2 usage, 10 auth, 12 rejected, 20 unavailable (retry helps)."
+const apiHelp = "\n\nEnvironment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL.\nExit codes: 0 ok, 2 usage, 10 auth, 12 rejected, 20 unavailable (retry helps), 50 the output cannot be written."
 
 type creditsCmd struct{ shown }
 

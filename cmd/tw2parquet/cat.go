@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"syscall"
 
-	"tw2parquet/sink"
 	"tw2parquet/sink/dataset"
 )
 
@@ -51,17 +49,14 @@ func (c *catCmd) Run(ctx context.Context, a *app) error {
 		}
 		what.Paths = append(what.Paths, path)
 	}
-	err := dataset.Cat(ctx, a.stdout, what)
+	err := dataset.Cat(ctx, a.lasting(), what)
 	var input *dataset.InputError
 	var write *dataset.WriteError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &write):
-		if errors.Is(err, syscall.EPIPE) {
-			return nil // head has seen enough
-		}
-		return &sink.StorageError{Op: "write", Path: "standard output", Err: write.Err}
+		return nil // head has seen enough, or the disk is full: standard output tells
 	case errors.As(err, &input):
 		return &usageError{err}
 	}

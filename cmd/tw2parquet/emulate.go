@@ -33,7 +33,7 @@ its call limits as it shortens the waits of the client.
 Example:
   tw2parquet emulate --seed 7 --documents-per-day 1000
 
-Exit codes: 0 stopped, 2 usage.
+Exit codes: 0 stopped, 2 usage, 50 the ready line cannot be written.
 
 ` + emulator.FaultFormat
 }
@@ -96,8 +96,11 @@ func (c *emulateCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	// Past the wall: this token is made to be handed out.
-	if _, err := a.walls[0].w.Write(append(line, '\n')); err != nil {
+	if _, err := a.printed.Write(append(line, '\n')); err != nil {
 		return err
+	}
+	if a.printed.failure() != nil {
+		return ln.Close() // nobody knows where it is
 	}
 	return server.Serve(ctx, ln)
 }

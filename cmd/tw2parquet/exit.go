@@ -102,13 +102,12 @@ again can help, else the other error's.
 
 // outcome is how a run ended, as its users see it.
 type outcome struct {
-	Code         int
-	Name         string
-	Message      string
-	Hint         string
-	Retryable    bool
-	quiet        bool // the message was said already, or there is none
-	noResultFile bool // the result file itself is the trouble
+	Code      int
+	Name      string
+	Message   string
+	Hint      string
+	Retryable bool
+	quiet     bool // the message was said already, or there is none
 }
 
 // classes maps the API's trouble to exit codes.
@@ -135,15 +134,9 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.message }
 
-func isStorage(err error) bool {
-	var s *sink.StorageError
-	return errors.As(err, &s)
-}
-
 // classify is the one table from errors to exit codes.
 func classify(err error) outcome {
-	if err == nil || errors.Is(err, syscall.EPIPE) && !isStorage(err) {
-		// Nobody reads on: `tw2parquet tasks list | head` is no failure.
+	if err == nil {
 		return outcome{Code: exitOK, Name: "ok"}
 	}
 	o := outcome{Message: err.Error()}
@@ -177,7 +170,7 @@ func classify(err error) outcome {
 	case errors.As(err, &bug):
 		o.Code = exitBug
 	case errors.As(err, &file):
-		o.Code, o.noResultFile = exitUsage, true
+		o.Code = exitUsage
 	case errors.As(err, &usage):
 		o.Code = exitUsage
 	case errors.As(err, &token):

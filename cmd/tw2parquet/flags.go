@@ -23,7 +23,7 @@ type globals struct {
 	LogFormat   string `name:"log-format" env:"TW2PARQUET_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"Form of the log on standard error: auto, text or json."`
 	LogLevel    string `name:"log-level" env:"TW2PARQUET_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	Progress    string `name:"progress" enum:"auto,on,off" default:"auto" help:"A bar on a terminal, a heartbeat line elsewhere: auto, on or off."`
-	ResultFile  string `name:"result-file" env:"TW2PARQUET_RESULT_FILE" placeholder:"FILE" help:"Also write the result JSON there, atomically, on every exit path."`
+	ResultFile  string `name:"result-file" env:"TW2PARQUET_RESULT_FILE" placeholder:"FILE" help:"Also write the result JSON there, on every exit path. A file is replaced whole; pipes, devices and mounted files are written to."`
 	MemoryLimit size   `name:"memory-limit" env:"GOMEMLIMIT" placeholder:"SIZE" help:"Soft memory limit, or off (default 1GiB, or more where row groups, documents, workers and windows of the sizes asked for need it)."`
 }
 

@@ -44,7 +44,10 @@ type app struct {
 	stdout  io.Writer
 	stderr  io.Writer
 	walls   []*redactor
-	screen  *screen // standard error, shared by log lines and the progress bar
+	printed *standardOutput // where standard output's failure is kept
+	own     []ownStream
+	file    atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
+	screen  *screen                    // standard error, shared by log lines and the progress bar
 	log     *slog.Logger
 	account *account // set where the command brings its own; else from the settings
 	result  *result  // not nil for the commands that move data
@@ -63,24 +66,25 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer stop()
 
 	a := &app{stdin: stdin, globals: &globals{}}
-	out, errs := newRedactor(stdout), newRedactor(stderr)
+	a.printed = &standardOutput{w: stdout}
+	out, errs := newRedactor(a.printed), newRedactor(stderr)
 	a.walls = []*redactor{out, errs}
 	a.hideEarly(args)
 	a.stdout, a.stderr = out, errs
 	a.screen = newScreen(errs, isTerminal(stderr))
 	a.log = slog.New(slog.NewTextHandler(a.screen, nil))
+	for _, s := range []struct{ raw, w io.Writer }{{stdout, out}, {stderr, a.screen}} {
+		if f, ok := s.raw.(*os.File); ok {
+			a.own = append(a.own, ownStream{f, s.w})
+		}
+	}
+	defer a.closeResultFile()
 	if movesData(args) {
 		a.result = newResult()
 	}
 	ended := make(chan int, 1)
 	go func() { ended <- a.finish(pipeline.Guard(func() error { return a.dispatch(ctx, args) })) }()
-	code := a.await(ended, stopping.late)
-	for _, w := range a.walls {
-		if err := w.flush(); err != nil && code == 0 {
-			code = exitStorage
-		}
-	}
-	return code
+	return a.await(ended, stopping.late)
 }
 
 // dispatch parses the arguments and runs the command.
@@ -104,7 +108,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	// errors included.
 	a.globals.ResultFile = early(args, "result-file", "TW2PARQUET_RESULT_FILE")
 	a.setLog(early(args, "log-format", "TW2PARQUET_LOG_FORMAT"), early(args, "log-level", "TW2PARQUET_LOG_LEVEL"))
-	if err := a.reserveResultFile(); err != nil {
+	if err := a.reserveResultFile(ctx); err != nil {
 		return err
 	}
 	kctx, err := parser.Parse(negatives(args))
@@ -255,18 +259,14 @@ func (a *app) finish(err error) int {
 func (a *app) tell(err error, r *result) int {
 	a.screen.clear()
 	out := classify(err)
-	if err != nil && !out.quiet {
+	if lost := a.lost(); lost != nil {
+		out = out.and(classify(lost))
+	}
+	if out.Code != exitOK && !out.quiet {
 		a.complain(out)
 	}
-	if r != nil {
-		r.close(out)
-	}
-	if werr := a.writeResult(out, r); werr != nil {
-		a.log.Error("the result could not be written", "error", werr)
-		if out.Code == 0 {
-			return exitStorage
-		}
-	}
+	out = a.writeResult(out, r)
+	a.flush()
 	return out.Code
 }
 

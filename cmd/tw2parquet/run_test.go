@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == checkFileName { // what verify starts: this very binary
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") { // a command: what verify starts is this very binary
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	goleak.VerifyTestMain(m)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -33,11 +34,31 @@ Example:
 
 Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
 Exit codes: 0 everything is as it was published, 2 usage (no such output), 50 storage, 53 a file is damaged, missing or
-not ours, 130 and 143 stopped.`
+not ours, 130 and 143 stopped. They are the same whether anybody reads the output to its end or not.`
 }
 
 // checkFileName is the hidden command that verify starts for each file.
 const checkFileName = "check-file"
+
+// runningProgram is what Linux keeps of a program while it runs, whatever became of its file: an update may have
+// removed it, or put another version in its place.
+const runningProgram = "/proc/self/exe"
+
+// ownProgram is the path that starts this program once more: running, or where there is no such thing (another
+// system, no /proc) the file that it was started from.
+func ownProgram(running string) (string, error) {
+	if info, err := os.Stat(running); err == nil && info.Mode().IsRegular() {
+		return running, nil
+	}
+	self, err := os.Executable()
+	if err != nil { // on Linux it asks /proc, too
+		self, err = exec.LookPath(os.Args[0])
+	}
+	if err != nil {
+		return "", fmt.Errorf("find this program's own file: %w", err)
+	}
+	return self, nil
+}
 
 // Run verifies an output.
 func (c *verifyCmd) Run(ctx context.Context, a *app) error {
@@ -51,9 +72,9 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	case !info.IsDir():
 		return usagef("%s is a file; give the output's directory, or see its documents with cat", c.Out)
 	}
-	self, err := os.Executable()
+	self, err := ownProgram(runningProgram)
 	if err != nil {
-		return fmt.Errorf("find this program's own file: %w", err)
+		return err
 	}
 	report, err := dataset.Verify(ctx, dataset.Config{
 		Root: root, Reader: []string{self, checkFileName}, Memory: c.wall(a),

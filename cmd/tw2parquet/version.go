@@ -16,7 +16,9 @@ var version = "dev"
 type versionCmd struct{ shown }
 
 // Help is the long form of --help.
-func (versionCmd) Help() string { return "Example:\n  tw2parquet version --output json" }
+func (versionCmd) Help() string {
+	return "Example:\n  tw2parquet version --output json\n\nExit codes: 0 ok, 2 usage, 50 the output cannot be written."
+}
 
 // Run prints the versions that a bug report needs.
 func (c *versionCmd) Run(a *app) error {

@@ -48,7 +48,8 @@ const highlighted = "highlighted_data"
 
 // Cat prints documents as JSON, one a line, rebuilt from their rows. Memory is bounded by some
 // thousand documents or batchBytes, whatever the size of a file. A file that is damaged or none of
-// ours is a *sink.ForeignError; what came before it has been printed. A failing w is a *WriteError.
+// ours is a *sink.ForeignError; what came before it has been printed. A failing w is a *WriteError, unless damage was
+// found before.
 func Cat(ctx context.Context, w io.Writer, what Print) error {
 	for _, c := range what.Columns {
 		if len(schema.Arrow().FieldIndices(c)) == 0 {
@@ -73,7 +74,8 @@ func Cat(ctx context.Context, w io.Writer, what Print) error {
 			break
 		}
 		if err := p.file(ctx, name); err != nil {
-			return errors.Join(err, p.flush())
+			_ = p.flush() // whoever asked is told of the damage, with or without a reader
+			return err
 		}
 	}
 	return p.flush()
