@@ -194,15 +194,17 @@ func newTransport() *http.Transport {
 }
 
 func isLoopback(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
 }
 
-// Host is the API's host without its port, as it enters a run's identity.
-func (c *Client) Host() string { return c.base.Hostname() }
+// Host is the API's host without its port, as it enters a run's identity: one host has one spelling.
+func (c *Client) Host() string {
+	return strings.TrimSuffix(strings.ToLower(c.base.Hostname()), ".")
+}
 
 // Close drops idle connections. Calls that are under way are not touched.
 func (c *Client) Close() {

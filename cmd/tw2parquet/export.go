@@ -125,7 +125,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	windows := make([]pipeline.Window, len(ranges))
 	for i, w := range ranges {
 		windows[i] = pipeline.Window{
-			Request: w, Run: w.Run(host(a.globals.BaseURL)), Partition: "window_start=" + pipeline.PartitionName(w.Start),
+			Request: w, Run: w.Run(api.Host()), Partition: "window_start=" + pipeline.PartitionName(w.Start),
 		}
 	}
 	if c.DryRun {
