@@ -115,7 +115,7 @@ func New(cfg Config) (*Client, error) {
 		c.base, loopback = base, isLoopback(base.Hostname())
 		switch {
 		case base.Host == "" || base.Opaque != "" || base.User != nil || base.RawQuery != "" || base.ForceQuery ||
-			base.Fragment != "" || strings.Trim(base.Path, "/") != "":
+			strings.Contains(cfg.BaseURL, "#") || strings.Trim(base.EscapedPath(), "/") != "":
 			fail(ClassUsage, "base URL: must be scheme and host only, such as %s", DefaultBaseURL)
 		case base.Scheme != "https" && (base.Scheme != "http" || !loopback):
 			fail(ClassUsage, "base URL: must be https; plain http is for loopback only")

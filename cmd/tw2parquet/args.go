@@ -136,9 +136,13 @@ func (l *line) movesData() bool {
 func (l *line) value(name string) string {
 	flag := l.flags[name]
 	for i := len(l.given) - 1; i >= 0; i-- {
-		if l.given[i].flag == flag {
-			return strings.TrimSpace(l.given[i].value) // given empty, it is refused, and the variable does not count
+		if l.given[i].flag != flag {
+			continue
 		}
+		if v := l.given[i].value; !blank(v) {
+			return v
+		}
+		return "" // which is refused: the variable does not count
 	}
 	for _, env := range flag.Envs {
 		if v := os.Getenv(env); !blank(v) {

@@ -34,7 +34,7 @@ type exportCmd struct {
 	MaxCredits *int64 `name:"max-credits" placeholder:"N" help:"Refuse before buying if the run could cost more." group:"Money"`
 	DryRun     bool   `name:"dry-run" help:"Print what would be bought and written; no call that costs or changes anything." group:"Money"`
 
-	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL." group:"Writing"`
+	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL with # and ? escaped." group:"Writing"`
 	writing
 	Parallel      int           `name:"parallel" default:"1" placeholder:"N" help:"Windows exported at the same time (default ${default})." group:"Running"`
 	Strict        bool          `name:"strict" help:"Treat more or fewer results than the task's count as failure." group:"Running"`
@@ -102,7 +102,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	root, err := localDir(c.Out)
+	root, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}

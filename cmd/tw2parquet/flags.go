@@ -56,12 +56,16 @@ func (a *app) token() (source.Token, error) {
 	g := a.globals
 	text, from := os.Getenv(tokenEnv), "the environment variable "+tokenEnv
 	if g.TokenFile != "" {
-		b, err := readLimited(g.TokenFile, maxTokenFile)
+		// The name is not repeated in errors: it may be the token itself, given in the place of a file.
+		name, err := localPath(g.TokenFile)
 		if err != nil {
-			// The name is not repeated: it may be the token itself, given in the place of a file.
+			return source.Token{}, &tokenError{fmt.Sprintf("the token file's name (--token-file): %v", err)}
+		}
+		b, err := readLimited(name, maxTokenFile)
+		if err != nil {
 			return source.Token{}, &tokenError{fmt.Sprintf("the token file cannot be read: %v", cause(err))}
 		}
-		a.warnOfReaders(g.TokenFile)
+		a.warnOfReaders(name)
 		text, from = string(b), "the token file"
 	}
 	text = strings.TrimSpace(text)
@@ -87,7 +91,7 @@ func (a *app) hide(token source.Token) {
 // of them may be the token in a wrong place. Whether there is one, and can be read, is told later.
 func (a *app) hideEarly() {
 	secrets := []string{os.Getenv(tokenEnv)}
-	name := a.line.value("token-file")
+	name, _ := localPath(a.line.value("token-file"))
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() { // a pipe can be read only once
 		if b, err := readLimited(name, maxTokenFile); err == nil {
 			secrets = append(secrets, string(b))

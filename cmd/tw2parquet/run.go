@@ -123,7 +123,11 @@ func (a *app) dispatch(ctx context.Context, p *parser) error {
 	// The result file and the form of the log are wanted on every exit path, the parser's own
 	// errors included.
 	a.setLog(a.line.value("log-format"), a.line.value("log-level"))
-	a.globals.ResultFile = a.line.value("result-file")
+	result, err := localPath(a.line.value("result-file"))
+	if err != nil {
+		return usagef("--result-file: %w", err)
+	}
+	a.globals.ResultFile = result
 	if err := a.reserveResultFile(); err != nil {
 		return err
 	}
@@ -139,6 +143,7 @@ func (a *app) dispatch(ctx context.Context, p *parser) error {
 	if err != nil {
 		return &usageError{err}
 	}
+	p.cli.globals.ResultFile = a.globals.ResultFile
 	a.globals = &p.cli.globals
 	if err := a.setup(); err != nil {
 		return err
