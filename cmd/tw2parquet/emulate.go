@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -96,12 +95,12 @@ func (c *emulateCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return usagef("--addr %s: %w", c.Addr, err)
 	}
-	line, err := json.Marshal(describe(server, ln))
+	line, err := jsonText(describe(server, ln), "")
 	if err != nil {
 		return err
 	}
 	// Past the wall: this token is made to be handed out.
-	if _, err := a.walls[0].w.Write(append(line, '\n')); err != nil {
+	if _, err := a.walls[0].w.Write(line); err != nil {
 		return err
 	}
 	return server.Serve(ctx, ln)

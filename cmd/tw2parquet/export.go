@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -304,14 +303,4 @@ func (c *exportCmd) checkPlanned(price int64) error {
 		return &statusError{exitCredits, fmt.Sprintf("the plan could cost %d credits, over --max-credits %d", price, *c.MaxCredits), "lower --limit, take a shorter range, or raise --max-credits"}
 	}
 	return nil
-}
-
-// indented is how the commands that show something print it.
-func (a *app) indented(v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = a.stdout.Write(append(b, '\n'))
-	return err
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -127,11 +126,10 @@ func (a *app) writeResult(o outcome, r *result) error {
 		r = newResult()
 		r.close(o)
 	}
-	line, err := json.Marshal(r)
+	line, err := jsonText(r, "")
 	if err != nil {
 		return err
 	}
-	line = append(line, '\n')
 	var ferr error
 	if a.globals.ResultFile != "" && !o.noResultFile {
 		ferr = replaceFile(a.globals.ResultFile, a.walls[0].clean(line)) // a file is an output like the others

@@ -46,7 +46,7 @@ type app struct {
 	walls   []*redactor
 	screen  *screen // standard error, shared by log lines and the progress bar
 	log     *slog.Logger
-	line    *line
+	line    *line    // what the arguments say
 	account *account // set where the command brings its own; else from the settings
 	result  *result  // not nil for the commands that move data
 	told    atomic.Bool
@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ctx, stopping, stop := withSignals(ctx)
 	defer stop()
 
-	a := &app{stdin: stdin, globals: &globals{}}
+	a := &app{stdin: stdin, globals: &globals{}, line: &line{}}
 	out, errs := newRedactor(stdout), newRedactor(stderr)
 	a.walls = []*redactor{out, errs}
 	a.stdout, a.stderr = out, errs
@@ -216,6 +216,9 @@ func (a *app) finish(err error) int {
 func (a *app) tell(err error, r *result) int {
 	a.screen.clear()
 	out := classify(err)
+	if out.Hint == "see --help" && a.line.command != nil {
+		out.Hint = "see " + a.line.command.FullPath() + " --help"
+	}
 	if err != nil && !out.quiet {
 		a.complain(out)
 	}

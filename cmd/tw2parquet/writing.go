@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
+	"strings"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
@@ -103,12 +105,31 @@ func (o output) Gap() (offset string, next int64, ok bool) {
 // tooMany tells whether a window's rejects fail the run.
 func (w *writing) tooMany(rejected int64) bool { return w.MaxRejects >= 0 && rejected > w.MaxRejects }
 
+// whereRejects says where the rejected documents lie that are too many, for three windows at most.
+func (w *writing) whereRejects(r *result) string {
+	var dirs []string
+	for _, win := range r.Windows {
+		if w.tooMany(win.Rejected) {
+			dirs = append(dirs, filepath.Join("_tw2parquet", win.Run))
+		}
+	}
+	more := ""
+	if n := len(dirs) - 3; n > 0 {
+		dirs, more = dirs[:3], fmt.Sprintf(" and of %d more windows", n)
+	}
+	return fmt.Sprintf("they lie with their reasons in %s%s, under %s", strings.Join(dirs, ", "), more, r.Out)
+}
+
 // judge settles how a run ends whose data is all safe.
 func (w *writing) judge(a *app, rejected int64, skipEmpty bool) error {
 	switch {
 	case w.tooMany(rejected):
-		return &statusError{exitData, fmt.Sprintf("%d documents were rejected, more than --max-rejects %d", rejected, w.MaxRejects),
-			"they lie with their reasons under _tw2parquet/<run>/; run again with a higher --max-rejects to accept them"}
+		documents := "1 document was"
+		if rejected != 1 {
+			documents = fmt.Sprintf("%d documents were", rejected)
+		}
+		return &statusError{exitData, fmt.Sprintf("%s rejected, more than --max-rejects %d", documents, w.MaxRejects),
+			fmt.Sprintf("%s; run again with --max-rejects %d to accept them", w.whereRejects(a.result), rejected)}
 	case skipEmpty && a.result.Rows+a.result.Rejected == 0:
 		return &statusError{code: exitEmpty, message: "nothing was exported"}
 	}
