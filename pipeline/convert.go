@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -60,7 +59,7 @@ func (r *Report) complete(ctx context.Context, out Output) error {
 	if _, next := out.Position(); next != r.Rows+r.Rejected {
 		return fmt.Errorf("%w: the files end at result %d, and hold %d rows and %d rejects", ErrConservation, next, r.Rows, r.Rejected)
 	}
-	report, err := json.Marshal(r)
+	report, err := jsonText(r)
 	if err != nil {
 		return fmt.Errorf("encode the manifest's report: %w", err)
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -154,9 +155,18 @@ func driftNotes(d *schema.Drift) (map[string]string, error) {
 	if d.Empty() {
 		return nil, nil
 	}
-	text, err := json.Marshal(d)
+	text, err := jsonText(d)
 	if err != nil {
 		return nil, fmt.Errorf("encode the drift report: %w", err)
 	}
 	return map[string]string{driftNote: string(text)}, nil
+}
+
+// jsonText is JSON for files that people read too: <, > and & stay as they are.
+func jsonText(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

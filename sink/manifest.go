@@ -153,21 +153,29 @@ func (o *Output) Complete(ctx context.Context, run []byte) error {
 // storeManifest makes the manifest visible and durable, or replaces it where files were written again.
 func (o *Output) storeManifest(ctx context.Context, m *Manifest) error {
 	slices.SortFunc(m.Rejects, func(a, b Aside) int { return strings.Compare(a.Name, b.Name) })
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	if err := enc.Encode(m); err != nil {
+	text, err := jsonText(m, " ")
+	if err != nil {
 		return fmt.Errorf("encode the manifest: %w", err)
 	}
 	put := o.put
 	if o.was != nil {
 		put = o.replace
 	}
-	if err := put(ctx, o.layout.manifest(), text.Bytes(), dataMode); err != nil {
+	if err := put(ctx, o.layout.manifest(), text, dataMode); err != nil {
 		return fmt.Errorf("store the manifest: %w", err)
 	}
 	return nil
+}
+
+// jsonText is how records are written, with a newline at the end. People read them too: <, > and & stay as
+// they are.
+func jsonText(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	err := e.Encode(v)
+	return b.Bytes(), err
 }
 
 // hashData is the checksum of a whole file that this process did not write.

@@ -1,9 +1,6 @@
 package sink
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "fmt"
 
 // rejection is one line of rejects-<seq>.jsonl. Its bytes are Length bytes from Offset on of
 // rejects-<seq>.raw, as they came: they may be anything, so they are not put into JSON.
@@ -35,14 +32,14 @@ func (o *Output) createRejects() (*rejectFiles, error) {
 
 func (r *rejectFiles) add(x rejection, raw []byte) error {
 	x.Offset, x.Length = r.raw.size, len(raw)
-	line, err := json.Marshal(x)
+	line, err := jsonText(x, "")
 	if err != nil {
 		return fmt.Errorf("encode a rejection: %w", err)
 	}
 	if _, err := r.raw.Write(raw); err != nil {
 		return err
 	}
-	_, err = r.index.Write(append(line, '\n'))
+	_, err = r.index.Write(line)
 	return err
 }
 

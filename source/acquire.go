@@ -63,9 +63,10 @@ type acquisition struct {
 	journal   Journal
 	history   history
 	collector Collector
-	existed   bool      // the collector was there before this call
-	sentAt    time.Time // server time after our own last unclear POST
-	unclear   error     // its error
+	existed   bool          // the collector was there before this call
+	sentAt    time.Time     // server time after our own last unclear POST
+	unclear   error         // its error
+	asked     time.Duration // how long its answer asked to be left alone
 }
 
 func (a *acquisition) acquire(ctx context.Context) (Acquired, error) {
@@ -133,6 +134,7 @@ func (a *acquisition) foreign() *Error {
 // ensureCollector finds the run's collector or creates it. It is created only where it was looked for
 // just before, and where nothing was bought into one that is gone.
 func (a *acquisition) ensureCollector(ctx context.Context) error {
+	started := a.c.clock.Now()
 	for attempt := 0; ; attempt++ {
 		var err error
 		a.collector, err = a.c.Collector(ctx, a.id)
@@ -156,11 +158,11 @@ func (a *acquisition) ensureCollector(ctx context.Context) error {
 		}
 		a.collector, err = a.c.CreateCollector(ctx, a.id)
 		var e *Error
-		if err == nil || !errors.As(err, &e) || e.retry != retryBackoff || attempt+1 >= createAttempts {
+		if err == nil || !errors.As(err, &e) || e.retry != retryBackoff || attempt+1 >= createAttempts || !a.c.bearable(e, a.c.clock.Now().Sub(started)) {
 			return err
 		}
 		// It may exist now: look, rather than replace it.
-		if err := a.c.sleep(ctx, backoff(attempt, time.Second, laterLast)); err != nil {
+		if err := a.c.sleep(ctx, max(e.after, backoff(attempt, time.Second, laterLast))); err != nil {
 			return fmt.Errorf("create collector: %w", err)
 		}
 	}

@@ -40,6 +40,9 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 				return Acquired{}, postErr // the next start finds the open intent
 			}
 			a.sentAt, a.unclear = a.c.serverNow(), postErr
+			if e != nil {
+				a.asked = min(e.after, limitBudget)
+			}
 			a.c.log.Warn("the answer to the export request is unclear; looking for the task before anything else is sent", "error", postErr)
 			if got, found, err := a.settle(ctx); err != nil || found {
 				return got, err
@@ -56,11 +59,12 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 		case outcomeRejected:
 			return Acquired{}, postErr
 		}
+		spent := a.c.clock.Now().Sub(started)
 		if got == outcomeNotSent && (attempt+1 >= buyAttempts || e == nil || e.retry == retryNever) ||
-			got == outcomeLater && a.c.clock.Now().Sub(started) >= a.c.scaled(limitBudget) {
+			got == outcomeLater && (spent >= a.c.scaled(limitBudget) || !a.c.bearable(e, spent)) {
 			return Acquired{}, postErr
 		}
-		if err := a.c.sleep(ctx, backoff(attempt, 2*laterFirst, laterLast)); err != nil {
+		if err := a.c.sleep(ctx, max(e.after, backoff(attempt, 2*laterFirst, laterLast))); err != nil {
 			return Acquired{}, fmt.Errorf("buy the export: %w", err)
 		}
 		// Look before every POST.
@@ -85,10 +89,10 @@ func (a *acquisition) bought(ctx context.Context, task Task) (Acquired, error) {
 }
 
 // settle finds out what became of POSTs without an answer, by looking until SettleTime has passed since
-// the newest sign of one, by the server's clock. Found nothing means that looking worked and that there
+// the newest sign of one, by the server's clock, or as long as its answer asked to wait. Found nothing means that looking worked and that there
 // is nothing; the intents are then closed as such. When looking fails it is ClassAmbiguous.
 func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
-	until := a.newestSign().Add(a.c.scaled(a.c.settle))
+	until := a.newestSign().Add(a.c.scaled(max(a.c.settle, a.asked)))
 	for attempt := 0; ; attempt++ {
 		got, found, err := a.look(ctx)
 		if err != nil {

@@ -32,7 +32,8 @@ func TestNew_Config(t *testing.T) {
 		ClassAuth: {{}, {Token: NewToken("a b")}, {Token: NewToken("a\x01b")}},
 		ClassUsage: {
 			{Token: token, BaseURL: "http://api.talkwalker.com"}, {Token: token, BaseURL: "ftp://127.0.0.1"}, {Token: token, BaseURL: "https://u:p@x"},
-			{Token: token, BaseURL: "https://x?access_token=" + testToken}, {Token: token, BaseURL: "https://x/path"}, {Token: token, BaseURL: "127.0.0.1"},
+			{Token: token, BaseURL: "https://x?access_token=" + testToken}, {Token: token, BaseURL: "https://x/path"}, {Token: token, BaseURL: "https://x#"},
+			{Token: token, BaseURL: "https://x/#lake"}, {Token: token, BaseURL: "https://x?"}, {Token: token, BaseURL: "https://x/%2F"}, {Token: token, BaseURL: "https://x/?a"}, {Token: token, BaseURL: "127.0.0.1"},
 			{Token: token, BaseURL: "https://x/%zz" + testToken}, {Token: token, BaseURL: "http://127.0.0.1.example.org"},
 			{Token: token, WaitScale: 0.5}, {Token: token, WaitScale: -1, BaseURL: "http://127.0.0.1"}, {Token: token, MaxDocumentBytes: -1},
 		},

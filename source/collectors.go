@@ -154,7 +154,7 @@ func hasContent(raw json.RawMessage) bool {
 
 // raw is the object as JSON with its members in alphabetical order.
 func (o object) raw() json.RawMessage {
-	text, err := json.Marshal(map[string]json.RawMessage(o))
+	text, err := jsonText(map[string]json.RawMessage(o))
 	if err != nil {
 		return nil
 	}

@@ -150,7 +150,7 @@ func get(ctx context.Context, j Journal, name string, into any) error {
 
 // note writes a record; existing tells that it was there already, which is no error here.
 func note(ctx context.Context, j Journal, name string, what any) (existing bool, err error) {
-	data, err := json.Marshal(what)
+	data, err := jsonText(what)
 	if err != nil {
 		return false, fmt.Errorf("spell %s: %w", name, err)
 	}

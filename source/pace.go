@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -142,14 +141,4 @@ func newLimits(clock Clock, scale func(time.Duration) time.Duration) limits {
 		collector: per(otherCalls), collectorChange: per(otherCalls), streamInfo: per(otherCalls),
 		tasks: per(otherCalls), task: per(otherCalls), taskChange: per(otherCalls), export: per(otherCalls),
 	}
-}
-
-// backoff doubles from first to at most limit; the upper half of each step is random, so that windows
-// exported side by side do not come back together.
-func backoff(attempt int, first, limit time.Duration) time.Duration {
-	d := first << min(attempt, 20)
-	if d <= 0 || d > limit {
-		d = limit
-	}
-	return d/2 + rand.N(d/2+1)
 }

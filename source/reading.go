@@ -62,12 +62,12 @@ func (c *Client) openRead(ctx context.Context, collector, offset string, limits 
 		}
 		text, err := readAll(resp)
 		if err != nil {
-			return nil, c.failed(ctx, r.ctx, r.op, err)
+			return nil, c.asked(c.failed(ctx, r.ctx, r.op, err), resp.Header)
 		}
-		if _, err := c.envelope(r.op, resp.StatusCode, text); err != nil {
-			return nil, err
+		if _, err = c.envelope(r.op, resp.StatusCode, text); err == nil {
+			err = classify(r.op, resp.StatusCode, -1, "an answer without results")
 		}
-		return nil, classify(r.op, resp.StatusCode, -1, "an answer without results")
+		return nil, c.asked(err, resp.Header)
 	}
 	body, err := decoded(resp)
 	if err != nil {
@@ -242,7 +242,7 @@ func (s *Stream) trouble(ctx context.Context, b *Batch, e *Error) error {
 		return e
 	}
 	s.failed++
-	s.c.log.Debug("a read is tried again", "error", e.Message, "code", e.Code, "http", e.HTTP, "pause", pause)
+	s.c.again(e.Op, e, pause)
 	if err := s.c.sleep(ctx, pause); err != nil {
 		return fmt.Errorf("%s: %w", e.Op, err)
 	}

@@ -150,8 +150,9 @@ func forms(secret string) []string {
 	query, path := url.QueryEscape(secret), url.PathEscape(secret)
 	list := []string{secret, query, path, strings.ToLower(secret), strings.ToUpper(secret),
 		lowerEscapes(query), lowerEscapes(path), url.QueryEscape(query),
-		strings.ReplaceAll(secret, "/", `\/`), jsonText(secret),
+		strings.ReplaceAll(secret, "/", `\/`),
 		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret)))}
+	list = append(list, quotedForms(secret)...)
 	// Base64 of a longer text that holds the secret depends on where it starts in it, modulo three.
 	// The characters that also carry bits of a neighbour are left out.
 	for shift := range 3 {
@@ -174,13 +175,16 @@ func forms(secret string) []string {
 	return unique
 }
 
-// jsonText is how encoding/json, among others, writes s: with escapes for what HTML would mistake.
-func jsonText(s string) string {
-	quoted, err := json.Marshal(s)
-	if err != nil {
-		return s
+// quotedForms are how JSON holds s: as we write it, and with escapes for what HTML would mistake.
+func quotedForms(s string) []string {
+	forms := []string{s, s}
+	if plain, err := jsonText(s); err == nil {
+		forms[0] = string(plain[1 : len(plain)-1])
 	}
-	return string(quoted[1 : len(quoted)-1])
+	if escaped, err := json.Marshal(s); err == nil { //nolint:forbidigo // the escaped form is what is looked for
+		forms[1] = string(escaped[1 : len(escaped)-1])
+	}
+	return forms
 }
 
 func lowerEscapes(s string) string {

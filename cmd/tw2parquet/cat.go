@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"tw2parquet/sink/dataset"
 )
@@ -45,7 +44,7 @@ func (c *catCmd) Run(ctx context.Context, a *app) error {
 	for _, arg := range c.Paths {
 		path, err := localPath(arg)
 		if err != nil {
-			return err
+			return usagef("%s: %w", arg, err)
 		}
 		what.Paths = append(what.Paths, path)
 	}
@@ -61,16 +60,4 @@ func (c *catCmd) Run(ctx context.Context, a *app) error {
 		return &usageError{err}
 	}
 	return interrupted(ctx, err)
-}
-
-// localPath is the path behind an argument that may be a file:// URL.
-func localPath(arg string) (string, error) {
-	path, err := localDir(arg)
-	switch {
-	case arg == "":
-		return "", usagef("the path is empty")
-	case err != nil && strings.Contains(arg, "://"):
-		return "", usagef("%s: only local paths and file:// URLs are supported", arg)
-	}
-	return path, err
 }

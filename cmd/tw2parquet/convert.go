@@ -18,7 +18,7 @@ import (
 
 type convertCmd struct {
 	Paths []string `arg:"" name:"path" help:"Recorded streams: files, globs, or - for standard input; plain, gzip or zstd."`
-	Out   string   `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL." group:"Writing"`
+	Out   string   `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL with # and ? escaped." group:"Writing"`
 	writing
 	SkipEmpty bool `name:"skip-empty" help:"Exit 99 instead of 0 if there was nothing to convert." group:"Running"`
 }
@@ -46,7 +46,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	root, err := localDir(c.Out)
+	root, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}
@@ -124,6 +124,11 @@ func expand(args []string) ([]string, error) {
 			names = append(names, arg)
 			continue
 		}
+		path, err := localPath(arg)
+		if err != nil {
+			return nil, usagef("%s: %w", arg, err)
+		}
+		arg = path
 		found := []string{arg}
 		if _, err := os.Stat(arg); err != nil && strings.ContainsAny(arg, "*?[") {
 			if found, err = filepath.Glob(arg); err != nil {

@@ -37,6 +37,12 @@ const (
 
 // Run shows the main job, end to end.
 func (c *demoCmd) Run(ctx context.Context, a *app) error {
+	a.result.Out = c.Out
+	dir, err := outDir(c.Out)
+	if err != nil {
+		return err
+	}
+	c.Out = dir // the queries to paste name it
 	server, err := emulator.New(emulator.Config{
 		Seed: 1, DocumentsPerDay: demoPerDay, TaskDuration: demoTask, LimitBatch: 500, ControlEvery: 250,
 		Minute: time.Duration(demoScale * float64(time.Minute)),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,7 +28,7 @@ type exportCmd struct {
 	MaxCredits *int64 `name:"max-credits" placeholder:"N" help:"Refuse before buying if the run could cost more." group:"Money"`
 	DryRun     bool   `name:"dry-run" help:"Print what would be bought and written; no call that costs or changes anything." group:"Money"`
 
-	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL." group:"Writing"`
+	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL with # and ? escaped." group:"Writing"`
 	writing
 	Parallel      int           `name:"parallel" default:"1" placeholder:"N" help:"Windows exported at the same time (default ${default})." group:"Running"`
 	Strict        bool          `name:"strict" help:"Treat more or fewer results than the task's count as failure." group:"Running"`
@@ -106,7 +105,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	root, err := localDir(c.Out)
+	root, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}
@@ -129,7 +128,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	windows := make([]pipeline.Window, len(ranges))
 	for i, w := range ranges {
 		windows[i] = pipeline.Window{
-			Request: w, Host: host(a.globals.BaseURL), Run: w.Run(host(a.globals.BaseURL)), Partition: "window_start=" + pipeline.PartitionName(w.Start),
+			Request: w, Host: api.Host(), Run: w.Run(api.Host()), Partition: "window_start=" + pipeline.PartitionName(w.Start),
 		}
 	}
 	all := lookAll(root, windows)
@@ -253,14 +252,4 @@ func (c *exportCmd) checkPlanned(price int64) error {
 		return &statusError{exitCredits, fmt.Sprintf("the plan could cost %d credits, over --max-credits %d", price, *c.MaxCredits), "lower --limit, take a shorter range, or raise --max-credits"}
 	}
 	return nil
-}
-
-// indented is how the commands that show something print it.
-func (a *app) indented(v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = a.stdout.Write(append(b, '\n'))
-	return err
 }

@@ -56,12 +56,16 @@ func (a *app) token() (source.Token, error) {
 	g := a.globals
 	text, from := os.Getenv(tokenEnv), "the environment variable "+tokenEnv
 	if g.TokenFile != "" {
-		b, err := readLimited(g.TokenFile, maxTokenFile)
+		// The name is not repeated in errors: it may be the token itself, given in the place of a file.
+		name, err := localPath(g.TokenFile)
 		if err != nil {
-			// The name is not repeated: it may be the token itself, given in the place of a file.
+			return source.Token{}, &tokenError{fmt.Sprintf("the token file's name (--token-file): %v", err)}
+		}
+		b, err := readLimited(name, maxTokenFile)
+		if err != nil {
 			return source.Token{}, &tokenError{fmt.Sprintf("the token file cannot be read: %v", cause(err))}
 		}
-		a.warnOfReaders(g.TokenFile)
+		a.warnOfReaders(name)
 		text, from = string(b), "the token file"
 	}
 	text = strings.TrimSpace(text)
@@ -85,9 +89,9 @@ func (a *app) hide(token source.Token) {
 
 // hideEarly hides the token from the first word on: an error of the parser quotes arguments, and one
 // of them may be the token in a wrong place. Whether there is one, and can be read, is told later.
-func (a *app) hideEarly(args []string) {
+func (a *app) hideEarly() {
 	secrets := []string{os.Getenv(tokenEnv)}
-	name := early(args, "token-file", "TALKWALKER_TOKEN_FILE")
+	name, _ := localPath(a.line.value("token-file"))
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() { // a pipe can be read only once
 		if b, err := readLimited(name, maxTokenFile); err == nil {
 			secrets = append(secrets, string(b))
@@ -143,7 +147,7 @@ const waitScaleEnv = "TW2PARQUET_WAIT_SCALE"
 
 func waitScale(baseURL string) (float64, error) {
 	text := os.Getenv(waitScaleEnv)
-	if text == "" || !loopback(baseURL) {
+	if blank(text) || !loopback(baseURL) {
 		return 1, nil
 	}
 	f, err := strconv.ParseFloat(text, 64)
@@ -159,17 +163,7 @@ func loopback(baseURL string) bool {
 		return false
 	}
 	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// host is what a run's identity keeps of the base URL: the name without the port, so that an
-// emulator on another port is the same place.
-func host(baseURL string) string {
-	u, err := url.Parse(baseURL)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
+	return strings.EqualFold(u.Hostname(), "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // size is a number of bytes: 256MiB, 1GiB, 10MB, 4096. "off" is no limit.

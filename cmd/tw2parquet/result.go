@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"tw2parquet/pipeline"
@@ -166,8 +165,7 @@ func (a *app) writeResult(o outcome, r *result) outcome {
 // line is the result of an outcome, as one line.
 func (r *result) line(o outcome) ([]byte, error) {
 	r.close(o)
-	line, err := json.Marshal(r)
-	return append(line, '\n'), err
+	return jsonText(r, "")
 }
 
 // store writes the result file, if there is one. It is an output like the others.

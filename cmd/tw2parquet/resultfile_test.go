@@ -131,8 +131,8 @@ func descriptorText(f *os.File) string {
 	return strconv.Itoa(int(f.Fd()))
 }
 
-// given makes a descriptor look like one that the process was started with, and is its path.
-func given(t *testing.T, f *os.File) string {
+// descriptorPath makes a descriptor look like one that the process was started with, and is its path.
+func descriptorPath(t *testing.T, f *os.File) string {
 	t.Helper()
 	_, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0)
 	must(t, err)
@@ -143,7 +143,7 @@ func TestResultFile_DescriptorsAreWrittenTo(t *testing.T) {
 	t.Run("pipe", func(t *testing.T) {
 		r, w, err := os.Pipe()
 		must(t, err)
-		if code, _, stderr := call(t, "version", "--result-file", given(t, w)); code != exitOK {
+		if code, _, stderr := call(t, "version", "--result-file", descriptorPath(t, w)); code != exitOK {
 			t.Errorf("exit %d: %s", code, stderr)
 		}
 		w.Close()
@@ -157,7 +157,7 @@ func TestResultFile_DescriptorsAreWrittenTo(t *testing.T) {
 		must(t, err)
 		r.Close()
 		defer w.Close()
-		if code, stdout, stderr := call(t, "version", "--result-file", given(t, w)); code != exitOK || stdout == "" || stderr != "" {
+		if code, stdout, stderr := call(t, "version", "--result-file", descriptorPath(t, w)); code != exitOK || stdout == "" || stderr != "" {
 			t.Errorf("exit %d: %s", code, stderr)
 		}
 	})
@@ -168,7 +168,7 @@ func TestResultFile_DescriptorsAreWrittenTo(t *testing.T) {
 		defer f.Close()
 		_, err = f.WriteString("first\n")
 		must(t, err)
-		if code, _, stderr := call(t, "version", "--result-file", given(t, f)); code != exitOK {
+		if code, _, stderr := call(t, "version", "--result-file", descriptorPath(t, f)); code != exitOK {
 			t.Errorf("exit %d: %s", code, stderr)
 		}
 		text, _ := os.ReadFile(name)
@@ -180,7 +180,7 @@ func TestResultFile_DescriptorsAreWrittenTo(t *testing.T) {
 		f, err := os.Open(os.DevNull)
 		must(t, err)
 		defer f.Close()
-		if code, _, stderr := call(t, "version", "--result-file", given(t, f)); code != exitUsage || !strings.Contains(stderr, "reading only") {
+		if code, _, stderr := call(t, "version", "--result-file", descriptorPath(t, f)); code != exitUsage || !strings.Contains(stderr, "reading only") {
 			t.Errorf("exit %d: %s", code, stderr)
 		}
 	})
@@ -188,7 +188,7 @@ func TestResultFile_DescriptorsAreWrittenTo(t *testing.T) {
 
 // The file behind our own standard output or error must not be taken from it.
 func TestResultFile_OurOwnStreams(t *testing.T) {
-	for _, v := range settings {
+	for _, v := range variables() {
 		t.Setenv(v, "")
 	}
 	for name, c := range map[string]struct {

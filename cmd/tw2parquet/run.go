@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -49,6 +50,7 @@ type app struct {
 	file    atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
 	screen  *screen                    // standard error, shared by log lines and the progress bar
 	log     *slog.Logger
+	line    *line    // what the arguments say
 	account *account // set where the command brings its own; else from the settings
 	result  *result  // not nil for the commands that move data
 	told    atomic.Bool
@@ -65,11 +67,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ctx, stopping, stop := withSignals(ctx)
 	defer stop()
 
-	a := &app{stdin: stdin, globals: &globals{}}
+	a := &app{stdin: stdin, globals: &globals{}, line: &line{}}
 	a.printed = &standardOutput{w: stdout}
 	out, errs := newRedactor(a.printed), newRedactor(stderr)
 	a.walls = []*redactor{out, errs}
-	a.hideEarly(args)
 	a.stdout, a.stderr = out, errs
 	a.screen = newScreen(errs, isTerminal(stderr))
 	a.log = slog.New(slog.NewTextHandler(a.screen, nil))
@@ -78,47 +79,77 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			a.own = append(a.own, ownStream{f, s.w})
 		}
 	}
+	p, err := newParser(out, errs)
+	if err != nil {
+		return a.finish(err)
+	}
+	a.line = readLine(p.Model, args)
+	a.hideEarly()
 	defer a.closeResultFile()
-	if movesData(args) {
+	if a.line.movesData() {
 		a.result = newResult()
 	}
 	ended := make(chan int, 1)
-	go func() { ended <- a.finish(pipeline.Guard(func() error { return a.dispatch(ctx, args) })) }()
+	go func() { ended <- a.finish(pipeline.Guard(func() error { return a.dispatch(ctx, p) })) }()
 	return a.await(ended, stopping.late)
 }
 
-// dispatch parses the arguments and runs the command.
-func (a *app) dispatch(ctx context.Context, args []string) error {
-	if err := forgetEmpty(); err != nil {
-		return err
-	}
-	var c cli
-	exited := false
-	parser, err := kong.New(&c,
+// parser is the command line's grammar, and where it puts what it has read.
+type parser struct {
+	*kong.Kong
+	cli    cli
+	helped bool // --help was asked for and printed
+}
+
+func newParser(stdout, stderr io.Writer) (*parser, error) {
+	p := &parser{}
+	k, err := kong.New(&p.cli,
 		kong.Name("tw2parquet"),
 		kong.Description("Talkwalker exports into Parquet. Exit codes and environment: tw2parquet COMMAND --help."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
-		kong.Writers(a.stdout, a.stderr),
-		kong.Exit(func(int) { exited = true }),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { p.helped = true }),
 	)
 	if err != nil {
-		return fmt.Errorf("build the command line: %w", err)
+		return nil, fmt.Errorf("build the command line: %w", err)
+	}
+	p.Kong = k
+	return p, nil
+}
+
+// errHelp ends a run that was only asked for help.
+var errHelp = errors.New("help was printed")
+
+// dispatch parses the arguments and runs the command.
+func (a *app) dispatch(ctx context.Context, p *parser) error {
+	if err := a.line.forgetEmpty(); err != nil {
+		return err
 	}
 	// The result file and the form of the log are wanted on every exit path, the parser's own
 	// errors included.
-	a.globals.ResultFile = early(args, "result-file", "TW2PARQUET_RESULT_FILE")
-	a.setLog(early(args, "log-format", "TW2PARQUET_LOG_FORMAT"), early(args, "log-level", "TW2PARQUET_LOG_LEVEL"))
+	a.setLog(a.line.value("log-format"), a.line.value("log-level"))
+	result, err := localPath(a.line.value("result-file"))
+	if err != nil {
+		return usagef("--result-file: %w", err)
+	}
+	a.globals.ResultFile = result
 	if err := a.reserveResultFile(ctx); err != nil {
 		return err
 	}
-	kctx, err := parser.Parse(negatives(args))
-	if exited {
-		return nil // --help was asked for and printed
+	if !a.line.help {
+		if err := a.line.checkEmpty(); err != nil {
+			return err
+		}
+	}
+	kctx, err := p.Parse(a.line.words)
+	if p.helped {
+		return errHelp
 	}
 	if err != nil {
 		return &usageError{err}
 	}
-	a.globals = &c.globals
+	p.cli.globals.ResultFile = a.globals.ResultFile
+	a.globals = &p.cli.globals
 	if err := a.setup(); err != nil {
 		return err
 	}
@@ -157,78 +188,6 @@ func (a *app) setLog(format, level string) {
 	}
 }
 
-// settings are the variables that stand for a flag.
-var settings = []string{
-	"TALKWALKER_TOKEN_FILE", "TALKWALKER_BASE_URL", "TW2PARQUET_LOG_FORMAT", "TW2PARQUET_LOG_LEVEL", "TW2PARQUET_RESULT_FILE", "GOMEMLIMIT",
-}
-
-// forgetEmpty drops variables that are set to nothing: schedulers pass what a template left empty,
-// and mean the default.
-func forgetEmpty() error {
-	for _, name := range settings {
-		if v, ok := os.LookupEnv(name); ok && strings.TrimSpace(v) == "" {
-			if err := os.Unsetenv(name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// negatives joins a flag and a negative number behind it, which the parser would take for a short flag;
-// there is none that begins with a digit.
-func negatives(args []string) []string {
-	joined := make([]string, 0, len(args))
-	for i, arg := range args {
-		if arg == "--" {
-			return append(joined, args[i:]...)
-		}
-		number := len(arg) > 1 && arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9'
-		if n := len(joined) - 1; number && n >= 0 && strings.HasPrefix(joined[n], "--") && !strings.Contains(joined[n], "=") {
-			joined[n] += "=" + arg
-			continue
-		}
-		joined = append(joined, arg)
-	}
-	return joined
-}
-
-// early finds a flag's value before the parser has run, or after it has refused. Like the parser it
-// takes the last one.
-func early(args []string, flag, env string) string {
-	value := os.Getenv(env)
-	for i, arg := range args {
-		if arg == "--" {
-			break
-		}
-		if v, ok := strings.CutPrefix(arg, "--"+flag+"="); ok {
-			value = v
-		} else if arg == "--"+flag && i+1 < len(args) {
-			value = args[i+1]
-		}
-	}
-	return value
-}
-
-// movesData tells whether the command ends with a result line.
-func movesData(args []string) bool {
-	for _, arg := range args {
-		if arg == "--help" || arg == "-h" {
-			return false
-		}
-	}
-	for _, arg := range args {
-		switch arg {
-		case "export", "convert", "demo":
-			return true
-		}
-		if !strings.HasPrefix(arg, "-") {
-			return false
-		}
-	}
-	return false
-}
-
 // await is the exit code: that of the command, or a signal's if the command does not come to its end
 // after one, because a disk or a file server hangs. What it published stays, and the next start goes on.
 func (a *app) await(ended <-chan int, late <-chan *signalError) int {
@@ -252,6 +211,9 @@ func (a *app) finish(err error) int {
 	if a.told.Swap(true) {
 		return exitBug // somebody else has told, and the process is about to end
 	}
+	if errors.Is(err, errHelp) {
+		return a.tell(nil, nil)
+	}
 	return a.tell(err, a.result)
 }
 
@@ -261,6 +223,9 @@ func (a *app) tell(err error, r *result) int {
 	out := classify(err)
 	if lost := a.lost(); lost != nil {
 		out = out.and(classify(lost))
+	}
+	if out.Hint == "see --help" && a.line.command != nil {
+		out.Hint = "see " + a.line.command.FullPath() + " --help"
 	}
 	if out.Code != exitOK && !out.quiet {
 		a.complain(out)

@@ -25,7 +25,8 @@ const project = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 // call runs the program with a token and no other environment of ours.
 func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	for _, v := range append([]string{waitScaleEnv}, settings...) {
+	t.Setenv(waitScaleEnv, "")
+	for _, v := range variables() {
 		t.Setenv(v, "") // the same as not set, which is itself a promise
 	}
 	var out, errs bytes.Buffer

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -13,8 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/alecthomas/kong"
 
 	"tw2parquet/source/emulator"
 )
@@ -48,21 +47,6 @@ func brokenOutputs(t *testing.T) map[string]brokenOutput {
 	if full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0); err == nil { // Linux has it
 		t.Cleanup(func() { full.Close() })
 		all["full"] = brokenOutput{full, false}
-	}
-	return all
-}
-
-// commands are all commands there are, from the grammar itself.
-func commands(t *testing.T) []string {
-	t.Helper()
-	k, err := kong.New(&cli{}, kong.Name("tw2parquet"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, n := range k.Model.Leaves(false) {
-		words := strings.Fields(n.FullPath())[1:]
-		all = append(all, strings.Join(slices.DeleteFunc(words, func(w string) bool { return strings.HasPrefix(w, "<") }), " "))
 	}
 	return all
 }
@@ -101,7 +85,7 @@ func judged(t *testing.T, code int, data bool, args []string) {
 }
 
 func TestStandardOutput_HelpOfEveryCommand(t *testing.T) {
-	for _, command := range append(commands(t), "") {
+	for _, command := range append(slices.Sorted(maps.Keys(commands(t))), "") {
 		t.Run(command, func(t *testing.T) {
 			args := append(strings.Fields(command), "--help")
 			if code, stdout, stderr := call(t, args...); code != exitOK || stderr != "" || stdout == "" {
@@ -158,7 +142,7 @@ func TestStandardOutput_DoesNotChangeAVerdict(t *testing.T) {
 	empty := filepath.Join(dir, "none.ndjson")
 	api := func(args ...string) []string { return append(args, "--base-url", "http://"+ln.Addr().String()) }
 	export := api("export", "--project", server.Projects()[0], "--start=2024-01-01", "--stop=2024-01-03", "--split=none", "--out", filepath.Join(dir, "lake"))
-	for _, v := range append([]string{waitScaleEnv}, settings...) {
+	for _, v := range append([]string{waitScaleEnv}, variables()...) {
 		t.Setenv(v, "")
 	}
 	t.Setenv(waitScaleEnv, "0.02")
@@ -202,7 +186,7 @@ func TestStandardOutput_DoesNotChangeAVerdict(t *testing.T) {
 		"emulate":           {{[]string{"emulate"}, exitOK}},
 		checkFileName:       nil, // limits the process that runs it: TestStandardOutput_OfAProcess
 	}
-	for _, command := range commands(t) {
+	for _, command := range slices.Sorted(maps.Keys(commands(t))) {
 		t.Run(command, func(t *testing.T) {
 			if _, ok := cases[command]; !ok {
 				t.Fatal("this command has no case; what does it do when its output cannot be written?")

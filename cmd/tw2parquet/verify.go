@@ -64,7 +64,7 @@ func ownProgram(running string) (string, error) {
 func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	root, err := localPath(c.Out)
 	if err != nil {
-		return err
+		return usagef("%s: %w", c.Out, err)
 	}
 	switch info, err := os.Stat(root); {
 	case err != nil:

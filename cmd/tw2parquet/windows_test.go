@@ -38,7 +38,7 @@ func newTrial(t *testing.T, cfg emulator.Config) *trial {
 	}
 	hs := httptest.NewServer(s.Handler())
 	t.Cleanup(hs.Close)
-	for _, v := range settings {
+	for _, v := range variables() {
 		t.Setenv(v, "")
 	}
 	t.Setenv(tokenEnv, s.Token())
@@ -93,8 +93,8 @@ func (x *trial) collect(i int, query json.RawMessage) string {
 	return id
 }
 
-// failing is a month that fails in a way of its own.
-type failing struct {
+// failingMonth is a month that fails in a way of its own.
+type failingMonth struct {
 	code    int
 	prepare func(x *trial)
 	flags   []string
@@ -102,7 +102,7 @@ type failing struct {
 }
 
 // January fails, alone.
-var failingAlone = map[string]failing{
+var failingAlone = map[string]failingMonth{
 	"a task that failed": {exitTask, func(x *trial) { x.AddTask(emulator.TaskSpec{Target: x.collect(0, nil), Status: emulator.StatusFailed}) }, nil, false},
 	"a task that aborted": {exitTask, func(x *trial) {
 		x.AddTask(emulator.TaskSpec{Target: x.collect(0, nil), Status: emulator.StatusAborted})
@@ -188,7 +188,7 @@ func TestExport_AFailureOfOneWindowStopsNoOther(t *testing.T) {
 	}
 }
 
-func (x *trial) expectAlone(f failing, months, code int, r result, stderr string) {
+func (x *trial) expectAlone(f failingMonth, months, code int, r result, stderr string) {
 	x.t.Helper()
 	if code != f.code || len(r.Windows) != months || r.Error == nil || r.Error.Hint == "" || r.Error.Retryable {
 		x.t.Fatalf("exit %d, want %d: %+v %+v\n%s", code, f.code, r, r.Error, stderr)

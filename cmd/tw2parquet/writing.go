@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
-	"path/filepath"
-	"strings"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
@@ -56,22 +53,13 @@ func (w *writing) rowGroup() pipeline.RowGroup {
 	return pipeline.RowGroup{Bytes: int(w.RowGroupSize), Rows: maxRowGroupRows}
 }
 
-// localDir is the directory behind --out.
-func localDir(out string) (string, error) {
-	scheme, _, ok := strings.Cut(out, "://")
-	switch {
-	case out == "":
-		return "", usagef("--out is empty")
-	case !ok:
-		return out, nil
-	case scheme == "file":
-		u, err := url.Parse(out)
-		if err != nil || u.Host != "" && u.Host != "localhost" || u.Path == "" {
-			return "", usagef("--out %q is no file URL with an absolute path", out)
-		}
-		return filepath.FromSlash(u.Path), nil
+// outDir is the directory behind --out.
+func outDir(out string) (string, error) {
+	dir, err := localPath(out)
+	if err != nil {
+		return "", usagef("--out %q: %w", out, err)
 	}
-	return "", usagef("--out %q: only local directories and file:// are supported", out)
+	return dir, nil
 }
 
 // target is one run's place in an output.

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -271,12 +273,16 @@ func own(rec arrow.RecordBatch, name string, row int) (json.RawMessage, error) {
 	}
 	switch a := a.(type) {
 	case *array.Int64:
-		return json.Marshal(a.Value(row))
+		return strconv.AppendInt(nil, a.Value(row), 10), nil
 	case *array.String:
 		if name == "_extra" {
 			return json.RawMessage(a.Value(row)), nil // Rebuild has found it to be an object
 		}
-		return json.Marshal(a.Value(row))
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // as in the documents
+		err := e.Encode(a.Value(row))
+		return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 	}
 	return nil, fmt.Errorf("column %s: %s", name, a.DataType())
 }

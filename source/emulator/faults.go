@@ -150,7 +150,7 @@ type Fate struct {
 type Duration time.Duration
 
 // MarshalJSON writes the form that UnmarshalJSON reads.
-func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+func (d Duration) MarshalJSON() ([]byte, error) { return encode(time.Duration(d).String()), nil }
 
 // UnmarshalJSON reads what time.ParseDuration reads, as a string.
 func (d *Duration) UnmarshalJSON(text []byte) error {
