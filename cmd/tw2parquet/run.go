@@ -39,16 +39,17 @@ type cli struct {
 
 // app is what a command works with: its settings, its streams, and the result it fills in.
 type app struct {
-	globals *globals
-	stdin   io.Reader
-	stdout  io.Writer
-	stderr  io.Writer
-	walls   []*redactor
-	screen  *screen // standard error, shared by log lines and the progress bar
-	log     *slog.Logger
-	account *account // set where the command brings its own; else from the settings
-	result  *result  // not nil for the commands that move data
-	told    atomic.Bool
+	globals  *globals
+	stdin    io.Reader
+	stdout   io.Writer
+	stderr   io.Writer
+	walls    []*redactor
+	screen   *screen   // where a person sees both streams, and the progress bar
+	progress *progress // of the command that runs, if it shows any
+	log      *slog.Logger
+	account  *account // set where the command brings its own; else from the settings
+	result   *result  // not nil for the commands that move data
+	told     atomic.Bool
 }
 
 // account is whose API is called, and how patiently.
@@ -63,12 +64,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer stop()
 
 	a := &app{stdin: stdin, globals: &globals{}}
-	out, errs := newRedactor(stdout), newRedactor(stderr)
+	a.screen = newScreen(stderr, isTerminal(stderr))
+	out, errs := newRedactor(a.screen.port(stdout, isTerminal(stdout))), newRedactor(a.screen.port(stderr, isTerminal(stderr)))
+	if samePlace(stdout, stderr) {
+		out.join(errs)
+	}
 	a.walls = []*redactor{out, errs}
 	a.hideEarly(args)
 	a.stdout, a.stderr = out, errs
-	a.screen = newScreen(errs, isTerminal(stderr))
-	a.log = slog.New(slog.NewTextHandler(a.screen, nil))
+	a.log = slog.New(slog.NewTextHandler(errs, nil))
 	if movesData(args) {
 		a.result = newResult()
 	}
@@ -138,18 +142,11 @@ func (a *app) setLog(format, level string) {
 	switch {
 	case format == "json":
 		a.screen.json = true
-		a.log = slog.New(slog.NewJSONHandler(a.screen, opts))
+		a.log = slog.New(slog.NewJSONHandler(a.stderr, opts))
 	case format != "text" && a.screen.terminal:
-		// A person is watching; the time of day on every line only takes room.
-		opts.ReplaceAttr = func(groups []string, attr slog.Attr) slog.Attr {
-			if len(groups) == 0 && attr.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return attr
-		}
-		a.log = slog.New(slog.NewTextHandler(a.screen, opts))
+		a.log = slog.New(newConsole(a.stderr, l))
 	default:
-		a.log = slog.New(slog.NewTextHandler(a.screen, opts))
+		a.log = slog.New(slog.NewTextHandler(a.stderr, opts))
 	}
 }
 
@@ -283,7 +280,7 @@ func (a *app) complain(out outcome) {
 	if out.Hint != "" {
 		line += " (" + out.Hint + ")"
 	}
-	fmt.Fprintln(a.screen, oneLine(line))
+	fmt.Fprintln(a.stderr, printable(oneLine(line)))
 }
 
 // oneLine keeps a message on the one line that readers of the last line of a log expect. Several
