@@ -153,14 +153,14 @@ func ambiguous(getenv func(string) string) int {
 
 // displayed is how many columns a text takes on the screen.
 func displayed(text string) int {
-	n := 0
+	n, either := 0, ambiguous(os.Getenv)
 	for _, r := range text {
-		n += runeColumns(r)
+		n += runeColumns(r, either)
 	}
 	return n
 }
 
-func runeColumns(r rune) int {
+func runeColumns(r rune, ambiguous int) int {
 	if unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) { // drawn over or beside others
 		return 0
 	}
@@ -168,16 +168,16 @@ func runeColumns(r rune) int {
 	case width.EastAsianWide, width.EastAsianFullwidth:
 		return 2
 	case width.EastAsianAmbiguous:
-		return ambiguous(os.Getenv)
+		return ambiguous
 	}
 	return 1
 }
 
 // fit is a text cut to a width.
 func fit(text string, columns int) string {
-	n := 0
+	n, either := 0, ambiguous(os.Getenv)
 	for i, r := range text {
-		if n += runeColumns(r); n > columns {
+		if n += runeColumns(r, either); n > columns {
 			return text[:i]
 		}
 	}
