@@ -68,7 +68,7 @@ func (t Token) Find(text []byte, hit func(from, to int)) {
 }
 
 // Begun is how many bytes at the end of text may be the beginning of something that Hide would take out
-// of a longer text.
+// of a longer text; a JSON escape goes out as a whole.
 func (t Token) Begun(text []byte) int {
 	if t.scrub == nil {
 		return 0
@@ -81,7 +81,7 @@ func (t Token) Begun(text []byte) int {
 			return len(text) - escape(text, len(text)-n)
 		}
 	}
-	return 0
+	return len(text) - escape(text, len(text)) // half an escape
 }
 
 // Memory is how many bytes of a text have to be known to find what begins in them and ends later.

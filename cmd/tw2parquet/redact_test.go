@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"math/rand/v2"
 	"net/url"
 	"os"
@@ -214,6 +215,27 @@ func TestRedactor_TwoStreamsAtRandom(t *testing.T) {
 		}
 		if got := s.all.String(); !strings.Contains(got, "REDACTED") && got != all {
 			t.Fatalf("%q became %q", all, got)
+		}
+	}
+}
+
+// An escape that a secret begins in the middle of goes with it, or the line is JSON no more.
+func TestRedactor_LeavesJSONReadable(t *testing.T) {
+	const token, text = "nobody-knows-it", `{"a":"\nobody-knows-it","b":"\u006eobody-knows-it"}`
+	for cut := range len(text) {
+		var out bytes.Buffer
+		r := newRedactor(&out)
+		r.hide(source.NewToken(token))
+		for _, piece := range []string{text[:cut], text[cut:]} {
+			if _, err := r.Write([]byte(piece)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.flush(); err != nil {
+			t.Fatal(err)
+		}
+		if !json.Valid(out.Bytes()) || leaks(out.String(), token) != nil {
+			t.Errorf("cut at %d: %s", cut, out.String())
 		}
 	}
 }

@@ -168,3 +168,17 @@ func TestFit_CountsColumns(t *testing.T) {
 		t.Error("東█ takes three columns")
 	}
 }
+
+// Titles of topics are in any language.
+func TestTable_AlignsWideCells(t *testing.T) {
+	t.Setenv("LC_ALL", "C.UTF-8")
+	var out strings.Builder
+	a := &app{stdout: &out}
+	if err := a.table([]string{"id", "title", "n"}, [][]string{{"a", "東京", "1"}, {"b", "e\u0301", "2"}, {"c", "x\x1b[2J", "3"}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "id  title  n\na   東京   1\nb   e\u0301      2\nc   x\uFFFD[2J  3\n"
+	if out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}
