@@ -60,18 +60,36 @@ func (t Token) Hide(text []byte) []byte {
 	return t.scrub.clean(text)
 }
 
+// Find calls hit for each stretch of text that Hide would take out, in order. Stretches may overlap.
+func (t Token) Find(text []byte, hit func(from, to int)) {
+	if t.scrub != nil {
+		t.scrub.find(text, hit)
+	}
+}
+
 // Begun is how many bytes at the end of text may be the beginning of something that Hide would take out
-// of a longer text.
+// of a longer text; a JSON escape goes out as a whole.
 func (t Token) Begun(text []byte) int {
 	if t.scrub == nil {
 		return 0
 	}
-	for n := min(t.scrub.longest-1, len(text)); n > 0; n-- {
+	for n := t.Memory(); n > 0; n-- {
+		if n > len(text) {
+			continue
+		}
 		if _, ok := t.scrub.begins[string(text[len(text)-n:])]; ok {
-			return n
+			return len(text) - escape(text, len(text)-n)
 		}
 	}
-	return 0
+	return len(text) - escape(text, len(text)) // half an escape
+}
+
+// Memory is how many bytes of a text have to be known to find what begins in them and ends later.
+func (t Token) Memory() int {
+	if t.scrub == nil {
+		return 0
+	}
+	return max(t.scrub.longest-1, 0)
 }
 
 // mask writes stars over the token in text, which keeps its length.

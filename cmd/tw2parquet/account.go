@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"text/tabwriter"
+	"io"
+	"strings"
 	"time"
 
 	"tw2parquet/source"
@@ -133,17 +134,26 @@ func raws[T any](list []T, raw func(T) json.RawMessage) []json.RawMessage {
 // table prints rows under their headings. Cells come from the API: control characters are escaped,
 // so that a title cannot move the cursor.
 func (a *app) table(head []string, rows [][]string) error {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{head}, rows...) {
-		for i, cell := range row {
-			if i > 0 {
-				fmt.Fprint(w, "\t")
-			}
-			fmt.Fprint(w, printable(cell))
+	rows = append([][]string{head}, rows...)
+	widths := make([]int, len(head))
+	for _, row := range rows {
+		for i := range row {
+			row[i] = printable(row[i])
+			widths[i] = max(widths[i], displayed(row[i]))
 		}
-		fmt.Fprintln(w)
 	}
-	return w.Flush()
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row {
+			b.WriteString(cell)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-displayed(cell)+2))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(a.stdout, b.String())
+	return err
 }
 
 func printable(s string) string {

@@ -20,9 +20,9 @@ import (
 type globals struct {
 	TokenFile   string `name:"token-file" env:"TALKWALKER_TOKEN_FILE" placeholder:"FILE" help:"File holding the access token; else TALKWALKER_ACCESS_TOKEN. There is no flag for the token itself: it would show in process lists and logs."`
 	BaseURL     string `name:"base-url" env:"TALKWALKER_BASE_URL" default:"https://api.talkwalker.com" placeholder:"URL" help:"The API; plain http only to loopback (default ${default})."`
-	LogFormat   string `name:"log-format" env:"TW2PARQUET_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"Form of the log on standard error: auto, text or json."`
+	LogFormat   string `name:"log-format" env:"TW2PARQUET_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"Form of the log on standard error: text, json, or auto: short lines for people at a terminal, else text."`
 	LogLevel    string `name:"log-level" env:"TW2PARQUET_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
-	Progress    string `name:"progress" enum:"auto,on,off" default:"auto" help:"A bar on a terminal, a heartbeat line elsewhere: auto, on or off."`
+	Progress    string `name:"progress" enum:"auto,on,off" default:"auto" help:"A bar on a terminal, a heartbeat line elsewhere: auto (no bar where TERM is dumb), on or off."`
 	ResultFile  string `name:"result-file" env:"TW2PARQUET_RESULT_FILE" placeholder:"FILE" help:"Also write the result JSON there, on every exit path. A file is replaced whole; pipes, devices and mounted files are written to."`
 	MemoryLimit size   `name:"memory-limit" env:"GOMEMLIMIT" placeholder:"SIZE" help:"Soft memory limit, or off (default 1GiB, or more where row groups, documents, workers and windows of the sizes asked for need it)."`
 }

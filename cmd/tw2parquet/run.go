@@ -40,20 +40,21 @@ type cli struct {
 
 // app is what a command works with: its settings, its streams, and the result it fills in.
 type app struct {
-	globals *globals
-	stdin   io.Reader
-	stdout  io.Writer
-	stderr  io.Writer
-	walls   []*redactor
-	printed *standardOutput // where standard output's failure is kept
-	own     []ownStream
-	file    atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
-	screen  *screen                    // standard error, shared by log lines and the progress bar
-	log     *slog.Logger
-	line    *line    // what the arguments say
-	account *account // set where the command brings its own; else from the settings
-	result  *result  // not nil for the commands that move data
-	told    atomic.Bool
+	globals  *globals
+	stdin    io.Reader
+	stdout   io.Writer
+	stderr   io.Writer
+	walls    []*redactor
+	printed  *standardOutput // where standard output's failure is kept
+	own      []ownStream
+	file     atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
+	screen   *screen                    // where a person sees both streams, and the progress bar
+	progress *progress                  // of the command that runs, if it shows any
+	log      *slog.Logger
+	line     *line    // what the arguments say
+	account  *account // set where the command brings its own; else from the settings
+	result   *result  // not nil for the commands that move data
+	told     atomic.Bool
 }
 
 // account is whose API is called, and how patiently.
@@ -69,12 +70,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 	a := &app{stdin: stdin, globals: &globals{}, line: &line{}}
 	a.printed = &standardOutput{w: stdout}
-	out, errs := newRedactor(a.printed), newRedactor(stderr)
+	a.screen = newScreen(stderr, isTerminal(stderr))
+	out, errs := newRedactor(a.screen.port(a.printed, isTerminal(stdout))), newRedactor(a.screen.port(stderr, isTerminal(stderr)))
+	if samePlace(stdout, stderr) {
+		out.join(errs)
+	}
 	a.walls = []*redactor{out, errs}
 	a.stdout, a.stderr = out, errs
-	a.screen = newScreen(errs, isTerminal(stderr))
-	a.log = slog.New(slog.NewTextHandler(a.screen, nil))
-	for _, s := range []struct{ raw, w io.Writer }{{stdout, out}, {stderr, a.screen}} {
+	a.log = slog.New(slog.NewTextHandler(errs, nil))
+	for _, s := range []struct{ raw, w io.Writer }{{stdout, out}, {stderr, errs}} {
 		if f, ok := s.raw.(*os.File); ok {
 			a.own = append(a.own, ownStream{f, s.w})
 		}
@@ -173,18 +177,11 @@ func (a *app) setLog(format, level string) {
 	switch {
 	case format == "json":
 		a.screen.json = true
-		a.log = slog.New(slog.NewJSONHandler(a.screen, opts))
+		a.log = slog.New(slog.NewJSONHandler(a.stderr, opts))
 	case format != "text" && a.screen.terminal:
-		// A person is watching; the time of day on every line only takes room.
-		opts.ReplaceAttr = func(groups []string, attr slog.Attr) slog.Attr {
-			if len(groups) == 0 && attr.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return attr
-		}
-		a.log = slog.New(slog.NewTextHandler(a.screen, opts))
+		a.log = slog.New(newConsole(a.stderr, l))
 	default:
-		a.log = slog.New(slog.NewTextHandler(a.screen, opts))
+		a.log = slog.New(slog.NewTextHandler(a.stderr, opts))
 	}
 }
 
@@ -248,7 +245,7 @@ func (a *app) complain(out outcome) {
 	if out.Hint != "" {
 		line += " (" + out.Hint + ")"
 	}
-	fmt.Fprintln(a.screen, oneLine(line))
+	fmt.Fprintln(a.stderr, printable(oneLine(line)))
 }
 
 // oneLine keeps a message on the one line that readers of the last line of a log expect. Several

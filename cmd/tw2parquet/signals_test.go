@@ -46,7 +46,7 @@ func TestAwait_TellsTheSignalWhenTheCommandHangs(t *testing.T) {
 	var out, errs bytes.Buffer
 	a := &app{globals: &globals{}, printed: &standardOutput{w: &out}, stdout: &out, result: newResult()}
 	a.screen = newScreen(&errs, false)
-	a.log = slog.New(slog.NewTextHandler(a.screen, nil))
+	a.log = slog.New(slog.NewTextHandler(&errs, nil))
 	late := make(chan *signalError, 1)
 	late <- &signalError{syscall.SIGTERM}
 	if code := a.await(make(chan int), late); code != exitTerminate {

@@ -80,6 +80,9 @@ func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	if err != nil {
 		return output{}, err
 	}
+	if _, next := out.Position(); a.progress != nil {
+		a.progress.resumed(t.run, next)
+	}
 	return output{out}, nil
 }
 
