@@ -52,7 +52,7 @@ var exitCodes = []exitCode{
 	{exitCredits, "credits", "no credits left, or over --max-credits", false},
 	{exitRejected, "rejected", "the API refused the request", false},
 	{exitUnavailable, "unavailable", "network or server trouble outlasted the retries; run again", true},
-	{exitStream, "stream", "the result stream kept breaking; run again", true},
+	{exitStream, "stream", "the result stream kept breaking: run again; or a recording is cut or damaged", true},
 	{exitLocked, "locked", "another run or reader of the same request is active; later", true},
 	{exitTask, "task", "the export task failed, was aborted or is gone; what was readable is published", false},
 	{exitTruncated, "truncated", "complete up to the limit", false},
@@ -156,7 +156,7 @@ func classify(err error) outcome {
 		o.Code, o.Hint = exitAuth, "set "+tokenEnv+" or --token-file"
 	case errors.As(err, &input):
 		no := false
-		o.Code, o.Hint, retryable = exitStream, "what came before it is converted; mend the recording", &no
+		o.Code, o.Hint, retryable = input.code, input.hint, &no
 	case errors.As(err, &status):
 		o.Code, o.Hint = status.code, status.hint
 	case errors.Is(err, sink.ErrLocked):
