@@ -8,9 +8,20 @@ import (
 	"tw2parquet/schema"
 )
 
+// Recorded says of a complete conversion what it was made from.
+type Recorded struct {
+	// File is a hash of the file's path, size and time, "" for a pipe: while it stays the same, so does the
+	// recording. The path itself may hold a token, where a program named the file after a URL.
+	File string `json:"file,omitempty"`
+	From string `json:"from,omitempty"` // the position where an earlier run ends, which this one continues
+	To   string `json:"to"`             // the position up to which it was read
+	Cut  string `json:"cut,omitempty"`  // why it was not whole, and was accepted
+}
+
 // Conversion moves one recorded stream into an output, offline.
 type Conversion struct {
-	Batches  Batches // continues where the output ends
+	Batches  Batches   // continues where the output ends
+	Recorded *Recorded // complete once Batches has ended
 	Output   Output
 	RowGroup RowGroup
 	Workers  int
@@ -51,6 +62,7 @@ func (c *Conversion) Run(ctx context.Context, w Window) (Report, error) {
 	if err != nil {
 		return r, err
 	}
+	r.Recorded = c.Recorded
 	return r, r.complete(ctx, c.Output)
 }
 

@@ -41,6 +41,7 @@ type Report struct {
 	Truncated  bool          `json:"truncated"` // the task ended at its limit
 	Missing    int64         `json:"missing"`   // processed, but never delivered
 	Drift      *schema.Drift `json:"drift"`
+	Recorded   *Recorded     `json:"recorded,omitempty"` // of a conversion
 	Files      []string      `json:"-"`
 	Bytes      int64         `json:"-"`
 	Complete   bool          `json:"-"`

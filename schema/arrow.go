@@ -21,7 +21,7 @@ const (
 	Text    Type = iota // string -> utf8
 	Int32               // number -> int32
 	Int64               // number -> int64
-	Time                // number of milliseconds since 1970 -> timestamp[us, UTC]
+	Time                // number of milliseconds since 1970, from 1582-10-15 to 9999-12-31 -> timestamp[us, UTC]
 	Float64             // number -> float64
 	Texts               // array of strings -> list<utf8>
 	Object              // object -> struct

@@ -55,7 +55,7 @@ var exitCodes = []exitCode{
 	{exitCredits, "credits", "no credits left, or over --max-credits", false, false, "wait for the monthly reset, top up, or lower --limit"},
 	{exitRejected, "rejected", "the API refused the request", false, false, "the message says what the API refuses; correct the request"},
 	{exitUnavailable, "unavailable", "network or server trouble outlasted the retries; run again", true, false, hintAgain},
-	{exitStream, "stream", "the result stream kept breaking; run again", true, false, hintAgain},
+	{exitStream, "stream", "the result stream kept breaking: run again; or a recording is cut or damaged", true, false, hintAgain},
 	{exitLocked, "locked", "another run or reader of the same request is active; later", true, false, "wait for the other run to end, or stop it"},
 	{exitTask, "task", "the export task failed, was aborted or is gone; what was readable is published", false, true, "running again cannot finish this task; `tw2parquet tasks list` shows what became of it"},
 	{exitTruncated, "truncated", "complete up to the limit", false, true, "what was bought is published; more of this window is another purchase"},
@@ -177,7 +177,7 @@ func classify(err error) outcome {
 		o.Code, o.Hint = exitAuth, "set "+tokenEnv+" or --token-file"
 	case errors.As(err, &input):
 		no := false
-		o.Code, o.Hint, retryable = exitStream, "what came before it is converted; mend the recording", &no
+		o.Code, o.Hint, retryable = input.code, input.hint, &no
 	case errors.As(err, &status):
 		o.Code, o.Hint = status.code, status.hint
 	case errors.Is(err, sink.ErrLocked):

@@ -46,12 +46,6 @@ func TestConvert_ReadsEveryForm(t *testing.T) {
 	a := serve(t, emulator.Config{})
 	stream := recorded(t)
 	dir := t.TempDir()
-	half := bytes.IndexByte(stream[len(stream)/2:], '\n') + len(stream)/2 + 1
-	for name, content := range map[string][]byte{"all.jsonl": stream, "half-1.jsonl": stream[:half], "half-2.jsonl": stream[half:]} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	if _, err := z.Write(stream); err != nil {
@@ -64,13 +58,13 @@ func TestConvert_ReadsEveryForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{"all.jsonl.gz": zipped.Bytes(), "all.jsonl.zst": w.EncodeAll(stream, nil)} {
+	for name, content := range map[string][]byte{"all.jsonl": stream, "all.jsonl.gz": zipped.Bytes(), "all.jsonl.zst": w.EncodeAll(stream, nil)} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var want string
-	for _, args := range [][]string{{"all.jsonl"}, {"all.jsonl.gz"}, {"all.jsonl.zst"}, {"half-1.jsonl", "half-2.jsonl"}, {"half-*.jsonl"}} {
+	for _, args := range [][]string{{"all.jsonl"}, {"all.jsonl.gz"}, {"all.jsonl.zst"}, {"all.*"}} {
 		out := a.output()
 		command := []string{"convert", "--out", out}
 		for _, name := range args {
@@ -95,6 +89,37 @@ func TestConvert_ReadsEveryForm(t *testing.T) {
 	if n := len(a.Ledger().Requests); n != 0 {
 		t.Errorf("converting made %d calls", n)
 	}
+}
+
+// TestConvert_FromAPipeThatBreaks pipes a recording that is cut, then again whole, into the binary.
+func TestConvert_FromAPipeThatBreaks(t *testing.T) {
+	a := serve(t, emulator.Config{})
+	stream := recorded(t)
+	pipe := func(code int, text []byte, out string) {
+		t.Helper()
+		p := a.prepare("convert", "-", "--out", out)
+		p.Stdin = bytes.NewReader(text)
+		p.begin()
+		if e := p.wait(); e.code != code {
+			t.Fatalf("exit %d, want %d\n%s", e.code, code, e)
+		}
+	}
+	out, at := a.output(), a.output()
+	pipe(0, stream, at)
+	want := fingerprint(t, at)
+	pipe(21, nil, out)
+	pipe(21, stream[:len(stream)/3], out)
+	pipe(21, stream[:len(stream)/2], out)
+	if got := fingerprint(t, out); got == want {
+		t.Error("half a recording holds all documents")
+	}
+	for range 2 {
+		pipe(0, stream, out)
+		if got := fingerprint(t, out); got != want {
+			t.Errorf("holds\n%s, want\n%s", got, want)
+		}
+	}
+	a.run(0, "verify", out)
 }
 
 // TestConvert_RejectsBrokenLines keeps what cannot be read, and the neighbours.
