@@ -97,6 +97,35 @@ func TestDisk_Unwritable(t *testing.T) {
 	})
 }
 
+// A complete run can be looked at on a read-only mount, where NFS has no exclusive locks to give.
+func TestDisk_ReadOnlyMount(t *testing.T) {
+	dir := t.TempDir()
+	j := job{total: 20, group: 10}
+	if err := j.run(nil, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+		t.Logf("this process may not mount; TestLock_IsSharedByThoseWhoCannotWrite has the rule: %v", err)
+		return
+	}
+	defer func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.run(played(t, dir, nfsFlock), dir, nil); err != nil {
+		t.Error(err)
+	}
+	other := j
+	other.config = func(c *Config) { c.Run = "otherrun" }
+	if s := wantStorage(t, other.run(nil, dir, nil)); !s.ReadOnly {
+		t.Errorf("classed %+v", s)
+	}
+}
+
 func TestDisk_BadRoots(t *testing.T) {
 	j := job{total: 4, group: 2}
 	dir := t.TempDir()
