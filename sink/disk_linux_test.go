@@ -22,12 +22,7 @@ func unprivileged(t *testing.T, f func(dir string)) {
 		f(dir)
 		return
 	}
-	// The way to the directory has to be open, and the directory theirs.
-	for d := dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	openWay(t, dir)
 	if err := os.Chown(dir, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +39,16 @@ func unprivileged(t *testing.T, f func(dir string)) {
 		f(dir)
 	}()
 	<-done
+}
+
+// openWay lets other users go to a directory of this test.
+func openWay(t *testing.T, dir string) {
+	t.Helper()
+	for d := dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func wantStorage(t *testing.T, err error) *StorageError {
@@ -260,31 +265,6 @@ func TestDisk_PipesDoNotHang(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantForeign(t, j.run(nil, out, nil), "no regular file")
-	}
-}
-
-func TestDisk_ModesFollowTheUmask(t *testing.T) {
-	j := job{total: 20, group: 10, reject: 3}
-	for umask, want := range map[int]map[string]fs.FileMode{
-		0o022: {"": 0o750, stateDir: 0o750, part(testRun, 0): 0o440, "manifest.json": 0o440, "intent-1": 0o400, "staging": 0o700},
-		0o077: {"": 0o700, stateDir: 0o700, part(testRun, 0): 0o400, "manifest.json": 0o400, "intent-1": 0o400, "staging": 0o700},
-	} {
-		out := filepath.Join(t.TempDir(), "out")
-		old := syscall.Umask(umask)
-		err := j.run(nil, out, nil)
-		syscall.Umask(old)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, mode := range want {
-			if name != "" && !strings.Contains(name, "/") && name != stateDir {
-				name = filepath.Join(stateDir, testRun, name)
-			}
-			info, err := os.Stat(filepath.Join(out, name))
-			if err != nil || info.Mode().Perm() != mode {
-				t.Errorf("umask %o: %s has mode %v, want %v (%v)", umask, name, info.Mode(), mode, err)
-			}
-		}
 	}
 }
 

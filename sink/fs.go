@@ -1,3 +1,5 @@
+//go:build unix
+
 package sink
 
 import (
@@ -64,7 +66,7 @@ type diskFS struct {
 // openDisk opens, and if need be creates, the root directory. Its parent must exist: a missing one
 // is more often a disk that is not mounted than a wish.
 func openDisk(path string) (*diskFS, error) {
-	err := os.Mkdir(path, 0o750)
+	err := os.Mkdir(path, dirMode)
 	created := err == nil
 	switch {
 	case errors.Is(err, fs.ErrExist):

@@ -1,3 +1,5 @@
+//go:build unix
+
 package dataset
 
 import (
@@ -13,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -151,7 +154,7 @@ func (p *printer) flush() error {
 
 // file prints the documents of one file.
 func (p *printer) file(ctx context.Context, name string) error {
-	f, err := os.OpenFile(name, os.O_RDONLY|nonBlock, 0)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return &sink.ForeignError{Path: name, Reason: unreadable(err)}
 	}
