@@ -1,7 +1,7 @@
 # Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
 # compiler (DuckDB in the tests) and the module proxy; nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help build test race libzstd torture fuzz lint bench bench-compare demo query clean
+.PHONY: help build cross test race libzstd torture fuzz lint vuln bench bench-compare demo query clean
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -21,6 +21,7 @@ test: ## every test, the ones with DuckDB included
 	go test ./...
 	GOEXPERIMENT=simd go test ./schema
 	cd bench/compare && go test ./...
+	cd bench/vuln && go test ./...
 
 race: ## the tests under the race detector
 	go test -race ./...
@@ -39,6 +40,10 @@ fuzz: ## every fuzz target for FUZZTIME
 lint: ## formatting, vet, the import fence
 	go run $(GOLANGCI) run ./...
 	cd bench/compare && go run $(GOLANGCI) run ./...
+	cd bench/vuln && go run $(GOLANGCI) run ./...
+
+vuln: ## known vulnerabilities of our modules, without asking a server; fails on what a newer module mends
+	cd bench/vuln && go run . ../.. ../compare .
 
 bench: ## benchmarks: make bench BENCH=Decode
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...

@@ -22,12 +22,7 @@ func unprivileged(t *testing.T, f func(dir string)) {
 		f(dir)
 		return
 	}
-	// The way to the directory has to be open, and the directory theirs.
-	for d := dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	openWay(t, dir)
 	if err := os.Chown(dir, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +39,16 @@ func unprivileged(t *testing.T, f func(dir string)) {
 		f(dir)
 	}()
 	<-done
+}
+
+// openWay lets other users go to a directory of this test.
+func openWay(t *testing.T, dir string) {
+	t.Helper()
+	for d := dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func wantStorage(t *testing.T, err error) *StorageError {
@@ -95,6 +100,35 @@ func TestDisk_Unwritable(t *testing.T) {
 			return err
 		}))
 	})
+}
+
+// A complete run can be looked at on a read-only mount, where NFS has no exclusive locks to give.
+func TestDisk_ReadOnlyMount(t *testing.T) {
+	dir := t.TempDir()
+	j := job{total: 20, group: 10}
+	if err := j.run(nil, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+		t.Logf("this process may not mount; TestLock_IsSharedByThoseWhoCannotWrite has the rule: %v", err)
+		return
+	}
+	defer func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.run(played(t, dir, nfsFlock), dir, nil); err != nil {
+		t.Error(err)
+	}
+	other := j
+	other.config = func(c *Config) { c.Run = "otherrun" }
+	if s := wantStorage(t, other.run(nil, dir, nil)); !s.ReadOnly {
+		t.Errorf("classed %+v", s)
+	}
 }
 
 func TestDisk_BadRoots(t *testing.T) {
@@ -231,31 +265,6 @@ func TestDisk_PipesDoNotHang(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantForeign(t, j.run(nil, out, nil), "no regular file")
-	}
-}
-
-func TestDisk_ModesFollowTheUmask(t *testing.T) {
-	j := job{total: 20, group: 10, reject: 3}
-	for umask, want := range map[int]map[string]fs.FileMode{
-		0o022: {"": 0o750, stateDir: 0o750, part(testRun, 0): 0o440, "manifest.json": 0o440, "intent-1": 0o400, "staging": 0o700},
-		0o077: {"": 0o700, stateDir: 0o700, part(testRun, 0): 0o400, "manifest.json": 0o400, "intent-1": 0o400, "staging": 0o700},
-	} {
-		out := filepath.Join(t.TempDir(), "out")
-		old := syscall.Umask(umask)
-		err := j.run(nil, out, nil)
-		syscall.Umask(old)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, mode := range want {
-			if name != "" && !strings.Contains(name, "/") && name != stateDir {
-				name = filepath.Join(stateDir, testRun, name)
-			}
-			info, err := os.Stat(filepath.Join(out, name))
-			if err != nil || info.Mode().Perm() != mode {
-				t.Errorf("umask %o: %s has mode %v, want %v (%v)", umask, name, info.Mode(), mode, err)
-			}
-		}
 	}
 }
 

@@ -16,6 +16,9 @@
 // glob finds, hidden files and folders that begin with an underscore included, and one torn file
 // fails the whole query.
 //
+// Data and the manifest follow the umask, and so do the directories on the way to them. Everything else
+// in a run's directory is readable for its owner only.
+//
 // # The footer is the state
 //
 // Every data file carries in its footer (key-values "tw2parquet.…") the run, its number in the run

@@ -1,3 +1,5 @@
+//go:build unix
+
 package sink
 
 import (
@@ -57,13 +59,14 @@ type linkError = os.LinkError
 // links somebody plants there.
 type diskFS struct {
 	root    *os.Root
-	created bool // the root directory is ours
+	created bool                    // the root directory is ours
+	flock   func(fd, how int) error // flock(2), or another file system's in a test
 }
 
 // openDisk opens, and if need be creates, the root directory. Its parent must exist: a missing one
 // is more often a disk that is not mounted than a wish.
 func openDisk(path string) (*diskFS, error) {
-	err := os.Mkdir(path, 0o750)
+	err := os.Mkdir(path, dirMode)
 	created := err == nil
 	switch {
 	case errors.Is(err, fs.ErrExist):
@@ -82,7 +85,7 @@ func openDisk(path string) (*diskFS, error) {
 		}
 		return nil, storageError("open directory", path, err)
 	}
-	return &diskFS{root: root, created: created}, nil
+	return &diskFS{root: root, created: created, flock: syscall.Flock}, nil
 }
 
 func (d *diskFS) Create(name string, perm fs.FileMode) (Handle, error) {
@@ -141,20 +144,6 @@ func (d *diskFS) Names(dir string) ([]string, error) {
 	}
 	defer f.Close()
 	return f.Readdirnames(-1)
-}
-
-func (d *diskFS) Lock(name string) (io.Closer, error) {
-	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) {
-		// A finished output that was made read-only can still be looked at.
-		if f, rerr := d.root.Open(name); rerr == nil {
-			return lockFile(f, d.root, name)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return lockFile(f, d.root, name)
 }
 
 // syncDisk syncs and closes a directory. File systems that cannot sync directories say so with

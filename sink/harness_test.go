@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("SINK_TEST_HOLD_LOCK"); dir != "" {
 		os.Exit(holdLock(dir))
 	}
+	if umask := os.Getenv("SINK_TEST_UMASK"); umask != "" {
+		os.Exit(runUnder(umask, os.Getenv("SINK_TEST_OUT")))
+	}
 	goleak.VerifyTestMain(m)
 }
 

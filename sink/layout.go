@@ -12,13 +12,14 @@ import (
 // that read whole folders skip such names, and nothing in it ends in .parquet because some do not.
 const stateDir = "_tw2parquet"
 
-// Modes before the umask. State is readable for the group because the manifest is what readers wait
-// for; staging is nobody else's business.
+// Modes before the umask, which decides who reads the data, and the manifest: that is what readers wait
+// for, and verify with. The rest of the state is nobody else's business, whatever the umask: staging,
+// journal, rejects, damaged files. Files lose their write bits before they are published.
 const (
-	dirMode     = 0o750
-	stagingMode = 0o700
-	dataMode    = 0o640
-	privateMode = 0o600
+	dirMode        = 0o777
+	dataMode       = 0o666
+	privateDirMode = 0o700
+	privateMode    = 0o600
 )
 
 // layout knows every name of a run. Names are slash-separated and relative to the root.

@@ -126,7 +126,7 @@ func (o *Output) Mend(ctx context.Context) error {
 }
 
 func (o *Output) setAside(ctx context.Context) error {
-	if err := makeDir(o.fs, o.layout, o.layout.damagedDir(), stagingMode); err != nil {
+	if err := makeDir(o.fs, o.layout, o.layout.damagedDir(), privateDirMode); err != nil {
 		return err
 	}
 	sync := func(dir string) error {

@@ -16,7 +16,7 @@ func (o *Output) makeDirs() error {
 	for _, dir := range o.layout.dirs() {
 		mode := fs.FileMode(dirMode)
 		if dir == o.layout.stagingDir() {
-			mode = stagingMode
+			mode = privateDirMode
 		}
 		if err := makeDir(o.fs, o.layout, dir, mode); err != nil {
 			return err

@@ -46,6 +46,13 @@ func ReadPublished(r io.ReaderAt, size int64) (Published, error) {
 // ValidRun tells whether a name can be a run's.
 func ValidRun(name string) bool { return runPattern.MatchString(name) }
 
+// Private tells whether a name in an output is for its owner alone, whatever the umask: what lies in the
+// directory of a run, but for the manifest.
+func Private(name string) bool {
+	parts := strings.Split(name, "/")
+	return len(parts) > 2 && parts[0] == stateDir && (len(parts) > 3 || parts[2] != manifestName)
+}
+
 // PartName is the name of a run's data file in its directory.
 func PartName(run string, seq int) string { return layout{run: run}.part(seq) }
 

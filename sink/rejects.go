@@ -18,11 +18,11 @@ type rejectFiles struct {
 }
 
 func (o *Output) createRejects() (*rejectFiles, error) {
-	index, err := o.staging.create("rejects", dataMode)
+	index, err := o.staging.create("rejects", privateMode)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := o.staging.create("rejects", dataMode)
+	raw, err := o.staging.create("rejects", privateMode)
 	if err != nil {
 		index.discard()
 		return nil, err

@@ -23,7 +23,8 @@ func (verifyCmd) Help() string {
 	return `Reads every file of every run below OUT and compares it with its run's manifest and its own footer: checksums, sizes,
 counts, offsets and ordinals without a gap, the checksum of every page, every value of every column, the rejected
 results. Parquet files that belong to no run are reported too: a query over the folder would read them. It changes
-nothing. A run without a manifest is shown as incomplete; as long as its files are in order that is no failure.
+nothing. What another user wrote can be verified where the umask let you read it; rejected results stay private to
+who wrote them, and are told as not checked. A run without a manifest is shown as incomplete; as long as its files are in order that is no failure.
 
 Values are read in a process of their own with bounded memory (twice --memory-limit, at least 2 GiB) and time, so that a
 hostile file can do no harm.
@@ -127,6 +128,10 @@ func (c *verifyCmd) show(a *app, r *dataset.Report) error {
 	var b strings.Builder
 	for _, p := range r.Problems {
 		b.WriteString(printable(p.Path + ": " + p.Reason))
+		b.WriteByte('\n')
+	}
+	for _, name := range r.Unchecked {
+		b.WriteString(printable(name + ": not checked: only the user who wrote it may read it"))
 		b.WriteByte('\n')
 	}
 	return a.print(b.String())

@@ -1,3 +1,5 @@
+//go:build unix
+
 package dataset
 
 import (
@@ -15,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -155,7 +158,7 @@ func (p *printer) flush() error {
 
 // file prints the documents of one file.
 func (p *printer) file(ctx context.Context, name string) error {
-	f, err := os.OpenFile(name, os.O_RDONLY|nonBlock, 0)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return &sink.ForeignError{Path: name, Reason: unreadable(err)}
 	}

@@ -96,6 +96,10 @@ func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.Aside, 
 		return bad("the manifest does not know it")
 	}
 	f, size, err := open(c.v.root, name)
+	if withheld(c.v.root, name, err) {
+		c.v.unchecked(name)
+		return nil
+	}
 	if err != nil {
 		return bad(unreadable(err))
 	}

@@ -1,3 +1,5 @@
+//go:build unix
+
 package dataset
 
 import (
@@ -10,6 +12,9 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
+
+	"tw2parquet/sink"
 )
 
 // parquetSuffix is what engines glob for, in any case to be safe.
@@ -30,7 +35,10 @@ func scan(ctx context.Context, root *os.Root, bad func(name string, err error)) 
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) { // staging comes and goes
+			switch {
+			case errors.Is(err, fs.ErrNotExist): // staging comes and goes
+			case withheld(root, name, err): // not published, and no query of this user can find it
+			default:
 				bad(name, err)
 			}
 			return nil
@@ -51,8 +59,21 @@ func scan(ctx context.Context, root *os.Root, bad func(name string, err error)) 
 	return found, err
 }
 
-// open opens a regular file for reading. A symbolic link at the end of the name is none: os.Root
-// would follow it within the output, so the name is looked at first and compared with what was opened.
+// withheld tells whether err only says that a part of the output is private to another user.
+func withheld(root *os.Root, name string, err error) bool {
+	if !errors.Is(err, fs.ErrPermission) || !sink.Private(name) {
+		return false
+	}
+	info, err := root.Lstat(name)
+	if err != nil {
+		return false
+	}
+	of, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(of.Uid) != os.Geteuid()
+}
+
+// open opens a regular file for reading, and does not wait for a writer, should it have become a pipe. A
+// symbolic link at the end of the name is none: os.Root would follow it within the output, so the name is looked at first and compared with what was opened.
 func open(root *os.Root, name string) (*os.File, int64, error) {
 	name = filepath.FromSlash(name)
 	found, err := root.Lstat(name)
@@ -62,7 +83,7 @@ func open(root *os.Root, name string) (*os.File, int64, error) {
 	if !found.Mode().IsRegular() {
 		return nil, 0, errNoRegularFile
 	}
-	f, err := root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, 0, err
 	}

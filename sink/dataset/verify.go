@@ -80,6 +80,8 @@ type Report struct {
 	Rejected int64     `json:"rejected"`
 	Bytes    int64     `json:"bytes"`
 	Problems []Problem `json:"problems"`
+	// Unchecked are files that only the user who wrote them may read: rejects. They are no problem.
+	Unchecked []string `json:"unchecked,omitempty"`
 }
 
 // ErrNoOutput says that a directory holds neither runs nor Parquet files.
@@ -156,6 +158,10 @@ func (v *verifier) problem(run, name, format string, args ...any) {
 	v.report.Problems = append(v.report.Problems, Problem{
 		Path: filepath.Join(v.cfg.Root, filepath.FromSlash(name)), Reason: fmt.Sprintf(format, args...), Run: run,
 	})
+}
+
+func (v *verifier) unchecked(name string) {
+	v.report.Unchecked = append(v.report.Unchecked, filepath.Join(v.cfg.Root, filepath.FromSlash(name)))
 }
 
 // listRuns finds the runs and reads their manifests.
