@@ -49,8 +49,8 @@ func TestEmulate_ServesWhereItSays(t *testing.T) {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(line.URL, "http://"))
 		if err != nil {
 			t.Error(err)
-		} else {
-			conn.Close()
+		} else if err := conn.Close(); err != nil {
+			t.Error(err)
 		}
 		stop()
 		<-ended

@@ -34,7 +34,7 @@ func localPath(arg string) (string, error) {
 	case u.User != nil || u.Host != "" && !strings.EqualFold(u.Host, "localhost"):
 		return "", errors.New("a file URL names no other host; an absolute path follows three slashes, as in file:///data/lake")
 	case !strings.HasPrefix(u.Path, "/"):
-		return "", errors.New("a file URL needs an absolute path, as in file:///data/lake; give a relative one without file:")
+		return "", errors.New("a file URL needs an absolute path, as in file:///data/lake; without file: a path may be relative")
 	}
 	return filepath.FromSlash(u.Path), nil
 }
