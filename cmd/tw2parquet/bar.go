@@ -78,12 +78,15 @@ func (t standing) gauge(width int) string {
 
 // last is what stays of the bar.
 func (t standing) last() string {
-	parts := []string{rowsText(t.rows)}
+	var parts []string
 	if t.dated {
-		parts = []string{fmt.Sprintf("%d of %d windows", t.done, t.total), rowsText(t.rows)}
+		parts = append(parts, fmt.Sprintf("%d of %d windows", t.done, t.total))
 	}
-	parts = append(parts, bytesText(t.bytes)+" read in "+durationText(t.elapsed))
-	if seconds := t.elapsed.Seconds(); t.moved > 0 && seconds >= 1 {
+	if t.moved == 0 {
+		return strings.Join(append(parts, "nothing read"), "  ") // complete before, or failed
+	}
+	parts = append(parts, rowsText(t.rows), bytesText(t.bytes)+" read in "+durationText(t.elapsed))
+	if seconds := t.elapsed.Seconds(); seconds >= 1 {
 		parts = append(parts, countText(int64(float64(t.moved)/seconds))+"/s")
 	}
 	return strings.Join(parts, "  ")

@@ -148,7 +148,7 @@ func (p *progress) tick() {
 
 // sum is where all windows stand together.
 func (p *progress) sum(now time.Time) standing {
-	t := standing{done: p.done, total: p.total, dated: p.dated, elapsed: now.Sub(p.began)}
+	t := standing{done: p.done, total: p.total, dated: p.dated || p.total > 1, elapsed: now.Sub(p.began)}
 	var counted, known int64 // of all windows whose tasks tell how many there will be
 	fresh := p.total         // windows that have not begun
 	part := 0.0

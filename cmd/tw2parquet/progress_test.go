@@ -100,6 +100,19 @@ func TestProgress_TellsPercentRateAndTimeLeft(t *testing.T) {
 	}
 }
 
+// A run that finds everything complete says so.
+func TestProgress_NothingToDo(t *testing.T) {
+	w := watch(t, 120, "auto", "on")
+	stop := w.progress.run()
+	for range 3 {
+		w.finished()
+	}
+	stop()
+	if got := w.glass.String(); got != "3 of 3 windows  nothing read\n" {
+		t.Errorf("what stays is %q", got)
+	}
+}
+
 // The task counts all results of its window, and an earlier start may have read most of them.
 func TestProgress_CountsWhatAnEarlierStartPublished(t *testing.T) {
 	w := watch(t, 120, "auto", "on")
