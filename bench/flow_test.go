@@ -11,6 +11,7 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
@@ -138,7 +139,7 @@ func BenchmarkEncode(b *testing.B) {
 // open makes an output in a new directory.
 func open(b *testing.B, codec string) *sink.Output {
 	b.Helper()
-	compression, err := sink.ParseCompression(codec)
+	compression, err := parquet.ParseCompression(codec)
 	if err != nil {
 		b.Fatal(err)
 	}

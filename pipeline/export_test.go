@@ -21,6 +21,7 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
@@ -77,7 +78,7 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 		Open: func(ctx context.Context, win pipeline.Window) (pipeline.Output, error) {
 			out, err := sink.Open(ctx, sink.Config{
 				Root: w.root, Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
-				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: sink.Compression{Codec: sink.Zstd, Level: 1},
+				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: parquet.Compression{Codec: parquet.Zstd, Level: 1},
 			})
 			if err != nil {
 				return nil, err

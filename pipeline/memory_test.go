@@ -13,6 +13,7 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 	"tw2parquet/source"
 )
 
@@ -60,7 +61,7 @@ func TestFlow_GiBInBoundedHeap(t *testing.T) {
 	}
 	out, err := sink.Open(t.Context(), sink.Config{
 		Root: t.TempDir(), Run: "gib", Schema: schema.Arrow(), SchemaVersion: schema.Version, MaxFileBytes: 1 << 20,
-		Compression: sink.Compression{Codec: sink.Snappy},
+		Compression: parquet.Compression{Codec: parquet.Snappy},
 	})
 	if err != nil {
 		t.Fatal(err)

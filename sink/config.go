@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"tw2parquet/sink/parquet"
 )
 
 // Config says what an Output writes and where. Root, Run, Schema and SchemaVersion are required.
@@ -30,7 +32,7 @@ type Config struct {
 	// there on; 0 is no limit. The bytes are those written before the footer.
 	MaxFileBytes int64
 	MaxFileRows  int64
-	Compression  Compression
+	Compression  parquet.Compression
 	// SkipEmpty makes Finish publish nothing when there was no result at all. Otherwise one file
 	// without rows tells readers the schema.
 	SkipEmpty bool
@@ -80,7 +82,7 @@ func (c *Config) validate() error {
 	if c.MaxFileBytes < 0 || c.MaxFileRows < 0 {
 		bad("file limits of %d bytes and %d rows: they are not negative", c.MaxFileBytes, c.MaxFileRows)
 	}
-	if err := c.Compression.validate(); err != nil {
+	if err := c.Compression.Validate(); err != nil {
 		errs = append(errs, err)
 	}
 	if len(errs) > 0 {

@@ -21,6 +21,8 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 	"go.uber.org/goleak"
+
+	"tw2parquet/sink/parquet"
 )
 
 const (
@@ -86,7 +88,7 @@ func (j job) offset(next int64) string { return fmt.Sprintf("offset/%d=", next) 
 func (j job) open(fsys FS, root string) (*Output, error) {
 	cfg := Config{
 		Root: root, Run: testRun, Partition: testPartition, Schema: testSchema(), SchemaVersion: "1",
-		Meta: map[string]string{"writer": "test"}, Compression: Compression{Codec: None}, MaxFileRows: 8, FS: fsys,
+		Meta: map[string]string{"writer": "test"}, Compression: parquet.Compression{Codec: parquet.None}, MaxFileRows: 8, FS: fsys,
 	}
 	if j.config != nil {
 		j.config(&cfg)

@@ -7,13 +7,15 @@ import (
 	"io/fs"
 	"maps"
 	"strings"
+
+	"tw2parquet/sink/parquet"
 )
 
 // openFile is the file being written: staged, seen by nobody.
 type openFile struct {
-	data     *stagedFile  // nil before the first row group
-	parquet  *parquetFile // nil before the first row group
-	rejects  *rejectFiles // nil before the first reject
+	data     *stagedFile     // nil before the first row group
+	writer   *parquet.Writer // nil before the first row group
+	rejects  *rejectFiles    // nil before the first reject
 	rows     int64
 	rejected int64
 }
@@ -76,7 +78,7 @@ func (o *Output) sealFile(m mark) (File, map[string]string, error) {
 	if err := o.openData(); err != nil { // a file may have rejects only, or nothing
 		return File{}, nil, err
 	}
-	if n := o.open.parquet.rows(); n != o.open.rows {
+	if n := o.open.writer.Rows(); n != o.open.rows {
 		return File{}, nil, fmt.Errorf("end file %d: %w: it has %d rows, %d were appended", len(o.files), ErrMisuse, n, o.open.rows)
 	}
 	offset, next := o.Position()
@@ -88,11 +90,13 @@ func (o *Output) sealFile(m mark) (File, map[string]string, error) {
 	}
 	maps.Copy(f.Notes, m.notes)
 	data := o.open.data
-	o.open.parquet.writeIndexes() // an error stays with the file
+	o.open.writer.WriteIndexes() // an error stays with the file
 	kv := f.keyValues(o.cfg.Run, o.cfg.SchemaVersion, data)
-	if err := o.open.parquet.finish(kv); err != nil {
+	sum, err := o.open.writer.Finish(parquet.Metadata{KeyValues: kv, CreatedBy: f.Notes[noteWriter], ChecksumKey: footerPrefix + keyChecksum})
+	if err != nil {
 		return f, nil, fmt.Errorf("end %s: %w", f.Name, err)
 	}
+	kv[footerPrefix+keyChecksum] = sum
 	if err := data.seal(); err != nil {
 		return f, nil, err
 	}
@@ -152,17 +156,17 @@ func (o *Output) publishData(ctx context.Context, f File, kv map[string]string) 
 }
 
 // look reads the footer of a file whose size is not known.
-func (o *Output) look(ctx context.Context, name string) (int64, Footer, error) {
+func (o *Output) look(ctx context.Context, name string) (int64, parquet.Footer, error) {
 	info, err := o.fs.Lstat(name)
 	if err != nil {
-		return 0, Footer{}, storageError("look at", o.layout.path(name), err)
+		return 0, parquet.Footer{}, storageError("look at", o.layout.path(name), err)
 	}
 	if !info.Mode().IsRegular() {
-		return 0, Footer{}, o.foreign(name, "it stands where a file of this run belongs, and is no regular file")
+		return 0, parquet.Footer{}, o.foreign(name, "it stands where a file of this run belongs, and is no regular file")
 	}
-	footer, err := ReadFooter(storeReader{ctx, o.store, name}, info.Size())
+	footer, err := parquet.ReadFooter(storeReader{ctx, o.store, name}, info.Size())
 	if err != nil {
-		return 0, Footer{}, o.foreign(name, "it stands where a file of this run belongs: "+err.Error())
+		return 0, parquet.Footer{}, o.foreign(name, "it stands where a file of this run belongs: "+err.Error())
 	}
 	return info.Size(), footer, nil
 }

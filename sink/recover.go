@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"tw2parquet/sink/parquet"
 )
 
 // maxMissing is how many files in a row may be missing. Names are counted by it, and they are anybody's.
@@ -174,7 +176,7 @@ func (o *Output) checkLink(chain []slot, f *File) error {
 // readPart reads the footer of file number seq.
 func (o *Output) readPart(ctx context.Context, seq int, size int64) (File, error) {
 	name := o.layout.part(seq)
-	footer, err := ReadFooter(storeReader{ctx, o.store, name}, size)
+	footer, err := parquet.ReadFooter(storeReader{ctx, o.store, name}, size)
 	if err != nil {
 		if typed := (*StorageError)(nil); errors.As(err, &typed) || ctx.Err() != nil {
 			return File{}, o.readError(name, err)
@@ -185,9 +187,9 @@ func (o *Output) readPart(ctx context.Context, seq int, size int64) (File, error
 	switch {
 	case err == nil && run != o.cfg.Run:
 		return File{}, o.foreign(name, fmt.Sprintf("a file of run %q", shorten(run)))
-	case err != nil && !footer.ours():
+	case err != nil && !isOurs(footer):
 		return File{}, o.foreign(name, err.Error()) // a whole Parquet file, and somebody else's
-	case err != nil && o.newer(version) && footer.whole():
+	case err != nil && o.newer(version) && footer.Whole(footerPrefix+keyChecksum):
 		return File{}, o.checkVersion(name, version) // its keys may be others, and that is no damage
 	case err != nil:
 		return File{}, o.damaged(name, err.Error())

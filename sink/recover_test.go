@@ -10,6 +10,8 @@ import (
 	"path"
 	"strings"
 	"testing"
+
+	"tw2parquet/sink/parquet"
 )
 
 // half is a disk with two published files, of an incomplete run.
@@ -53,10 +55,15 @@ func build(t *testing.T, j job, change func(kv map[string]string)) []byte {
 	o := mustOpen(t, j, disk)
 	mustFeed(t, j, o, 20, 24)
 	f := File{Seq: 2, Rows: 4, FromOffset: j.offset(20), ToOffset: "end", FirstOrdinal: 20, NextOrdinal: 24}
-	o.open.parquet.writeIndexes()
+	o.open.writer.WriteIndexes()
 	kv := f.keyValues(testRun, "1", o.open.data)
+	m := parquet.Metadata{KeyValues: kv, ChecksumKey: footerPrefix + keyChecksum}
+	kv[m.ChecksumKey] = ""
 	change(kv)
-	if err := o.open.parquet.finish(kv); err != nil {
+	if _, wanted := kv[m.ChecksumKey]; !wanted {
+		m.ChecksumKey = ""
+	}
+	if _, err := o.open.writer.Finish(m); err != nil {
 		t.Fatal(err)
 	}
 	if err := o.open.data.seal(); err != nil {

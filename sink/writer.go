@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"tw2parquet/sink/parquet"
 )
 
 // Output is one run's place: the published files, the open one, and the journal beside them. It
@@ -28,7 +30,7 @@ type Output struct {
 	local   *local
 	store   Store
 	staging *staging
-	encoder *groupEncoder
+	encoder *parquet.Encoder
 
 	meta     map[string]string
 	files    []File
@@ -61,7 +63,7 @@ func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 	}
 	o := &Output{
 		cfg: cfg, log: cfg.log(), layout: newLayout(&cfg), fs: cfg.FS,
-		encoder: newGroupEncoder(cfg.Schema, cfg.Compression), meta: map[string]string{},
+		encoder: parquet.NewEncoder(cfg.Schema, cfg.Compression), meta: map[string]string{},
 	}
 	maps.Copy(o.meta, cfg.Meta)
 	if o.fs == nil {
@@ -133,7 +135,7 @@ func (o *Output) Encode(rec arrow.RecordBatch) (tasks []func() error, appendGrou
 	if rows == 0 {
 		return nil, func() error { return nil } // all of the batch was rejected
 	}
-	tasks, group := o.encoder.encode(rec)
+	tasks, group := o.encoder.Encode(rec)
 	return tasks, func() error {
 		if err := o.usable(); err != nil {
 			return err
@@ -144,7 +146,7 @@ func (o *Output) Encode(rec arrow.RecordBatch) (tasks []func() error, appendGrou
 		if err := o.openData(); err != nil {
 			return o.giveUp(err)
 		}
-		if err := o.open.parquet.append(group); err != nil {
+		if err := o.open.writer.Append(group); err != nil {
 			return o.giveUp(fmt.Errorf("append a row group to %s: %w", o.layout.part(len(o.files)), err))
 		}
 		o.open.rows += rows
@@ -161,7 +163,7 @@ func (o *Output) openData() error {
 	if err != nil {
 		return err
 	}
-	o.open.data, o.open.parquet = t, newParquetFile(t, o.encoder)
+	o.open.data, o.open.writer = t, parquet.NewWriter(t, o.encoder)
 	return nil
 }
 
@@ -182,12 +184,12 @@ func (o *Output) Mark(ctx context.Context, offset string, next int64, notes map[
 }
 
 func (o *Output) full() bool {
-	if o.open.parquet == nil || o.lastSlot() {
+	if o.open.writer == nil || o.lastSlot() {
 		return false
 	}
-	return o.cfg.MaxFileBytes > 0 && o.open.parquet.size() >= o.cfg.MaxFileBytes ||
+	return o.cfg.MaxFileBytes > 0 && o.open.writer.Size() >= o.cfg.MaxFileBytes ||
 		o.cfg.MaxFileRows > 0 && o.open.rows >= o.cfg.MaxFileRows ||
-		len(o.open.parquet.groups) >= maxFileGroups
+		o.open.writer.RowGroups() >= parquet.MaxRowGroups
 }
 
 // Finish publishes what is open, which must end at the mark (offset, next). If there was no result

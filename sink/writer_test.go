@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"tw2parquet/sink/parquet"
 )
 
 func sha256Hex(data []byte) string {
@@ -95,7 +97,7 @@ func TestMark_CutsAtTheByteLimit(t *testing.T) {
 	o := mustOpen(t, measure, newMemFS())
 	mustFeed(t, measure, o, 0, 2)
 	mustFeed(t, measure, o, 2, 4)
-	two := o.open.parquet.size()
+	two := o.open.writer.Size()
 	for _, c := range []struct {
 		limit int64
 		cuts  bool
@@ -115,10 +117,10 @@ func TestMark_CutsAtTheByteLimit(t *testing.T) {
 
 // A footer of more row groups would be larger than what is read of one.
 func TestMark_CutsAtTheRowGroupLimit(t *testing.T) {
-	j := job{total: maxFileGroups + 3, group: 1, config: func(cfg *Config) { cfg.MaxFileRows = 0 }}
+	j := job{total: parquet.MaxRowGroups + 3, group: 1, config: func(cfg *Config) { cfg.MaxFileRows = 0 }}
 	disk := newMemFS()
 	finish(t, j, disk)
-	if got, want := fmt.Sprint(sizes(mustOpen(t, j, disk))), fmt.Sprint([]int64{maxFileGroups, 3}); got != want {
+	if got, want := fmt.Sprint(sizes(mustOpen(t, j, disk))), fmt.Sprint([]int64{parquet.MaxRowGroups, 3}); got != want {
 		t.Fatalf("files of %s results, want %s", got, want)
 	}
 }
@@ -263,7 +265,7 @@ func TestOutput_HoldsItsCallersToTheContract(t *testing.T) {
 func TestOpen_NamesEveryBadField(t *testing.T) {
 	_, err := Open(t.Context(), Config{
 		Run: "../x", Partition: "a/../b", SchemaVersion: "one", MaxFileRows: -1,
-		Meta: map[string]string{"rows": "1"}, Compression: Compression{Codec: Snappy, Level: 1},
+		Meta: map[string]string{"rows": "1"}, Compression: parquet.Compression{Codec: parquet.Snappy, Level: 1},
 	})
 	for _, want := range []string{"output directory", "../x", `".."`, "schema:", "one", "not negative", `"rows"`, "no levels"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -322,20 +324,5 @@ func TestFinish_CancelledBeforeItBegins(t *testing.T) {
 	// Nothing was given up: what is marked can still be sealed on the way out.
 	if err := o.Finish(context.WithoutCancel(ctx), "x", 4, nil); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestParseCompression(t *testing.T) {
-	for in, want := range map[string]string{
-		"zstd": "zstd:3", "zstd:1": "zstd:1", "zstd:19": "zstd:19", "snappy": "snappy", "none": "none",
-		"zstd:0": "", "zstd:20": "", "zstd:": "", "snappy:1": "", "gzip": "", "": "", "ZSTD": "",
-	} {
-		c, err := ParseCompression(in)
-		if (err == nil) != (want != "") || err == nil && c.String() != want {
-			t.Errorf("%q: %v, %v", in, c, err)
-		}
-	}
-	if got := (Compression{}).String(); got != "zstd:3" {
-		t.Errorf("zero value is %s", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 )
 
 // writing are the flags of every command that writes Parquet.
@@ -25,14 +26,14 @@ type writing struct {
 	MaxDocumentSize size   `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected (default ${default})." group:"Writing"`
 }
 
-func (w *writing) validate() (sink.Compression, error) {
+func (w *writing) validate() (parquet.Compression, error) {
 	var bad []error
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			bad = append(bad, fmt.Errorf(format, args...))
 		}
 	}
-	codec, err := sink.ParseCompression(w.Compression)
+	codec, err := parquet.ParseCompression(w.Compression)
 	if err != nil {
 		bad = append(bad, fmt.Errorf("--compression: %w", err))
 	}
@@ -78,7 +79,7 @@ func localDir(out string) (string, error) {
 type target struct {
 	root, run, partition string
 	meta                 map[string]string // footer key-values
-	codec                sink.Compression
+	codec                parquet.Compression
 	skipEmpty, refetch   bool
 }
 

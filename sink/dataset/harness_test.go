@@ -20,6 +20,7 @@ import (
 	"tw2parquet/bench"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 )
 
 // TestMain makes the test binary the reading process as well, a good one and some bad ones.
@@ -89,7 +90,7 @@ func corpus(t testing.TB, n int) [][]byte {
 func (j job) write(t testing.TB, root string) {
 	t.Helper()
 	ctx := context.Background()
-	codec, err := sink.ParseCompression(j.codec + strings.Repeat("none", 1-min(1, len(j.codec))))
+	codec, err := parquet.ParseCompression(j.codec + strings.Repeat("none", 1-min(1, len(j.codec))))
 	if err != nil {
 		t.Fatal(err)
 	}

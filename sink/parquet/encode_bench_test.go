@@ -1,4 +1,4 @@
-package sink
+package parquet
 
 import (
 	"fmt"
@@ -147,12 +147,12 @@ func benchRecord(schema *arrow.Schema, rows int) arrow.RecordBatch {
 
 // benchEncode measures encoding and appending on one core. MB/s are bytes of values.
 func benchEncode(b *testing.B, c Compression, rec arrow.RecordBatch) {
-	e := newGroupEncoder(rec.Schema(), c)
-	f := newParquetFile(io.Discard, e)
+	e := NewEncoder(rec.Schema(), c)
+	f := NewWriter(io.Discard, e)
 	var raw int64
 	groups := 0
 	for b.Loop() {
-		tasks, g := e.encode(rec)
+		tasks, g := e.Encode(rec)
 		if raw == 0 {
 			for i := range g.columns {
 				raw += int64(g.columns[i].weight())
@@ -165,12 +165,12 @@ func benchEncode(b *testing.B, c Compression, rec arrow.RecordBatch) {
 				b.Fatal(err)
 			}
 		}
-		if err := f.append(g); err != nil {
+		if err := f.Append(g); err != nil {
 			b.Fatal(err)
 		}
 		groups++
 	}
-	b.ReportMetric(float64(f.size())/float64(groups), "file-B/op")
+	b.ReportMetric(float64(f.Size())/float64(groups), "file-B/op")
 	b.ReportMetric(float64(rec.NumRows())*float64(groups)/b.Elapsed().Seconds(), "rows/s")
 }
 

@@ -1,4 +1,4 @@
-package sink
+package parquet
 
 import (
 	"fmt"
@@ -42,7 +42,7 @@ type chunk struct {
 const bloomBitsPerValue = 8
 
 // encodeColumn makes all pages of a column chunk.
-func (s *scratch) encodeColumn(g *rowGroup, c *column, out *chunk) error {
+func (s *scratch) encodeColumn(g *Group, c *column, out *chunk) error {
 	def, all, err := s.levelsOf(c, 0, c.levels.n)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (s *scratch) encodeColumn(g *rowGroup, c *column, out *chunk) error {
 
 // encodeRows makes one page of a column without repetition from rows lo to hi. Texts are cut into
 // pages before anything is encoded, so that two cores can share them.
-func (s *scratch) encodeRows(g *rowGroup, c *column, out *page, lo, hi int) error {
+func (s *scratch) encodeRows(g *Group, c *column, out *page, lo, hi int) error {
 	def, all, err := s.levelsOf(c, lo, hi)
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (s *scratch) encodeRows(g *rowGroup, c *column, out *page, lo, hi int) erro
 // encodeEmpty makes the pages of all columns without values: one run of levels. There are only a
 // few different ones, each of which is compressed once; bodies this small are not pooled, so that
 // chunks may share them.
-func (s *scratch) encodeEmpty(g *rowGroup) error {
+func (s *scratch) encodeEmpty(g *Group) error {
 	type kind struct {
 		slots    int
 		level    uint8
@@ -137,7 +137,7 @@ func (s *scratch) levelsOf(c *column, lo, hi int) ([]uint8, uint8, error) {
 }
 
 // encodePage encodes p.slots slots from slot on. def starts at slot base.
-func (s *scratch) encodePage(g *rowGroup, c *column, p *page, def []uint8, all uint8, slot, base int, v *values) error {
+func (s *scratch) encodePage(g *Group, c *column, p *page, def []uint8, all uint8, slot, base int, v *values) error {
 	l := c.leaf
 	var rep []uint8
 	if c.levels.rep != nil {
@@ -189,7 +189,7 @@ func (p *page) histograms(l *leaf, def []uint8, all uint8, rep []uint8) {
 }
 
 // seal compresses the page, raw and then texts, and gives it header and checksum.
-func (s *scratch) seal(g *rowGroup, p *page, l *leaf, raw, texts []byte) error {
+func (s *scratch) seal(g *Group, p *page, l *leaf, raw, texts []byte) error {
 	if err := s.compress(g, p, l, raw, texts); err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (s *scratch) seal(g *rowGroup, p *page, l *leaf, raw, texts []byte) error {
 }
 
 // compress makes the body. raw is the scratch's own buffer, which may have grown.
-func (s *scratch) compress(g *rowGroup, p *page, l *leaf, raw, texts []byte) error {
+func (s *scratch) compress(g *Group, p *page, l *leaf, raw, texts []byte) error {
 	s.raw = raw
 	p.raw = len(raw) + len(texts)
 	if p.raw > math.MaxInt32-1024 {
@@ -245,7 +245,7 @@ func (s *scratch) writeHeader(p *page, h *format.PageHeader) error {
 
 // encodeDictionary makes a dictionary page and one data page of indexes, whose at most 12 bits a
 // value never fill a page.
-func (s *scratch) encodeDictionary(g *rowGroup, c *column, out *chunk, def []uint8, all uint8, v *values) error {
+func (s *scratch) encodeDictionary(g *Group, c *column, out *chunk, def []uint8, all uint8, v *values) error {
 	l := c.leaf
 	entries := s.entries(v, l)
 	if l.bloom {

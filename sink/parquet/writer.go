@@ -1,4 +1,4 @@
-package sink
+package parquet
 
 import (
 	"bufio"
@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	parquetMagic = "PAR1"
+	magic = "PAR1"
 	// formatVersion 2 stands for the delta encodings and logical types in use (parquet.thrift,
 	// FileMetaData).
 	formatVersion = 2
@@ -24,12 +24,12 @@ const (
 	fileBufferBytes = 256 << 10
 )
 
-// parquetFile writes one file: row groups in the order they come, then page index and footer. What
+// Writer writes one file: row groups in the order they come, then page index and footer. What
 // it keeps in memory is metadata. It belongs to one goroutine at a time, and does not close w.
 // After an error every call repeats it.
-type parquetFile struct {
+type Writer struct {
 	w       *bufio.Writer
-	encoder *groupEncoder
+	encoder *Encoder
 	offset  int64
 	n       int64
 	err     error
@@ -43,19 +43,24 @@ type parquetFile struct {
 	marshal *thrift.Encoder
 }
 
-func newParquetFile(w io.Writer, e *groupEncoder) *parquetFile {
-	f := &parquetFile{w: bufio.NewWriterSize(w, fileBufferBytes), encoder: e, err: e.err}
+// NewWriter begins a file of what e encodes.
+func NewWriter(w io.Writer, e *Encoder) *Writer {
+	f := &Writer{w: bufio.NewWriterSize(w, fileBufferBytes), encoder: e, err: e.err}
 	f.marshal = thrift.NewEncoder(new(thrift.CompactProtocol).NewWriter(&f.header))
-	f.write([]byte(parquetMagic))
+	f.write([]byte(magic))
 	return f
 }
 
-// size is the length of the file so far, without page index and footer.
-func (f *parquetFile) size() int64 { return f.offset }
+// Size is the length of the file so far, without page index and footer.
+func (f *Writer) Size() int64 { return f.offset }
 
-func (f *parquetFile) rows() int64 { return f.n }
+// Rows is how many it has so far.
+func (f *Writer) Rows() int64 { return f.n }
 
-func (f *parquetFile) write(b []byte) {
+// RowGroups is how many it has so far.
+func (f *Writer) RowGroups() int { return len(f.groups) }
+
+func (f *Writer) write(b []byte) {
 	if f.err != nil {
 		return
 	}
@@ -67,7 +72,7 @@ func (f *parquetFile) write(b []byte) {
 }
 
 // thrift returns the Thrift form of v, valid until the next call.
-func (f *parquetFile) thrift(v any) []byte {
+func (f *Writer) thrift(v any) []byte {
 	f.header.Reset()
 	if err := f.marshal.Encode(v); err != nil && f.err == nil {
 		f.err = fmt.Errorf("write parquet metadata: %w", err)
@@ -75,8 +80,8 @@ func (f *parquetFile) thrift(v any) []byte {
 	return f.header.Bytes()
 }
 
-// append writes a row group whose tasks have all succeeded, and takes it back.
-func (f *parquetFile) append(g *rowGroup) error {
+// Append writes a row group whose tasks have all succeeded, and takes it back.
+func (f *Writer) Append(g *Group) error {
 	if f.err != nil || g.rows == 0 {
 		return f.err
 	}
@@ -114,7 +119,7 @@ func (f *parquetFile) append(g *rowGroup) error {
 }
 
 // writeChunk writes the pages and describes them as ColumnMetaData.
-func (f *parquetFile) writeChunk(c *chunk, out *columnChunk) {
+func (f *Writer) writeChunk(c *chunk, out *columnChunk) {
 	l := c.leaf
 	m := &out.MetaData
 	m.Type, m.PathInSchema = l.physical, l.path
@@ -164,7 +169,7 @@ func (m *columnMetaData) countPage(e format.Encoding) {
 	}
 }
 
-func (f *parquetFile) writePage(p *page, m *columnMetaData) {
+func (f *Writer) writePage(p *page, m *columnMetaData) {
 	p.offset = f.offset
 	f.write(p.header)
 	f.write(p.body)
@@ -185,7 +190,7 @@ func addTo(sum, h []int64) []int64 {
 // indexPages notes where the pages begin and what values they hold (Parquet format, PageIndex.md).
 // A column of which a page has values but no bounds gets no column index: bounds are required
 // there.
-func (f *parquetFile) indexPages(c *chunk, out *columnChunk) {
+func (f *Writer) indexPages(c *chunk, out *columnChunk) {
 	n := len(c.pages)
 	offsets := format.OffsetIndex{PageLocations: make([]format.PageLocation, n)}
 	index := format.ColumnIndex{
@@ -226,7 +231,7 @@ func (f *parquetFile) indexPages(c *chunk, out *columnChunk) {
 
 // writeBloom writes a filter behind its row group (Parquet format, BloomFilter.md), so that filters
 // do not pile up in memory.
-func (f *parquetFile) writeBloom(filter []byte, m *columnMetaData) {
+func (f *Writer) writeBloom(filter []byte, m *columnMetaData) {
 	if len(filter) == 0 {
 		return
 	}
@@ -241,8 +246,8 @@ func (f *parquetFile) writeBloom(filter []byte, m *columnMetaData) {
 	f.write(filter)
 }
 
-// writeIndexes writes the page index, behind the last row group. finish does it too, unless it was done.
-func (f *parquetFile) writeIndexes() {
+// WriteIndexes writes the page index, behind the last row group. Finish does it too, unless it was done.
+func (f *Writer) WriteIndexes() {
 	if f.indexed {
 		return
 	}
@@ -264,19 +269,31 @@ func (f *parquetFile) writeIndexes() {
 	}
 }
 
-// finish writes page index and footer. keyValues go into the footer sorted by key. The file is
-// complete in w when it returns nil; nothing can be appended afterwards.
-func (f *parquetFile) finish(keyValues map[string]string) error {
+// Metadata is what a footer says beside schema and row groups.
+type Metadata struct {
+	// KeyValues go into the footer sorted by key.
+	KeyValues map[string]string
+	// CreatedBy names the writer: "application version 1.2.3 (build hash)" is the one form that
+	// parquet-java can read. It distrusts the statistics of writers with another name.
+	CreatedBy string
+	// ChecksumKey adds one more key-value: the SHA-256, in hex, of the whole footer as it is with
+	// zeros in the place of these 64 characters. "" adds none.
+	ChecksumKey string
+}
+
+// Finish writes page index and footer. The file is complete in w when it returns nil; nothing can be
+// appended afterwards. checksum is the value of Metadata.ChecksumKey.
+func (f *Writer) Finish(m Metadata) (checksum string, err error) {
 	if f.err != nil {
-		return f.err
+		return "", f.err
 	}
-	f.writeIndexes()
+	f.WriteIndexes()
 	meta := fileMetaData{
 		Version:      formatVersion,
 		Schema:       f.encoder.tree.elements,
 		NumRows:      f.n,
 		RowGroups:    f.groups,
-		CreatedBy:    createdBy(keyValues),
+		CreatedBy:    m.CreatedBy,
 		ColumnOrders: make([]format.ColumnOrder, len(f.encoder.tree.leaves)),
 	}
 	if meta.RowGroups == nil {
@@ -285,21 +302,30 @@ func (f *parquetFile) finish(keyValues map[string]string) error {
 	for i := range meta.ColumnOrders {
 		meta.ColumnOrders[i].Value = &format.TypeDefinedOrder{}
 	}
+	keyValues := maps.Clone(m.KeyValues)
+	if m.ChecksumKey != "" {
+		if keyValues == nil {
+			keyValues = map[string]string{}
+		}
+		keyValues[m.ChecksumKey] = noChecksum
+	}
 	for _, key := range slices.Sorted(maps.Keys(keyValues)) {
 		meta.KeyValueMetadata = append(meta.KeyValueMetadata, format.KeyValue{Key: key, Value: keyValues[key]})
 	}
 	footer := f.thrift(&meta)
-	sealFooter(footer, keyValues)
+	if m.ChecksumKey != "" {
+		checksum = sealFooter(footer, m.ChecksumKey)
+	}
 	f.write(footer)
-	f.write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(footer))), parquetMagic...))
+	f.write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(footer))), magic...))
 	if err := f.w.Flush(); err != nil && f.err == nil {
 		f.err = fmt.Errorf("write parquet: %w", err)
 	}
 	if f.err != nil {
-		return f.err
+		return "", f.err
 	}
 	f.err = errFinished
-	return nil
+	return checksum, nil
 }
 
 var errFinished = errors.New("write parquet: the file is finished")

@@ -1,10 +1,6 @@
-package sink
+package parquet
 
 import (
-	"fmt"
-	"runtime/debug"
-	"strings"
-
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -65,30 +61,6 @@ type statistics struct {
 	MinValue      []byte            `thrift:"6,optional"`
 	ExactMax      thrift.Null[bool] `thrift:"7,optional"`
 	ExactMin      thrift.Null[bool] `thrift:"8,optional"`
-}
-
-// application is the writer's name in created_by.
-const application = "tw2parquet"
-
-// createdBy gives the writer's name in the one form that parquet-java can read: if it cannot, it
-// distrusts the statistics. The key-value "tw2parquet.writer" is used if it has that form.
-func createdBy(keyValues map[string]string) string {
-	writer := keyValues["tw2parquet.writer"]
-	if strings.HasPrefix(writer, application+" version ") && strings.HasSuffix(writer, ")") && strings.Contains(writer, " (build ") {
-		return writer
-	}
-	version, build := "0.0.0", "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if v := strings.TrimPrefix(info.Main.Version, "v"); v != "" && v != "(devel)" {
-			version = v
-		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				build = s.Value
-			}
-		}
-	}
-	return fmt.Sprintf("%s version %s (build %s)", application, version, build)
 }
 
 // boundaryOrder says how the pages' bounds follow each other, null pages left out (PageIndex.md).

@@ -1,4 +1,4 @@
-package sink
+package parquet
 
 import (
 	"bytes"
@@ -140,7 +140,7 @@ func expandBits(dst []uint8, src []byte, offset int, base uint8) {
 }
 
 // enter gives the levels of a node's own slots from those of its parent.
-func (g *rowGroup) enter(n *fieldNode, l levels, a arrow.Array) (levels, error) {
+func (g *Group) enter(n *fieldNode, l levels, a arrow.Array) (levels, error) {
 	v := validityOf(a)
 	if !n.optional {
 		return l, l.check(0, l.n, &v, n.def, n.path)
@@ -155,7 +155,7 @@ func (g *rowGroup) enter(n *fieldNode, l levels, a arrow.Array) (levels, error) 
 
 // expand gives the levels of a list's elements from those of the list: one slot per element, and
 // one where the list is null, empty, or not reached.
-func (g *rowGroup) expand(n *fieldNode, l levels, a *array.List) (levels, error) {
+func (g *Group) expand(n *fieldNode, l levels, a *array.List) (levels, error) {
 	if l.ended(n.def) {
 		return l, nil
 	}

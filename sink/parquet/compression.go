@@ -1,4 +1,4 @@
-package sink
+package parquet
 
 import (
 	"fmt"
@@ -71,7 +71,8 @@ func (c Compression) zstdLevel() int {
 	return c.Level
 }
 
-func (c Compression) validate() error {
+// Validate names what is wrong with c, which ParseCompression never returns.
+func (c Compression) Validate() error {
 	switch {
 	case c.Codec > None:
 		return fmt.Errorf("compression: unknown codec %d", c.Codec)

@@ -1,4 +1,4 @@
-package sink
+package parquet
 
 import (
 	"bytes"
@@ -59,7 +59,7 @@ func TestEncode_EveryTypeNestingAndNullPatternReadsBack(t *testing.T) {
 		for nesting, f := range nestings(typ) {
 			t.Run(typeName+"/"+nesting, func(t *testing.T) {
 				schema := arrow.NewSchema([]arrow.Field{f}, nil)
-				e := newGroupEncoder(schema, Compression{})
+				e := NewEncoder(schema, Compression{})
 				for pattern, null := range nullPatterns(rand.New(rand.NewPCG(7, 7))) {
 					var records []arrow.RecordBatch
 					for i, rows := range []int{1, 7, 8, 9, 300, 0, 2} {
@@ -86,7 +86,7 @@ func TestEncode_SlicedArraysReadBack(t *testing.T) {
 	}
 	schema := arrow.NewSchema(fields, nil)
 	whole := makeRecord(schema, 1, 200, 20, func(i int) bool { return i%5 == 0 })
-	e := newGroupEncoder(schema, Compression{Codec: Snappy})
+	e := NewEncoder(schema, Compression{Codec: Snappy})
 	a, b := whole.NewSlice(3, 100), whole.NewSlice(101, 199)
 	checkFile(t, encodeTo(t, e, nil, a, b), a, b)
 }
@@ -98,7 +98,7 @@ func TestEncode_PageBoundariesReadBack(t *testing.T) {
 			for pattern, null := range nullPatterns(rand.New(rand.NewPCG(3, 3))) {
 				for _, limit := range []int{1, 100, 1000} {
 					schema := arrow.NewSchema([]arrow.Field{f}, nil)
-					e := newGroupEncoder(schema, Compression{Codec: None})
+					e := NewEncoder(schema, Compression{Codec: None})
 					for _, l := range e.tree.leaves {
 						l.class.pageBytes = limit
 						l.class.dictionary = 0
@@ -142,7 +142,7 @@ func TestEncode_DictionariesReadBack(t *testing.T) {
 				b.Field(5).(*array.StringBuilder).Append(text)
 			}
 			rec := b.NewRecordBatch()
-			e := newGroupEncoder(schema, Compression{})
+			e := NewEncoder(schema, Compression{})
 			data := encodeTo(t, e, nil, rec)
 			checkFile(t, data, rec)
 			for i, m := range readFooter(t, data).RowGroups[0].Columns {
@@ -174,9 +174,9 @@ func TestEncode_LargeTextsAreSplitIntoTasks(t *testing.T) {
 		b.Field(1).(*array.Int32Builder).Append(int32(i))
 	}
 	rec := b.NewRecordBatch()
-	e := newGroupEncoder(schema, Compression{})
+	e := NewEncoder(schema, Compression{})
 	e.tree.leaves[0].class.pageBytes = 200_000
-	tasks, g := e.encode(rec)
+	tasks, g := e.Encode(rec)
 	if len(tasks) < 4 {
 		t.Fatalf("%d tasks for a column of several pages", len(tasks))
 	}
@@ -186,11 +186,11 @@ func TestEncode_LargeTextsAreSplitIntoTasks(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	f := newParquetFile(&out, e)
-	if err := f.append(g); err != nil {
+	f := NewWriter(&out, e)
+	if err := f.Append(g); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.finish(nil); err != nil {
+	if _, err := f.Finish(Metadata{}); err != nil {
 		t.Fatal(err)
 	}
 	checkFile(t, out.Bytes(), rec)
@@ -201,7 +201,7 @@ func TestEncode_NullsInRequiredFieldsAreErrors(t *testing.T) {
 		nullable := arrow.NewSchema([]arrow.Field{field("x", f.Type)}, nil)
 		declared := arrow.NewSchema([]arrow.Field{required("x", f.Type)}, nil)
 		rec := makeRecord(nullable, 1, 10, 5, func(i int) bool { return i == 4 })
-		tasks, _ := newGroupEncoder(declared, Compression{}).encode(rec)
+		tasks, _ := NewEncoder(declared, Compression{}).Encode(rec)
 		var err error
 		for _, task := range tasks {
 			err = errors.Join(err, task())
@@ -219,24 +219,24 @@ func TestEncode_UnsupportedTypesAreErrors(t *testing.T) {
 		arrow.ListOf(arrow.Null), &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String},
 	} {
 		schema := arrow.NewSchema([]arrow.Field{field("outer", arrow.StructOf(field("odd", typ)))}, nil)
-		e := newGroupEncoder(schema, Compression{})
-		tasks, _ := e.encode(nil)
+		e := NewEncoder(schema, Compression{})
+		tasks, _ := e.Encode(nil)
 		if len(tasks) != 1 {
 			t.Fatalf("%s: %d tasks", typ, len(tasks))
 		}
 		if err := tasks[0](); err == nil || !strings.Contains(err.Error(), "outer.odd") {
 			t.Errorf("%s: %v", typ, err)
 		}
-		if err := newParquetFile(new(bytes.Buffer), e).finish(nil); err == nil {
+		if _, err := NewWriter(new(bytes.Buffer), e).Finish(Metadata{}); err == nil {
 			t.Errorf("%s: a file was written", typ)
 		}
 	}
 }
 
 func TestEncode_OtherSchemaIsAnError(t *testing.T) {
-	e := newGroupEncoder(arrow.NewSchema([]arrow.Field{field("a", arrow.PrimitiveTypes.Int64)}, nil), Compression{})
+	e := NewEncoder(arrow.NewSchema([]arrow.Field{field("a", arrow.PrimitiveTypes.Int64)}, nil), Compression{})
 	other := makeRecord(arrow.NewSchema([]arrow.Field{field("a", arrow.PrimitiveTypes.Int32)}, nil), 1, 3, 3, func(int) bool { return false })
-	tasks, _ := e.encode(other)
+	tasks, _ := e.Encode(other)
 	if err := tasks[0](); err == nil || !strings.Contains(err.Error(), "column a is int32") {
 		t.Error(err)
 	}
@@ -245,8 +245,8 @@ func TestEncode_OtherSchemaIsAnError(t *testing.T) {
 func TestEncode_SameInputSameBytes(t *testing.T) {
 	schema := wideSchema()
 	rec := makeRecord(schema, 1, 500, 30, func(i int) bool { return i%3 == 0 })
-	want := encodeTo(t, newGroupEncoder(schema, Compression{}), map[string]string{"b": "2", "a": "1"}, rec, rec)
-	e := newGroupEncoder(schema, Compression{})
+	want := encodeTo(t, NewEncoder(schema, Compression{}), map[string]string{"b": "2", "a": "1"}, rec, rec)
+	e := NewEncoder(schema, Compression{})
 	for range 3 { // reused buffers must not show
 		if got := encodeTo(t, e, map[string]string{"a": "1", "b": "2"}, rec, rec); !bytes.Equal(got, want) {
 			t.Fatal("the same records made another file")
@@ -270,21 +270,21 @@ func wideSchema() *arrow.Schema {
 
 func TestEncode_FailingWriterIsAnErrorThatStays(t *testing.T) {
 	schema := wideSchema()
-	e := newGroupEncoder(schema, Compression{})
+	e := NewEncoder(schema, Compression{})
 	rec := makeRecord(schema, 1, 2000, 30, func(i int) bool { return false })
 	for _, room := range []int{0, 3, 1000, 20_000} {
-		f := newParquetFile(&shortWriter{room: room}, e)
-		tasks, g := e.encode(rec)
+		f := NewWriter(&shortWriter{room: room}, e)
+		tasks, g := e.Encode(rec)
 		for _, task := range tasks {
 			if err := task(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		appendErr := f.append(g)
+		appendErr := f.Append(g)
 		if appendErr == nil {
 			t.Fatalf("%d bytes of room: append succeeded", room)
 		}
-		if err := f.finish(nil); !errors.Is(err, errNoRoom) {
+		if _, err := f.Finish(Metadata{}); !errors.Is(err, errNoRoom) {
 			t.Errorf("%d bytes of room: finish: %v", room, err)
 		}
 	}
@@ -306,9 +306,9 @@ func (w *shortWriter) Write(p []byte) (int, error) {
 
 func TestEncode_RowGroupWithUnfinishedTasksIsRefused(t *testing.T) {
 	schema := wideSchema()
-	e := newGroupEncoder(schema, Compression{})
-	_, g := e.encode(makeRecord(schema, 1, 10, 30, func(i int) bool { return false }))
-	if err := newParquetFile(new(bytes.Buffer), e).append(g); err == nil {
+	e := NewEncoder(schema, Compression{})
+	_, g := e.Encode(makeRecord(schema, 1, 10, 30, func(i int) bool { return false }))
+	if err := NewWriter(new(bytes.Buffer), e).Append(g); err == nil {
 		t.Error("a row group without pages was appended")
 	}
 }

@@ -1,4 +1,4 @@
-package sink
+package parquet
 
 import (
 	"bytes"
@@ -113,7 +113,7 @@ func TestStats_AgreeWithBruteForce(t *testing.T) {
 		for pattern, null := range nullPatterns(rand.New(rand.NewPCG(5, 5))) {
 			for _, limit := range []int{200, 1 << 20} {
 				t.Run(fmt.Sprintf("%s/%s/%d", typeName, pattern, limit), func(t *testing.T) {
-					e := newGroupEncoder(schema, Compression{})
+					e := NewEncoder(schema, Compression{})
 					for _, l := range e.tree.leaves {
 						l.class.pageBytes = limit
 					}
@@ -127,7 +127,7 @@ func TestStats_AgreeWithBruteForce(t *testing.T) {
 	}
 }
 
-func checkStats(t *testing.T, e *groupEncoder, data []byte, records ...arrow.RecordBatch) {
+func checkStats(t *testing.T, e *Encoder, data []byte, records ...arrow.RecordBatch) {
 	t.Helper()
 	footer := readFooter(t, data)
 	file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
@@ -280,7 +280,7 @@ func FuzzBounds(f *testing.F) {
 func TestStats_UnboundedTextsHaveNoStatistics(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
 	rec := textRecord(schema, strings.Repeat("\U0010ffff", 100), "a")
-	m := readFooter(t, encodeTo(t, newGroupEncoder(schema, Compression{}), nil, rec)).RowGroups[0].Columns[0]
+	m := readFooter(t, encodeTo(t, NewEncoder(schema, Compression{}), nil, rec)).RowGroups[0].Columns[0]
 	if m.MetaData.Statistics.MinValue != nil || m.MetaData.Statistics.MaxValue != nil || m.ColumnIndexLength != 0 {
 		t.Errorf("statistics %+v, column index of %d bytes", m.MetaData.Statistics, m.ColumnIndexLength)
 	}

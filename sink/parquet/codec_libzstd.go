@@ -1,6 +1,6 @@
 //go:build libzstd
 
-package sink
+package parquet
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package sink
+package parquet
 
 import (
 	"bytes"
@@ -75,7 +75,7 @@ func TestFooter_Schema(t *testing.T) {
 		field("docscore", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64)),
 		field("author", arrow.StructOf(field("world_data", arrow.StructOf(field("longitude", arrow.PrimitiveTypes.Float64))))),
 	}, nil)
-	m := readFooter(t, encodeTo(t, newGroupEncoder(schema, Compression{}), nil))
+	m := readFooter(t, encodeTo(t, NewEncoder(schema, Compression{}), nil))
 	want := `group schema
   required int64 _ordinal INT(64,true) = INT64
   optional int64 published TIMESTAMP(isAdjustedToUTC=true,unit=MICROS) = TIMESTAMP_MICROS
@@ -113,21 +113,35 @@ func TestFooter_Schema(t *testing.T) {
 
 func TestFooter_KeyValuesAndWriter(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
-	e := newGroupEncoder(schema, Compression{})
+	e := NewEncoder(schema, Compression{})
 	m := readFooter(t, encodeTo(t, e, map[string]string{"z": "1", "a": "", "m": "ü"}))
 	if got := fmt.Sprint(m.KeyValueMetadata); got != "[{a } {m ü} {z 1}]" {
 		t.Errorf("key-values %s", got)
 	}
-	if !strings.HasPrefix(m.CreatedBy, "tw2parquet version ") || !strings.Contains(m.CreatedBy, " (build ") || !strings.HasSuffix(m.CreatedBy, ")") {
+	if m.CreatedBy != "test version 1.2.3 (build abc)" {
 		t.Errorf("created by %q", m.CreatedBy)
 	}
-	for writer, want := range map[string]string{
-		"tw2parquet version 1.2.3 (build abc)": "tw2parquet version 1.2.3 (build abc)",
-		"something else":                       m.CreatedBy,
-	} {
-		if got := readFooter(t, encodeTo(t, e, map[string]string{"tw2parquet.writer": writer})).CreatedBy; got != want {
-			t.Errorf("writer %q: created by %q", writer, got)
+}
+
+// A checksum covers the footer, and notices any flipped bit of it.
+func TestFooter_Checksum(t *testing.T) {
+	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
+	var out bytes.Buffer
+	sum, err := NewWriter(&out, NewEncoder(schema, Compression{})).Finish(Metadata{KeyValues: map[string]string{"a": "1"}, ChecksumKey: "sum"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := out.Bytes()
+	f, err := ReadFooter(bytes.NewReader(data), int64(len(data)))
+	if err != nil || f.KeyValues["sum"] != sum || f.Checksum("sum") != sum || !f.Whole("sum") || len(sum) != 64 {
+		t.Fatalf("checksum %q, %+v, %v", sum, f, err)
+	}
+	for i := 4; i < len(data)-8; i++ {
+		data[i] ^= 1
+		if f, err := ReadFooter(bytes.NewReader(data), int64(len(data))); err == nil && f.KeyValues["sum"] == f.Checksum("sum") && f.Checksum("sum") != "" {
+			t.Errorf("a flipped bit of byte %d goes unnoticed", i)
 		}
+		data[i] ^= 1
 	}
 }
 
@@ -135,7 +149,7 @@ func TestFooter_KeyValuesAndWriter(t *testing.T) {
 func TestFooter_DescribesWhatIsThere(t *testing.T) {
 	for _, compression := range []Compression{{}, {Codec: Snappy}, {Codec: None}} {
 		schema := wideSchema()
-		e := newGroupEncoder(schema, compression)
+		e := NewEncoder(schema, compression)
 		for _, l := range e.tree.leaves {
 			l.class.pageBytes = 3000
 		}
@@ -245,7 +259,7 @@ func TestFooter_BloomFiltersHoldEveryValue(t *testing.T) {
 		b.Field(2).(*array.StringBuilder).Append(fmt.Sprint(i % 50)) // a dictionary
 		b.Field(3).(*array.StringBuilder).Append(fmt.Sprint(i))
 	}
-	data := encodeTo(t, newGroupEncoder(schema, Compression{}), nil, b.NewRecordBatch())
+	data := encodeTo(t, NewEncoder(schema, Compression{}), nil, b.NewRecordBatch())
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
@@ -288,19 +302,19 @@ func TestEmptyColumnsCostNextToNothing(t *testing.T) {
 	}
 	schema := arrow.NewSchema(fields, nil)
 	rec := makeRecord(schema, 1, 10_000, 0, func(int) bool { return true })
-	e := newGroupEncoder(schema, Compression{})
-	tasks, g := e.encode(rec)
+	e := NewEncoder(schema, Compression{})
+	tasks, g := e.Encode(rec)
 	if len(tasks) != 1 {
 		t.Fatalf("%d tasks for columns without values", len(tasks))
 	}
 	if err := tasks[0](); err != nil {
 		t.Fatal(err)
 	}
-	f := newParquetFile(new(bytes.Buffer), e)
-	if err := f.append(g); err != nil {
+	f := NewWriter(new(bytes.Buffer), e)
+	if err := f.Append(g); err != nil {
 		t.Fatal(err)
 	}
-	if perColumn := (f.size() - 4) / 600; perColumn > 70 {
+	if perColumn := (f.Size() - 4) / 600; perColumn > 70 {
 		t.Errorf("%d bytes for a column without values", perColumn)
 	}
 	checkFile(t, encodeTo(t, e, nil, rec), rec)
@@ -308,27 +322,27 @@ func TestEmptyColumnsCostNextToNothing(t *testing.T) {
 
 func TestFile_SizeAndRowsCount(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
-	e := newGroupEncoder(schema, Compression{})
+	e := NewEncoder(schema, Compression{})
 	var out bytes.Buffer
-	f := newParquetFile(&out, e)
+	f := NewWriter(&out, e)
 	for i := range 3 {
-		tasks, g := e.encode(textRecord(schema, "a", "b"))
+		tasks, g := e.Encode(textRecord(schema, "a", "b"))
 		for _, task := range tasks {
 			if err := task(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := f.append(g); err != nil {
+		if err := f.Append(g); err != nil {
 			t.Fatal(err)
 		}
-		if f.rows() != int64(2*i+2) || f.size() != int64(out.Len()) {
-			t.Errorf("%d rows, %d bytes, of which %d are written", f.rows(), f.size(), out.Len())
+		if f.Rows() != int64(2*i+2) || f.Size() != int64(out.Len()) {
+			t.Errorf("%d rows, %d bytes, of which %d are written", f.Rows(), f.Size(), out.Len())
 		}
 	}
-	if err := f.finish(nil); err != nil {
+	if _, err := f.Finish(Metadata{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.finish(nil); err == nil {
+	if _, err := f.Finish(Metadata{}); err == nil {
 		t.Error("finished twice")
 	}
 }

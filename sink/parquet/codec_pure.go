@@ -1,13 +1,13 @@
 //go:build !libzstd
 
-package sink
+package parquet
 
 import (
 	"fmt"
 
 	"github.com/klauspost/compress/zstd"
 
-	pagezstd "tw2parquet/sink/zstd"
+	pagezstd "tw2parquet/sink/parquet/zstd"
 )
 
 // ZstdLibrary names the zstd implementation this binary was built with.

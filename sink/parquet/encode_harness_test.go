@@ -1,4 +1,4 @@
-package sink
+package parquet
 
 import (
 	"bytes"
@@ -24,12 +24,12 @@ import (
 )
 
 // encodeTo writes records as row groups of one file, all tasks of a record at once.
-func encodeTo(t testing.TB, e *groupEncoder, keyValues map[string]string, records ...arrow.RecordBatch) []byte {
+func encodeTo(t testing.TB, e *Encoder, keyValues map[string]string, records ...arrow.RecordBatch) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	f := newParquetFile(&out, e)
+	f := NewWriter(&out, e)
 	for _, rec := range records {
-		tasks, g := e.encode(rec)
+		tasks, g := e.Encode(rec)
 		errs := make([]error, len(tasks))
 		var wg sync.WaitGroup
 		for i, task := range tasks {
@@ -41,11 +41,11 @@ func encodeTo(t testing.TB, e *groupEncoder, keyValues map[string]string, record
 				t.Fatalf("encode: %v", err)
 			}
 		}
-		if err := f.append(g); err != nil {
+		if err := f.Append(g); err != nil {
 			t.Fatalf("append: %v", err)
 		}
 	}
-	if err := f.finish(keyValues); err != nil {
+	if _, err := f.Finish(Metadata{KeyValues: keyValues, CreatedBy: "test version 1.2.3 (build abc)"}); err != nil {
 		t.Fatalf("finish: %v", err)
 	}
 	return out.Bytes()

@@ -1,4 +1,4 @@
-package sink
+package parquet
 
 import (
 	"cmp"
@@ -11,9 +11,9 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// groupEncoder turns records into encoded row groups. One serves all files of an output and is safe
+// Encoder turns records into encoded row groups. One serves all files of an output and is safe
 // for concurrent use; its buffers live as long as it does, in free lists bounded by bytes.
-type groupEncoder struct {
+type Encoder struct {
 	schema      *arrow.Schema
 	compression Compression
 	tree        *columnTree
@@ -23,7 +23,7 @@ type groupEncoder struct {
 
 	mu        sync.Mutex
 	scratches []*scratch
-	groups    []*rowGroup
+	groups    []*Group
 }
 
 // maxFreeGroups: two row groups are in flight, so a third idle one is never needed.
@@ -32,18 +32,18 @@ const maxFreeGroups = 2
 // arenaLimit is the largest number of levels a row group keeps room for.
 const arenaLimit = 8 << 20
 
-// newGroupEncoder compiles the schema. What it cannot encode is reported by encode and by the file.
-func newGroupEncoder(schema *arrow.Schema, c Compression) *groupEncoder {
-	e := &groupEncoder{schema: schema, compression: c, codec: c.format()}
-	if e.err = c.validate(); e.err == nil {
+// NewEncoder compiles the schema. What it cannot encode is reported by encode and by the file.
+func NewEncoder(schema *arrow.Schema, c Compression) *Encoder {
+	e := &Encoder{schema: schema, compression: c, codec: c.format()}
+	if e.err = c.Validate(); e.err == nil {
 		e.tree, e.err = newColumnTree(schema)
 	}
 	return e
 }
 
-// rowGroup is one record on its way to the file: first its columns, then, once all tasks have
+// Group is one record on its way to the file: first its columns, then, once all tasks have
 // returned, its pages. It is used once; append takes it back.
-type rowGroup struct {
+type Group struct {
 	rows    int
 	columns []column
 	chunks  []chunk
@@ -52,10 +52,10 @@ type rowGroup struct {
 	buffers *bufferPool
 }
 
-// encode cuts the encoding of rec into tasks, the heaviest first. They are independent: any order,
+// Encode cuts the encoding of rec into tasks, the heaviest first. They are independent: any order,
 // any goroutine. rec must not change before all of them have returned; nothing refers to it then.
 // The row group may be appended once all tasks have succeeded, and is garbage otherwise.
-func (e *groupEncoder) encode(rec arrow.RecordBatch) ([]func() error, *rowGroup) {
+func (e *Encoder) Encode(rec arrow.RecordBatch) ([]func() error, *Group) {
 	g := e.takeGroup()
 	if err := e.fill(g, rec); err != nil {
 		return []func() error{func() error { return err }}, g
@@ -101,7 +101,7 @@ func (e *groupEncoder) encode(rec arrow.RecordBatch) ([]func() error, *rowGroup)
 }
 
 // with runs f with a scratch of its own.
-func (e *groupEncoder) with(f func(*scratch) error) error {
+func (e *Encoder) with(f func(*scratch) error) error {
 	e.mu.Lock()
 	var s *scratch
 	if n := len(e.scratches); n > 0 {
@@ -122,7 +122,7 @@ func (e *groupEncoder) with(f func(*scratch) error) error {
 	return err
 }
 
-func (e *groupEncoder) takeGroup() *rowGroup {
+func (e *Encoder) takeGroup() *Group {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if n := len(e.groups); n > 0 {
@@ -130,11 +130,11 @@ func (e *groupEncoder) takeGroup() *rowGroup {
 		e.groups = e.groups[:n-1]
 		return g
 	}
-	return &rowGroup{buffers: &e.buffers}
+	return &Group{buffers: &e.buffers}
 }
 
 // recycle takes back a row group and the buffers of its pages.
-func (e *groupEncoder) recycle(g *rowGroup) {
+func (e *Encoder) recycle(g *Group) {
 	for i := range g.chunks {
 		c := &g.chunks[i]
 		if c.dictionary != nil {
@@ -157,7 +157,7 @@ func (e *groupEncoder) recycle(g *rowGroup) {
 }
 
 // fill computes the levels of all nodes and lists the columns.
-func (e *groupEncoder) fill(g *rowGroup, rec arrow.RecordBatch) error {
+func (e *Encoder) fill(g *Group, rec arrow.RecordBatch) error {
 	if e.err != nil {
 		return e.err
 	}
@@ -178,7 +178,7 @@ func (e *groupEncoder) fill(g *rowGroup, rec arrow.RecordBatch) error {
 	return nil
 }
 
-func (e *groupEncoder) checkSchema(rec arrow.RecordBatch) error {
+func (e *Encoder) checkSchema(rec arrow.RecordBatch) error {
 	if rec.Schema() == e.schema {
 		return nil
 	}
@@ -194,7 +194,7 @@ func (e *groupEncoder) checkSchema(rec arrow.RecordBatch) error {
 }
 
 // walk follows n down to its columns. l are the levels of the slots around n.
-func (g *rowGroup) walk(n *fieldNode, l levels, a arrow.Array) error {
+func (g *Group) walk(n *fieldNode, l levels, a arrow.Array) error {
 	if n.kind == nodeLeaf {
 		c, err := newColumn(n.leaf, l, a)
 		c.rows = g.rows
@@ -223,7 +223,7 @@ func (g *rowGroup) walk(n *fieldNode, l levels, a arrow.Array) error {
 	}
 }
 
-func (g *rowGroup) walkFields(n *fieldNode, l levels, a arrow.Array) error {
+func (g *Group) walkFields(n *fieldNode, l levels, a arrow.Array) error {
 	fields := a.(*array.Struct)
 	for i, child := range n.children {
 		if err := g.walk(child, l, fields.Field(i)); err != nil {
