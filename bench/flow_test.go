@@ -12,6 +12,7 @@ import (
 	"tw2parquet/schema"
 	"tw2parquet/sink"
 	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
@@ -124,7 +125,7 @@ func BenchmarkEncode(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				if err := appendGroup(); err != nil {
+				if err := appendGroup(b.Context()); err != nil {
 					b.Fatal(err)
 				}
 				if err := out.Rewind(); err != nil {
@@ -143,7 +144,12 @@ func open(b *testing.B, codec string) *sink.Output {
 	if err != nil {
 		b.Fatal(err)
 	}
-	out, err := sink.Open(b.Context(), sink.Config{Root: b.TempDir(), Run: "bench", Schema: schema.Arrow(),
+	disk, err := store.OpenLocal(store.LocalConfig{Root: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { disk.Close() })
+	out, err := sink.Open(b.Context(), sink.Config{Store: disk, Run: "bench", Schema: schema.Arrow(),
 		SchemaVersion: schema.Version, Compression: compression})
 	if err != nil {
 		b.Fatal(err)

@@ -23,6 +23,7 @@ const (
 	keyToOffset      = "to_offset"
 	keyRows          = "rows"
 	keyRejected      = "rejected"
+	keyRejects       = "rejects" // stem of the names of the files that hold them; only where there are any
 	keyFirstOrdinal  = "first_ordinal"
 	keyNextOrdinal   = "next_ordinal"
 	keySchemaVersion = "schema_version"
@@ -36,7 +37,7 @@ const (
 )
 
 func reservedKeys() []string {
-	return []string{keyRun, keySeq, keyFromOffset, keyToOffset, keyRows, keyRejected, keyFirstOrdinal,
+	return []string{keyRun, keySeq, keyFromOffset, keyToOffset, keyRows, keyRejected, keyRejects, keyFirstOrdinal,
 		keyNextOrdinal, keySchemaVersion, keyDataBytes, keyDataSHA256, keyChecksum}
 }
 
@@ -54,7 +55,7 @@ func isOurs(f parquet.Footer) bool {
 
 // keyValues is the footer's text for a file, with the caller's own values below ours.
 // The checksum is the Parquet writer's to add.
-func (f *File) keyValues(run, schemaVersion string, data *stagedFile) map[string]string {
+func (f *File) keyValues(run, schemaVersion string, data *upload) map[string]string {
 	kv := make(map[string]string, len(f.Notes)+11)
 	for k, v := range f.Notes {
 		kv[footerPrefix+k] = v
@@ -73,6 +74,9 @@ func (f *File) keyValues(run, schemaVersion string, data *stagedFile) map[string
 		footerPrefix + keyDataBytes:     number(data.size),
 		footerPrefix + keyDataSHA256:    data.sum(),
 	})
+	if f.Rejects != "" {
+		kv[footerPrefix+keyRejects] = f.Rejects
+	}
 	return kv
 }
 
@@ -100,6 +104,9 @@ func fileOf(footer parquet.Footer) (f File, run, schemaVersion string, err error
 		Rows: number(keyRows), Rejected: number(keyRejected),
 		FirstOrdinal: number(keyFirstOrdinal), NextOrdinal: number(keyNextOrdinal),
 		dataBytes: number(keyDataBytes), dataSHA256: take(keyDataSHA256),
+	}
+	if f.Rejected > 0 {
+		f.Rejects = take(keyRejects)
 	}
 	said := take(keyChecksum)
 	if err == nil && footer.Checksum(footerPrefix+keyChecksum) != said {

@@ -11,12 +11,14 @@ import (
 	parquetgo "github.com/parquet-go/parquet-go"
 
 	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
+	"tw2parquet/sink/store/storetest"
 )
 
 // published is one file of a finished run with everything in it.
 func published(t testing.TB) (data []byte, f File) {
 	t.Helper()
-	disk := newMemFS()
+	disk := storetest.NewMemFS()
 	j := job{total: 30, group: 3, reject: 7, config: func(c *Config) { c.MaxFileRows = 0 }}
 	if err := j.run(disk, "/out", nil); err != nil {
 		t.Fatal(err)
@@ -27,7 +29,7 @@ func published(t testing.TB) (data []byte, f File) {
 	}
 	closeAtEnd(t, o)
 	f = o.Files()[0]
-	return disk.files()[f.Name], f
+	return disk.Files()[f.Name], f
 }
 
 func ours(kv map[string]string) map[string]string {
@@ -53,7 +55,7 @@ func TestFooter_ReadersAgree(t *testing.T) {
 			t.Errorf("%s is %q, want %q", k, mine.KeyValues[k], v)
 		}
 	}
-	if len(ours(mine.KeyValues)) != len(want)+3 { // data_bytes, data_sha256, checksum
+	if len(ours(mine.KeyValues)) != len(want)+4 { // data_bytes, data_sha256, checksum, rejects
 		t.Errorf("key-values %q", ours(mine.KeyValues))
 	}
 	if mine.Rows != f.Rows || f.Rows != 26 || f.Rejected != 4 {
@@ -90,7 +92,7 @@ func TestFooter_ReadersAgree(t *testing.T) {
 func TestFooter_LargerThanTheFirstRead(t *testing.T) {
 	const blob = 200 << 10
 	j := job{total: 4, group: 4, config: func(c *Config) { c.Meta["blob"] = strings.Repeat("x", blob) }}
-	disk := newMemFS()
+	disk := storetest.NewMemFS()
 	finish(t, j, disk)
 	if got := len(mustOpen(t, j, disk).Files()[0].Notes["blob"]); got != blob {
 		t.Fatalf("%d bytes of a note", got)
@@ -121,15 +123,15 @@ func FuzzFileOf(f *testing.F) {
 }
 
 func FuzzDecodeManifest(f *testing.F) {
-	disk := newMemFS()
+	disk := storetest.NewMemFS()
 	if err := (job{total: 9, group: 3, reject: 4}).run(disk, "/out", nil); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(disk.files()[stateDir+"/"+testRun+"/"+manifestName])
-	f.Add([]byte(`{"format":1,"id":"x","run":{}}`))
+	f.Add(disk.Files()[store.StateDir+"/"+testRun+"/"+manifestName])
+	f.Add([]byte(`{"format":1,"run":"x","report":{}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := DecodeManifest(data)
-		if err == nil && (m.Format != ManifestFormat || m.ID == "" || m.Run[0] != '{') {
+		if err == nil && (m.Format != ManifestFormat || m.Run == "" || m.Report[0] != '{') {
 			t.Fatalf("accepted %+v", m)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 // This file is what readers of a finished output need to know of it: names, and what a file says
@@ -12,16 +13,10 @@ import (
 // that the file only claims.
 
 // StateDir is the directory of an output that holds everything that is not data.
-const StateDir = stateDir
-
-// ManifestName is the name of a run's manifest in its directory below StateDir.
-const ManifestName = manifestName
+const StateDir = store.StateDir
 
 // MaxManifestBytes bounds what is read of a manifest.
 const MaxManifestBytes = maxManifestBytes
-
-// Rejection is one line of the index of a file's rejects.
-type Rejection = rejection
 
 // Published is what a data file says about itself. Name and Bytes are for the caller to fill in.
 type Published struct {
@@ -45,19 +40,36 @@ func ReadPublished(r io.ReaderAt, size int64) (Published, error) {
 // ValidRun tells whether a name can be a run's.
 func ValidRun(name string) bool { return runPattern.MatchString(name) }
 
-// PartName is the name of a run's data file in its directory.
-func PartName(run string, seq int) string { return layout{run: run}.part(seq) }
+// PartName is the name of a run's data file in its directory. Files that were written again have a
+// revision above 0.
+func PartName(run string, seq, revision int) string { return layout{run: run}.part(seq, revision) }
 
 // PartOf is the inverse of PartName; ok is false for names of other files.
-func PartOf(base string) (run string, seq int, ok bool) {
+func PartOf(base string) (run string, seq, revision int, ok bool) {
 	run, found := strings.CutPrefix(base, "part-")
 	run, _, dashed := strings.Cut(run, "-")
 	if !found || !dashed || !ValidRun(run) {
-		return "", 0, false
+		return "", 0, 0, false
 	}
-	seq, ok = layout{run: run}.partSeq(base)
-	return run, seq, ok
+	seq, revision, ok = layout{run: run}.partOf(base)
+	return run, seq, revision, ok
 }
 
-// RejectNames are the two files of a data file's rejects, relative to the output.
-func RejectNames(run string, seq int) (index, raw string) { return layout{run: run}.rejects(seq) }
+// RejectNames are the two files of a data file's rejects, relative to the output. ok is false for a stem
+// that cannot be that of file number seq.
+func RejectNames(run string, seq int, stem string) (index, raw string, ok bool) {
+	index, raw = layout{run: run}.rejects(stem)
+	return index, raw, validStem(stem, seq)
+}
+
+// IsRejects tells whether a name in a run's directory is one of RejectNames.
+func IsRejects(base string) bool {
+	_, ok := rejectsOf(base)
+	return ok
+}
+
+// ManifestPath is the name of a run's manifest number k, relative to the output.
+func ManifestPath(run string, k int) string { return layout{run: run}.manifest(k) }
+
+// ManifestNumber tells which manifest of its run a name is; the highest number counts.
+func ManifestNumber(base string) (k int, ok bool) { return layout{}.manifestNumber(base) }

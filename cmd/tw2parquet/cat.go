@@ -6,8 +6,8 @@ import (
 	"strings"
 	"syscall"
 
-	"tw2parquet/sink"
 	"tw2parquet/sink/dataset"
+	"tw2parquet/sink/store"
 )
 
 type catCmd struct {
@@ -61,7 +61,7 @@ func (c *catCmd) Run(ctx context.Context, a *app) error {
 		if errors.Is(err, syscall.EPIPE) {
 			return nil // head has seen enough
 		}
-		return &sink.StorageError{Op: "write", Path: "standard output", Err: write.Err}
+		return &store.Error{Op: "write", Path: "standard output", Err: write.Err}
 	case errors.As(err, &input):
 		return &usageError{err}
 	}

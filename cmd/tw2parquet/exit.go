@@ -9,6 +9,7 @@ import (
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -114,7 +115,7 @@ type statusError struct {
 func (e *statusError) Error() string { return e.message }
 
 func isStorage(err error) bool {
-	var s *sink.StorageError
+	var s *store.Error
 	return errors.As(err, &s)
 }
 
@@ -129,7 +130,7 @@ func classify(err error) outcome {
 	var (
 		api     *source.Error
 		foreign *sink.ForeignError
-		storage *sink.StorageError
+		storage *store.Error
 		task    *pipeline.TaskError
 		status  *statusError
 		sig     *signalError

@@ -13,6 +13,7 @@ import (
 	"tw2parquet/schema"
 	"tw2parquet/sink"
 	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 // writing are the flags of every command that writes Parquet.
@@ -86,18 +87,28 @@ type target struct {
 func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	meta := map[string]string{"writer": writer(version, commit()), "schema_fingerprint": schema.Fingerprint()}
 	maps.Copy(meta, t.meta)
-	out, err := sink.Open(ctx, sink.Config{
-		Root: t.root, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
-		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
-	})
+	disk, err := store.OpenLocal(store.LocalConfig{Root: t.root, Logger: a.log})
 	if err != nil {
 		return output{}, err
 	}
-	return output{out}, nil
+	out, err := sink.Open(ctx, sink.Config{
+		Store: disk, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
+		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
+	})
+	if err != nil {
+		return output{}, errors.Join(err, disk.Close())
+	}
+	return output{out, disk}, nil
 }
 
 // output is a sink's output as the pipeline sees it.
-type output struct{ *sink.Output }
+type output struct {
+	*sink.Output
+	store store.Store
+}
+
+// Close releases the run and its store.
+func (o output) Close() error { return errors.Join(o.Output.Close(), o.store.Close()) }
 
 func (o output) Files() []pipeline.File {
 	files := o.Output.Files()

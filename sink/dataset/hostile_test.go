@@ -64,7 +64,7 @@ func rehash(t testing.TB, root string, data []byte) {
 func small(t testing.TB, root string) (name string, data []byte) {
 	t.Helper()
 	job{run: runA, chunks: corpus(t, 30), codec: "zstd", groupRows: 15}.write(t, root)
-	name = sink.PartName(runA, 0)
+	name = sink.PartName(runA, 0, 0)
 	return name, get(t, filepath.Join(root, name))
 }
 

@@ -1,7 +1,6 @@
-package sink
+package storetest
 
 import (
-	"errors"
 	"io"
 	"io/fs"
 	"maps"
@@ -13,11 +12,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tw2parquet/sink/store"
 )
 
-// memFS is a disk that remembers what was synced: the bytes of a file since its last Sync and the
+// MemFS is a disk that remembers what was synced: the bytes of a file since its last Sync and the
 // names in a directory since its last SyncDir may be gone after a crash, each on its own.
-type memFS struct {
+type MemFS struct {
 	mu   sync.Mutex
 	root *node
 }
@@ -39,11 +40,11 @@ func newDir() *node {
 	return &node{dir: true, mode: fs.ModeDir | 0o750, names: map[string]*node{}, durable: map[string]*node{}}
 }
 
-func newMemFS() *memFS { return &memFS{root: newDir()} }
+func NewMemFS() *MemFS { return &MemFS{root: newDir()} }
 
-// crash is the disk after a power cut. Whatever was not synced survives with probability keep: each
+// Crash is the disk after a power cut. Whatever was not synced survives with probability keep: each
 // name for itself, and of a file's bytes all, a part, or as many zeros.
-func (m *memFS) crash(rng *rand.Rand, keep float64) *memFS {
+func (m *MemFS) Crash(rng *rand.Rand, keep float64) *MemFS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clones := map[*node]*node{}
@@ -75,7 +76,7 @@ func (m *memFS) crash(rng *rand.Rand, keep float64) *memFS {
 		c.durable = maps.Clone(c.names)
 		return c
 	}
-	return &memFS{root: clone(m.root)}
+	return &MemFS{root: clone(m.root)}
 }
 
 func surviving(n *node, rng *rand.Rand, keep float64) []byte {
@@ -97,8 +98,8 @@ func surviving(n *node, rng *rand.Rand, keep float64) []byte {
 	return data
 }
 
-// kill is the disk after the death of the process alone: nothing is lost, locks are free.
-func (m *memFS) kill() *memFS {
+// Kill is the disk after the death of the process alone: nothing is lost, locks are free.
+func (m *MemFS) Kill() *MemFS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var free func(n *node)
@@ -115,7 +116,7 @@ func (m *memFS) kill() *memFS {
 func pathError(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
 
 // at finds the directory of name and what name is in it, nil if it is free.
-func (m *memFS) at(op, name string) (dir, n *node, base string, err error) {
+func (m *MemFS) at(op, name string) (dir, n *node, base string, err error) {
 	dir = m.root
 	if name == "." {
 		return nil, dir, ".", nil
@@ -134,7 +135,7 @@ func (m *memFS) at(op, name string) (dir, n *node, base string, err error) {
 	return dir, dir.names[base], base, nil
 }
 
-func (m *memFS) existing(op, name string) (*node, error) {
+func (m *MemFS) existing(op, name string) (*node, error) {
 	_, n, _, err := m.at(op, name)
 	if err == nil && n == nil {
 		err = pathError(op, name, fs.ErrNotExist)
@@ -143,7 +144,7 @@ func (m *memFS) existing(op, name string) (*node, error) {
 }
 
 // add gives n a free name.
-func (m *memFS) add(op, name string, n *node) error {
+func (m *MemFS) add(op, name string, n *node) error {
 	dir, taken, base, err := m.at(op, name)
 	if err != nil {
 		return err
@@ -155,7 +156,7 @@ func (m *memFS) add(op, name string, n *node) error {
 	return nil
 }
 
-func (m *memFS) Create(name string, perm fs.FileMode) (Handle, error) {
+func (m *MemFS) Create(name string, perm fs.FileMode) (store.Handle, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := &node{mode: perm}
@@ -165,7 +166,7 @@ func (m *memFS) Create(name string, perm fs.FileMode) (Handle, error) {
 	return &memHandle{fs: m, node: n, name: name, writable: true}, nil
 }
 
-func (m *memFS) Open(name string) (Handle, error) {
+func (m *MemFS) Open(name string) (store.Handle, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, err := m.existing("open", name)
@@ -175,7 +176,7 @@ func (m *memFS) Open(name string) (Handle, error) {
 	return &memHandle{fs: m, node: n, name: name}, nil
 }
 
-func (m *memFS) Mkdir(name string, perm fs.FileMode) error {
+func (m *MemFS) Mkdir(name string, perm fs.FileMode) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := newDir()
@@ -183,7 +184,7 @@ func (m *memFS) Mkdir(name string, perm fs.FileMode) error {
 	return m.add("mkdir", name, n)
 }
 
-func (m *memFS) Link(oldname, newname string) error {
+func (m *MemFS) Link(oldname, newname string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, err := m.existing("link", oldname)
@@ -193,7 +194,7 @@ func (m *memFS) Link(oldname, newname string) error {
 	return m.add("link", newname, n)
 }
 
-func (m *memFS) Rename(oldname, newname string) error {
+func (m *MemFS) Rename(oldname, newname string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	dir, n, base, err := m.at("rename", oldname)
@@ -209,26 +210,7 @@ func (m *memFS) Rename(oldname, newname string) error {
 	return err
 }
 
-func (m *memFS) Replace(oldname, newname string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	from, n, base, err := m.at("replace", oldname)
-	if err == nil && n == nil {
-		err = pathError("replace", oldname, fs.ErrNotExist)
-	}
-	if err != nil {
-		return err
-	}
-	to, _, newbase, err := m.at("replace", newname)
-	if err != nil {
-		return err
-	}
-	to.names[newbase] = n
-	delete(from.names, base)
-	return nil
-}
-
-func (m *memFS) Remove(name string) error {
+func (m *MemFS) Remove(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	dir, n, base, err := m.at("remove", name)
@@ -244,7 +226,7 @@ func (m *memFS) Remove(name string) error {
 	return nil
 }
 
-func (m *memFS) Names(dir string) ([]string, error) {
+func (m *MemFS) Names(dir string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, err := m.existing("readdir", dir)
@@ -254,7 +236,7 @@ func (m *memFS) Names(dir string) ([]string, error) {
 	return slices.Collect(maps.Keys(n.names)), nil
 }
 
-func (m *memFS) Lstat(name string) (fs.FileInfo, error) {
+func (m *MemFS) Lstat(name string) (fs.FileInfo, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, err := m.existing("lstat", name)
@@ -264,7 +246,7 @@ func (m *memFS) Lstat(name string) (fs.FileInfo, error) {
 	return memInfo{path.Base(name), int64(len(n.data)), n.mode}, nil
 }
 
-func (m *memFS) SyncDir(dir string) error {
+func (m *MemFS) SyncDir(dir string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, err := m.existing("sync", dir)
@@ -275,7 +257,7 @@ func (m *memFS) SyncDir(dir string) error {
 	return nil
 }
 
-func (m *memFS) Lock(name string) (io.Closer, error) {
+func (m *MemFS) Lock(name string) (io.Closer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, n, _, err := m.at("lock", name)
@@ -289,14 +271,14 @@ func (m *memFS) Lock(name string) (io.Closer, error) {
 		}
 	}
 	if n.locked {
-		return nil, ErrLocked
+		return nil, store.ErrHeld
 	}
 	n.locked = true
 	return memLock{m, n}, nil
 }
 
 type memLock struct {
-	fs   *memFS
+	fs   *MemFS
 	node *node
 }
 
@@ -308,7 +290,7 @@ func (l memLock) Close() error {
 }
 
 type memHandle struct {
-	fs       *memFS
+	fs       *MemFS
 	node     *node
 	name     string
 	writable bool
@@ -371,8 +353,8 @@ func (i memInfo) ModTime() time.Time { return time.Time{} }
 func (i memInfo) IsDir() bool        { return i.mode.IsDir() }
 func (i memInfo) Sys() any           { return nil }
 
-// files makes memFS a tree.
-func (m *memFS) files() map[string][]byte {
+// Files are all files with their bytes.
+func (m *MemFS) Files() map[string][]byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := map[string][]byte{}
@@ -390,43 +372,26 @@ func (m *memFS) files() map[string][]byte {
 	return all
 }
 
-func TestMemFS_ForgetsWhatWasNotSynced(t *testing.T) {
-	write := func(m *memFS, name string, sync bool) {
-		h, err := m.Create(name, 0o600)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := h.Write([]byte("bytes")); err != nil {
-			t.Fatal(err)
-		}
-		if sync {
-			if err := h.Sync(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	m := newMemFS()
-	write(m, "synced", true)
-	write(m, "unsynced", false)
-	if err := m.SyncDir("."); err != nil {
+// Plant puts a durable file on the disk, as somebody else would, onto whatever has the name.
+func (m *MemFS) Plant(t testing.TB, name string, data []byte) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	dir, _, base, err := m.at("plant", name)
+	if err != nil {
 		t.Fatal(err)
 	}
-	write(m, "nameless", true)
-	if err := m.Remove("synced"); err != nil {
-		t.Fatal(err)
-	}
-	rng := rand.New(rand.NewPCG(1, 1))
-	got := m.crash(rng, 0).files()
-	if len(got) != 2 || string(got["synced"]) != "bytes" || string(got["unsynced"]) != "" {
-		t.Fatalf("after a crash that keeps nothing: %q", got)
-	}
-	got = m.crash(rng, 1).files()
-	if len(got) != 2 || string(got["nameless"]) != "bytes" || string(got["unsynced"]) != "bytes" {
-		t.Fatalf("after a crash that keeps everything: %q", got)
-	}
-	if _, err := m.Create("nameless", 0o600); !errors.Is(err, fs.ErrExist) {
-		t.Fatalf("create over a file: %v", err)
-	}
+	dir.names[base] = &node{mode: 0o640, data: data, synced: data}
 }
 
-func testRand() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
+// Uproot takes away a name with all that is below it, as somebody else would.
+func (m *MemFS) Uproot(t testing.TB, name string) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	dir, _, base, err := m.at("uproot", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(dir.names, base)
+}

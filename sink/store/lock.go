@@ -1,4 +1,4 @@
-package sink
+package store
 
 import (
 	"errors"
@@ -18,9 +18,9 @@ func lockFile(f *os.File, root *os.Root, name string) (io.Closer, error) {
 	if err := flock(f); err != nil {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, ErrLocked
+			return nil, ErrHeld
 		}
-		return nil, &StorageError{Op: "lock", Path: f.Name(), Err: err, Hint: "the file system supports no locks (flock); choose another output"}
+		return nil, &Error{Op: "lock", Path: f.Name(), Err: err, Hint: "the file system supports no locks (flock); choose another output"}
 	}
 	probe, err := root.Open(name)
 	if err != nil {
@@ -30,7 +30,7 @@ func lockFile(f *os.File, root *os.Root, name string) (io.Closer, error) {
 	defer probe.Close()
 	if err := flock(probe); !errors.Is(err, syscall.EWOULDBLOCK) {
 		f.Close()
-		return nil, &StorageError{Op: "lock", Path: f.Name(), Err: errors.New("granted twice"), Hint: "the file system does not honour locks (flock); choose another output"}
+		return nil, &Error{Op: "lock", Path: f.Name(), Err: errors.New("granted twice"), Hint: "the file system does not honour locks (flock); choose another output"}
 	}
 	return f, nil
 }

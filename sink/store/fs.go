@@ -1,4 +1,4 @@
-package sink
+package store
 
 import (
 	"errors"
@@ -23,9 +23,6 @@ type FS interface {
 	Link(oldname, newname string) error
 	// Rename moves a file; fs.ErrExist if newname is taken. It never replaces.
 	Rename(oldname, newname string) error
-	// Replace moves a file onto another, which is gone in the same step. Nothing but a manifest is ever
-	// replaced.
-	Replace(oldname, newname string) error
 	// Remove deletes a file or an empty directory.
 	Remove(name string) error
 	// Names lists a directory, in no order.
@@ -35,7 +32,7 @@ type FS interface {
 	// SyncDir makes the names in dir durable.
 	SyncDir(dir string) error
 	// Lock takes the exclusive lock of a file, which it creates if need be, without waiting:
-	// ErrLocked if it is held. Closing frees it, and so does the death of the process.
+	// ErrHeld if it is held. Closing frees it, and so does the death of the process.
 	Lock(name string) (io.Closer, error)
 }
 
@@ -51,28 +48,26 @@ type Handle interface {
 	Sync() error
 }
 
-type linkError = os.LinkError
-
-// diskFS is the operating system's. os.Root keeps every access below the root, whatever symbolic
+// Disk is the operating system's. os.Root keeps every access below the root, whatever symbolic
 // links somebody plants there.
-type diskFS struct {
+type Disk struct {
 	root    *os.Root
 	created bool // the root directory is ours
 }
 
-// openDisk opens, and if need be creates, the root directory. Its parent must exist: a missing one
+// OpenDisk opens, and if need be creates, the root directory. Its parent must exist: a missing one
 // is more often a disk that is not mounted than a wish.
-func openDisk(path string) (*diskFS, error) {
-	err := os.Mkdir(path, 0o750)
+func OpenDisk(path string) (*Disk, error) {
+	err := os.Mkdir(path, dirMode)
 	created := err == nil
 	switch {
 	case errors.Is(err, fs.ErrExist):
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &StorageError{Op: "create directory", Path: path, Err: err, Hint: "its parent does not exist; create it, or mount what belongs there"}
+		return nil, &Error{Op: "create directory", Path: path, Err: err, Hint: "its parent does not exist; create it, or mount what belongs there"}
 	case err != nil:
 		// A root that exists needs no right to create it: opening it decides.
 		if _, serr := os.Stat(path); serr != nil {
-			return nil, storageError("create directory", path, err)
+			return nil, wrap("create directory", path, err)
 		}
 	}
 	root, err := os.OpenRoot(path)
@@ -80,16 +75,16 @@ func openDisk(path string) (*diskFS, error) {
 		if info, serr := os.Stat(path); serr == nil && !info.IsDir() {
 			err = syscall.ENOTDIR // os has an error of its own for this
 		}
-		return nil, storageError("open directory", path, err)
+		return nil, wrap("open directory", path, err)
 	}
-	return &diskFS{root: root, created: created}, nil
+	return &Disk{root: root, created: created}, nil
 }
 
-func (d *diskFS) Create(name string, perm fs.FileMode) (Handle, error) {
+func (d *Disk) Create(name string, perm fs.FileMode) (Handle, error) {
 	return handle(d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm))
 }
 
-func (d *diskFS) Open(name string) (Handle, error) {
+func (d *Disk) Open(name string) (Handle, error) {
 	return handle(d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0))
 }
 
@@ -101,14 +96,13 @@ func handle(f *os.File, err error) (Handle, error) {
 	return f, nil
 }
 
-func (d *diskFS) Mkdir(name string, perm fs.FileMode) error { return d.root.Mkdir(name, perm) }
-func (d *diskFS) Link(oldname, newname string) error        { return d.root.Link(oldname, newname) }
-func (d *diskFS) Replace(oldname, newname string) error     { return d.root.Rename(oldname, newname) }
-func (d *diskFS) Remove(name string) error                  { return d.root.Remove(name) }
-func (d *diskFS) Lstat(name string) (fs.FileInfo, error)    { return d.root.Lstat(name) }
-func (d *diskFS) Close() error                              { return d.root.Close() }
+func (d *Disk) Mkdir(name string, perm fs.FileMode) error { return d.root.Mkdir(name, perm) }
+func (d *Disk) Link(oldname, newname string) error        { return d.root.Link(oldname, newname) }
+func (d *Disk) Remove(name string) error                  { return d.root.Remove(name) }
+func (d *Disk) Lstat(name string) (fs.FileInfo, error)    { return d.root.Lstat(name) }
+func (d *Disk) Close() error                              { return d.root.Close() }
 
-func (d *diskFS) SyncDir(dir string) error {
+func (d *Disk) SyncDir(dir string) error {
 	if dir == "." {
 		// The root's own name has to last as well. A root that was there before may lie in a directory
 		// that we cannot read.
@@ -120,7 +114,7 @@ func (d *diskFS) SyncDir(dir string) error {
 	return syncDisk(d.root.Open(dir))
 }
 
-func (d *diskFS) Rename(oldname, newname string) error {
+func (d *Disk) Rename(oldname, newname string) error {
 	from, err := d.root.Open(filepath.Dir(oldname))
 	if err != nil {
 		return err
@@ -134,7 +128,7 @@ func (d *diskFS) Rename(oldname, newname string) error {
 	return renameNoReplace(from, filepath.Base(oldname), to, filepath.Base(newname))
 }
 
-func (d *diskFS) Names(dir string) ([]string, error) {
+func (d *Disk) Names(dir string) ([]string, error) {
 	f, err := d.root.Open(dir)
 	if err != nil {
 		return nil, err
@@ -143,7 +137,7 @@ func (d *diskFS) Names(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-func (d *diskFS) Lock(name string) (io.Closer, error) {
+func (d *Disk) Lock(name string) (io.Closer, error) {
 	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) {
 		// A finished output that was made read-only can still be looked at.

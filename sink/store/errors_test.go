@@ -1,4 +1,4 @@
-package sink
+package store
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestStorageError_ClassesAndHints(t *testing.T) {
+func TestError_ClassesAndHints(t *testing.T) {
 	for errno, want := range map[syscall.Errno]string{
 		syscall.ENOSPC: "full", syscall.EDQUOT: "full", syscall.EFBIG: "full",
 		syscall.EROFS: "read-only", syscall.EACCES: "read-only", syscall.EPERM: "read-only",
@@ -22,8 +22,8 @@ func TestStorageError_ClassesAndHints(t *testing.T) {
 			&os.LinkError{Op: "link", Old: "below/the/root", New: "b", Err: errno},
 			fmt.Errorf("wrapped: %w", &fs.PathError{Op: "write", Path: "below/the/root", Err: errno}),
 		} {
-			var s *StorageError
-			if !errors.As(storageError("write", "/out/file", err), &s) || !errors.Is(s, errno) {
+			var s *Error
+			if !errors.As(wrap("write", "/out/file", err), &s) || !errors.Is(s, errno) {
 				t.Fatalf("%v: %v", errno, s)
 			}
 			got := ""
@@ -46,11 +46,11 @@ func TestStorageError_ClassesAndHints(t *testing.T) {
 			}
 		}
 	}
-	if storageError("write", "x", nil) != nil {
+	if wrap("write", "x", nil) != nil {
 		t.Error("no error became one")
 	}
-	typed := &StorageError{Op: "link", Path: "/a", Err: syscall.EIO}
-	if got := storageError("write", "/b", typed).Error(); got != typed.Error() {
+	typed := &Error{Op: "link", Path: "/a", Err: syscall.EIO}
+	if got := wrap("write", "/b", typed).Error(); got != typed.Error() {
 		t.Errorf("typed twice: %s", got)
 	}
 }
