@@ -32,8 +32,8 @@ type Output interface {
 	Files() []File
 	// Damage names the files that have to be written again; nil if there are none.
 	Damage() error
-	// Mend sets what is left of them aside. From here on Gap tells where what is missing ends.
-	Mend(ctx context.Context) error
+	// Mend begins to write them again. From here on Gap tells where what is missing ends.
+	Mend() error
 	// Gap is the next place in the chain of files that misses some: what lies between Position and
 	// (offset, next). ok is false when nothing is missing.
 	Gap() (offset string, next int64, ok bool)

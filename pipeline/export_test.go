@@ -21,6 +21,8 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
@@ -75,9 +77,14 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 	w.job = &pipeline.Job{
 		API: client, Workers: 2,
 		Open: func(ctx context.Context, win pipeline.Window) (pipeline.Output, error) {
+			disk, err := store.OpenLocal(store.LocalConfig{Root: w.root})
+			if err != nil {
+				return nil, err
+			}
+			t.Cleanup(func() { disk.Close() })
 			out, err := sink.Open(ctx, sink.Config{
-				Root: w.root, Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
-				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: sink.Compression{Codec: sink.Zstd, Level: 1},
+				Store: disk, Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
+				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: parquet.Compression{Codec: parquet.Zstd, Level: 1},
 			})
 			if err != nil {
 				return nil, err

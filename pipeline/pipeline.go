@@ -27,9 +27,9 @@ type Batches interface {
 type Sink interface {
 	// Encode cuts the encoding of one row group into independent tasks, heaviest first. rec stays
 	// valid until all of them returned; then appendGroup writes the row group out.
-	Encode(rec arrow.RecordBatch) (tasks []func() error, appendGroup func() error)
+	Encode(rec arrow.RecordBatch) (tasks []func() error, appendGroup func(context.Context) error)
 	// Reject keeps a result that is no readable document. raw is only borrowed.
-	Reject(ordinal, position int64, reason string, raw []byte) error
+	Reject(ctx context.Context, ordinal, position int64, reason string, raw []byte) error
 	// Mark says that offset covers everything appended so far and that the next result has the
 	// ordinal next. notes describe the rows since the last cut. Only here may a file be cut, which
 	// the return value tells.

@@ -13,7 +13,7 @@ import (
 // always in the same order. It is free, and nothing is bought for it.
 func (j *Job) refetch(ctx context.Context, w Window, out Output, r *Report, a source.Acquired, damage error) error {
 	j.log().Warn("reading results again", "run", w.Run, "because", damage)
-	if err := out.Mend(ctx); err != nil {
+	if err := out.Mend(); err != nil {
 		return err
 	}
 	for {

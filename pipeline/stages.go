@@ -23,7 +23,7 @@ type item struct {
 	counts   Counts
 	rejects  []reject
 	pending  atomic.Int64 // page tasks not yet done
-	append   func() error
+	append   func(context.Context) error
 
 	mu       sync.Mutex
 	batches  []*source.Batch // read, not yet decoded
@@ -359,12 +359,12 @@ func (a *appender) finish(ctx context.Context, it *item, release func(*schema.En
 func (a *appender) append(ctx context.Context, it *item) error {
 	o := &a.outcome
 	for _, r := range it.rejects {
-		if err := a.flow.Sink.Reject(r.ordinal, r.position, r.reason, r.raw); err != nil {
+		if err := a.flow.Sink.Reject(ctx, r.ordinal, r.position, r.reason, r.raw); err != nil {
 			return err
 		}
 	}
 	if it.append != nil {
-		if err := it.append(); err != nil {
+		if err := it.append(ctx); err != nil {
 			return err
 		}
 	}

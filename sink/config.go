@@ -9,16 +9,19 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
-// Config says what an Output writes and where. Root, Run, Schema and SchemaVersion are required.
+// Config says what an Output writes and where. Store, Run, Schema and SchemaVersion are required.
 type Config struct {
-	// Root is the output directory. It is created, but its parent must exist.
-	Root string
+	// Store is the output. Several runs may share it; the caller closes it after the last.
+	Store store.Store
 	// Run names the run: lower-case letters and digits, the same for the same request.
 	Run string
-	// Partition is the slash-separated directory below Root that the files go to, such as
-	// "window_start=2024-01-01"; "" is Root itself.
+	// Partition is the slash-separated directory of the output that the files go to, such as
+	// "window_start=2024-01-01"; "" is the output itself.
 	Partition string
 	// Schema is the schema of every file. SchemaVersion is its version, a decimal number: files of
 	// a newer one are not continued.
@@ -30,7 +33,7 @@ type Config struct {
 	// there on; 0 is no limit. The bytes are those written before the footer.
 	MaxFileBytes int64
 	MaxFileRows  int64
-	Compression  Compression
+	Compression  parquet.Compression
 	// SkipEmpty makes Finish publish nothing when there was no result at all. Otherwise one file
 	// without rows tells readers the schema.
 	SkipEmpty bool
@@ -39,8 +42,6 @@ type Config struct {
 	Refetch bool
 	// Logger receives debug messages and warnings; nil discards them.
 	Logger *slog.Logger
-	// FS replaces the operating system's file system, for tests. It has to contain the root.
-	FS FS
 }
 
 var (
@@ -53,8 +54,8 @@ var (
 func (c *Config) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.Root == "" || strings.ContainsRune(c.Root, 0) {
-		bad("output directory %q: give a path", c.Root)
+	if c.Store == nil {
+		bad("store: it is missing")
 	}
 	if !runPattern.MatchString(c.Run) {
 		bad("run %q: use 1 to 64 lower-case letters and digits", c.Run)
@@ -80,7 +81,7 @@ func (c *Config) validate() error {
 	if c.MaxFileBytes < 0 || c.MaxFileRows < 0 {
 		bad("file limits of %d bytes and %d rows: they are not negative", c.MaxFileBytes, c.MaxFileRows)
 	}
-	if err := c.Compression.validate(); err != nil {
+	if err := c.Compression.Validate(); err != nil {
 		errs = append(errs, err)
 	}
 	if len(errs) > 0 {

@@ -12,6 +12,7 @@ import (
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
@@ -19,7 +20,7 @@ import (
 // TestExport_SignalHidesNothing lets a signal come together with other trouble.
 func TestExport_SignalHidesNothing(t *testing.T) {
 	sig := &signalError{syscall.SIGTERM}
-	full := &sink.StorageError{Op: "write", Path: "x", Err: syscall.ENOSPC, Hint: "free some space"}
+	full := &store.Error{Op: "write", Path: "x", Err: syscall.ENOSPC, Hint: "free some space"}
 	ambiguous := &source.Error{Class: source.ClassAmbiguous, Message: "bought or not", Hint: "look"}
 	for name, tt := range map[string]struct {
 		err  error
@@ -28,7 +29,7 @@ func TestExport_SignalHidesNothing(t *testing.T) {
 	}{
 		"nothing else":        {fmt.Errorf("read: %w", context.Canceled), exitTerminate, ""},
 		"nothing else, twice": {errors.Join(context.Canceled, fmt.Errorf("seal: %w", context.Canceled)), exitTerminate, ""},
-		"the cause itself":    {&sink.StorageError{Op: "verify", Err: sig}, exitTerminate, ""},
+		"the cause itself":    {&store.Error{Op: "verify", Err: sig}, exitTerminate, ""},
 		"no space":            {errors.Join(fmt.Errorf("read: %w", context.Canceled), fmt.Errorf("publish: %w", full)), exitStorage, "no space left"},
 		"no space alone":      {full, exitStorage, "no space left"},
 		"ambiguous":           {ambiguous, exitAmbiguous, "bought or not"},
@@ -36,7 +37,7 @@ func TestExport_SignalHidesNothing(t *testing.T) {
 		"foreign":             {errors.Join(context.Canceled, &sink.ForeignError{Path: "f", Reason: "changed"}), exitForeign, "changed"},
 		"a slow output":       {errors.Join(context.Canceled, fmt.Errorf("publish: %w", context.DeadlineExceeded)), exitTerminate, "publish"},
 		"no network":          {&source.Error{Class: source.ClassUnavailable, Message: "no answer", Retryable: true}, exitTerminate, "no answer"},
-		"a broken disk":       {errors.Join(context.Canceled, &sink.StorageError{Op: "sync", Path: "x", Err: syscall.EIO}), exitTerminate, "input/output error"},
+		"a broken disk":       {errors.Join(context.Canceled, &store.Error{Op: "sync", Path: "x", Err: syscall.EIO}), exitTerminate, "input/output error"},
 	} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(sig)
@@ -133,7 +134,7 @@ func TestExitCodes_EveryFailureHasAHint(t *testing.T) {
 		}
 	}
 	for _, err := range []error{errors.New("a bug"), context.Canceled, context.DeadlineExceeded, sink.ErrLocked, source.ErrRewind, source.ErrReplay,
-		pipeline.ErrMissing, pipeline.ErrConservation, &pipeline.TaskError{}, &sink.StorageError{Err: syscall.EIO}, &sink.ForeignError{}} {
+		pipeline.ErrMissing, pipeline.ErrConservation, &pipeline.TaskError{}, &store.Error{Err: syscall.EIO}, &sink.ForeignError{}} {
 		if o := classify(err); o.Hint == "" || o.Code == exitOK {
 			t.Errorf("%v: %+v", err, o)
 		}

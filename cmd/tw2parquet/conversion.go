@@ -14,6 +14,8 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -22,7 +24,7 @@ type conversion struct {
 	*convertCmd
 	app      *app
 	root     string
-	codec    sink.Compression
+	codec    parquet.Compression
 	progress *progress
 	runs     map[string]bool // that the output has
 	reported map[string]bool // runs that are in the result
@@ -74,7 +76,7 @@ func (v *conversion) input(ctx context.Context, in *input) error {
 		v.app.log.Warn("chunks that are neither results nor offsets were skipped; what they hold is in no file", "input", in.name, "chunks", n)
 	}
 	// What was read could not be published: that concerns all.
-	if storage := (*sink.StorageError)(nil); errors.As(err, &storage) {
+	if storage := (*store.Error)(nil); errors.As(err, &storage) {
 		return storage
 	}
 	return err

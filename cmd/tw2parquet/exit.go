@@ -10,6 +10,7 @@ import (
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -144,7 +145,7 @@ func classify(err error) outcome {
 	var (
 		api     *source.Error
 		foreign *sink.ForeignError
-		storage *sink.StorageError
+		storage *store.Error
 		task    *pipeline.TaskError
 		status  *statusError
 		sig     *signalError

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"tw2parquet/pipeline"
-	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // result is the last line of the commands that move data. Schedulers parse it; its members change
@@ -174,7 +174,7 @@ func (a *app) store(file *resultFile, line []byte) error {
 		return nil
 	}
 	if err := file.write(a.walls[0].clean(line)); err != nil {
-		return &sink.StorageError{Op: "write", Path: file.name, Err: err}
+		return &store.Error{Op: "write", Path: file.name, Err: err}
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"syscall"
 
-	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // standardOutput is where commands print, and the one rule for what happens when nobody takes it:
@@ -70,7 +70,7 @@ func (a *app) lasting() io.Writer { return lasting{a.stdout, a.printed} }
 func (a *app) lost() error {
 	a.flush()
 	if err := a.printed.failure(); err != nil && !readerLeft(err) {
-		return &sink.StorageError{Op: "write", Path: "standard output", Err: err}
+		return &store.Error{Op: "write", Path: "standard output", Err: err}
 	}
 	return nil
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"tw2parquet/sink"
 	"tw2parquet/sink/dataset"
+	"tw2parquet/sink/store"
 )
 
 type verifyCmd struct {
@@ -86,7 +86,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	case errors.Is(err, dataset.ErrReader):
 		return &statusError{exitStorage, err.Error(), "nothing was found wrong with the files read so far"}
 	case err != nil:
-		return interrupted(ctx, &sink.StorageError{Op: "verify", Path: root, Err: err})
+		return interrupted(ctx, &store.Error{Op: "verify", Path: root, Err: err})
 	}
 	if err := c.show(a, report); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"tw2parquet/schema"
-	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 )
 
 // version is set by the linker.
@@ -24,7 +24,7 @@ func (versionCmd) Help() string {
 func (c *versionCmd) Run(a *app) error {
 	v := map[string]string{
 		"version": version, "schema": schema.Version, "schema_fingerprint": schema.Fingerprint(),
-		"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "commit": commit(), "zstd": sink.ZstdLibrary,
+		"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "commit": commit(), "zstd": parquet.ZstdLibrary,
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range info.Deps {

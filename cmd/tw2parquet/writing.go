@@ -9,6 +9,8 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 // writing are the flags of every command that writes Parquet.
@@ -22,14 +24,14 @@ type writing struct {
 	MaxDocumentSize size   `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected (default ${default})." group:"Writing"`
 }
 
-func (w *writing) validate() (sink.Compression, error) {
+func (w *writing) validate() (parquet.Compression, error) {
 	var bad []error
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			bad = append(bad, fmt.Errorf(format, args...))
 		}
 	}
-	codec, err := sink.ParseCompression(w.Compression)
+	codec, err := parquet.ParseCompression(w.Compression)
 	if err != nil {
 		bad = append(bad, fmt.Errorf("--compression: %w", err))
 	}
@@ -66,28 +68,38 @@ func outDir(out string) (string, error) {
 type target struct {
 	root, run, partition string
 	meta                 map[string]string // footer key-values
-	codec                sink.Compression
+	codec                parquet.Compression
 	skipEmpty, refetch   bool
 }
 
 func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	meta := map[string]string{"writer": writer(version, commit()), "schema_fingerprint": schema.Fingerprint()}
 	maps.Copy(meta, t.meta)
+	disk, err := store.OpenLocal(store.LocalConfig{Root: t.root, Logger: a.log})
+	if err != nil {
+		return output{}, err
+	}
 	out, err := sink.Open(ctx, sink.Config{
-		Root: t.root, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
+		Store: disk, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
 		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
 	})
 	if err != nil {
-		return output{}, err
+		return output{}, errors.Join(err, disk.Close())
 	}
 	if _, next := out.Position(); a.progress != nil {
 		a.progress.resumed(t.run, next)
 	}
-	return output{out}, nil
+	return output{out, disk}, nil
 }
 
 // output is a sink's output as the pipeline sees it.
-type output struct{ *sink.Output }
+type output struct {
+	*sink.Output
+	store store.Store
+}
+
+// Close releases the run and its store.
+func (o output) Close() error { return errors.Join(o.Output.Close(), o.store.Close()) }
 
 func (o output) Files() []pipeline.File {
 	files := o.Output.Files()

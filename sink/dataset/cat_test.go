@@ -123,7 +123,7 @@ func TestCat_GivesBackEveryDocumentInOrder(t *testing.T) {
 			t.Errorf("limit %d: %d documents", n, len(got))
 		}
 	}
-	file := filepath.Join(root, "d=1", sink.PartName(runA, 1))
+	file := filepath.Join(root, "d=1", sink.PartName(runA, 1, 0))
 	if got := cat(t, Print{Paths: []string{file, file}, Limit: -1}); len(got) != 800 || !bytes.Equal(got[0], documents[400]) || !bytes.Equal(got[400], documents[400]) {
 		t.Errorf("one file twice: %d documents", len(got))
 	}
@@ -131,7 +131,7 @@ func TestCat_GivesBackEveryDocumentInOrder(t *testing.T) {
 
 // As a listing of names, number 100000 comes before 99999.
 func TestCat_OrdersRunsByNumber(t *testing.T) {
-	names := []string{"b.parquet", sink.PartName(runB, 0), sink.PartName(runA, 99999), sink.PartName(runA, 100000), sink.PartName(runA, 2)}
+	names := []string{"b.parquet", sink.PartName(runB, 0, 0), sink.PartName(runA, 99999, 0), sink.PartName(runA, 100000, 0), sink.PartName(runA, 2, 0)}
 	root := t.TempDir()
 	for _, n := range names {
 		put(t, filepath.Join(root, n), nil)

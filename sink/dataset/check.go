@@ -96,7 +96,7 @@ func (p *part) compare(size int64) string {
 	}{
 		{"size", size == w.Bytes},
 		{"rows", s.Rows == w.Rows},
-		{"rejects", s.Rejected == w.Rejected},
+		{"rejects", s.Rejected == w.Rejected && s.Rejects == w.Rejects},
 		{"offset before it", s.FromOffset == w.FromOffset},
 		{"offset behind it", s.ToOffset == w.ToOffset},
 		{"first ordinal", s.FirstOrdinal == w.FirstOrdinal},

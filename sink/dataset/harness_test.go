@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,6 +21,8 @@ import (
 	"tw2parquet/bench"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 // TestMain makes the test binary the reading process as well, a good one and some bad ones.
@@ -89,12 +92,16 @@ func corpus(t testing.TB, n int) [][]byte {
 func (j job) write(t testing.TB, root string) {
 	t.Helper()
 	ctx := context.Background()
-	codec, err := sink.ParseCompression(j.codec + strings.Repeat("none", 1-min(1, len(j.codec))))
+	codec, err := parquet.ParseCompression(j.codec + strings.Repeat("none", 1-min(1, len(j.codec))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := store.OpenLocal(store.LocalConfig{Root: root})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o, err := sink.Open(ctx, sink.Config{
-		Root: root, Run: j.run, Partition: j.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
+		Store: disk, Run: j.run, Partition: j.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
 		Meta:         map[string]string{"writer": "test", "window_start": "2024-01-01T00:00:00Z", "window_stop": "2024-02-01T00:00:00Z"},
 		MaxFileRows:  j.fileRows,
 		MaxFileBytes: 0, Compression: codec,
@@ -103,7 +110,7 @@ func (j job) write(t testing.TB, root string) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := o.Close(); err != nil {
+		if err := errors.Join(o.Close(), disk.Close()); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -123,7 +130,7 @@ func (j job) write(t testing.TB, root string) {
 		e.Reset()
 		for n := first; n < next; n++ {
 			if j.reject > 0 && n%j.reject == j.reject-1 {
-				must(o.Reject(int64(n), int64(n*1000), "broken", j.chunks[n][:len(j.chunks[n])/2]))
+				must(o.Reject(ctx, int64(n), int64(n*1000), "broken", j.chunks[n][:len(j.chunks[n])/2]))
 				rejected++
 				continue
 			}
@@ -133,7 +140,7 @@ func (j job) write(t testing.TB, root string) {
 		for _, task := range tasks {
 			must(task())
 		}
-		must(appendGroup())
+		must(appendGroup(ctx))
 		_, err := o.Mark(ctx, fmt.Sprintf("offset-%d", next), int64(next), map[string]string{"drift": "{}"})
 		must(err)
 	}
@@ -249,7 +256,7 @@ func get(t testing.TB, name string) []byte {
 // editManifest changes a run's manifest as JSON.
 func editManifest(t testing.TB, root, run string, edit func(m map[string]any)) {
 	t.Helper()
-	name := filepath.Join(root, sink.StateDir, run, sink.ManifestName)
+	name := filepath.Join(root, sink.ManifestPath(run, 0))
 	var m map[string]any
 	if err := json.Unmarshal(get(t, name), &m); err != nil {
 		t.Fatal(err)

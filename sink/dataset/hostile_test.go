@@ -20,13 +20,14 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 )
 
 // reseal makes a changed file look as if it had been written so: the work of somebody who knows the
 // format and may write to the output.
 func reseal(t testing.TB, root, name string, data []byte) {
 	t.Helper()
-	footer, err := sink.ReadFooter(bytes.NewReader(data), int64(len(data)))
+	footer, err := parquet.ReadFooter(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func rehash(t testing.TB, root string, data []byte) {
 func small(t testing.TB, root string) (name string, data []byte) {
 	t.Helper()
 	job{run: runA, chunks: corpus(t, 30), codec: "zstd", groupRows: 15}.write(t, root)
-	name = sink.PartName(runA, 0)
+	name = sink.PartName(runA, 0, 0)
 	return name, get(t, filepath.Join(root, name))
 }
 
@@ -74,7 +75,7 @@ func TestVerify_ReadsValuesEvenIfEveryChecksumFits(t *testing.T) {
 	if r := verify(t, root); !r.OK {
 		t.Fatalf("the forger's tools are blunt: %+v", r.Problems)
 	}
-	groups, err := sink.ReadRowGroups(bytes.NewReader(data), int64(len(data)))
+	groups, err := parquet.ReadRowGroups(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +230,7 @@ func FuzzLayout(f *testing.F) {
 		file = append(file, footer...)
 		file = append(binary.LittleEndian.AppendUint32(file, uint32(len(footer))), "PAR1"...)
 		in := bytes.NewReader(file)
-		groups, err := sink.ReadRowGroups(in, in.Size())
+		groups, err := parquet.ReadRowGroups(in, in.Size())
 		if err != nil {
 			return
 		}

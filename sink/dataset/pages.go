@@ -5,7 +5,7 @@ import (
 	"hash/crc32"
 	"io"
 
-	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 )
 
 // Caps of a page that is worth decompressing. Ours hold some 8 MiB, or one value, which
@@ -36,7 +36,7 @@ type walker struct {
 }
 
 // check walks over every chunk of every row group.
-func (w *walker) check(groups []sink.RowGroup) error {
+func (w *walker) check(groups []parquet.RowGroup) error {
 	for i := range groups {
 		g := &groups[i]
 		if len(g.Chunks) != len(groups[0].Chunks) {
@@ -51,7 +51,7 @@ func (w *walker) check(groups []sink.RowGroup) error {
 	return nil
 }
 
-func (w *walker) chunk(c *sink.Chunk) error {
+func (w *walker) chunk(c *parquet.Chunk) error {
 	if !knownCodec(c.Codec) {
 		return fmt.Errorf("codec %d is none that is written here", c.Codec)
 	}
@@ -69,11 +69,11 @@ func (w *walker) chunk(c *sink.Chunk) error {
 			return fmt.Errorf("page %d: it claims %d bytes uncompressed", n, h.Uncompressed)
 		case h.Values > maxPageValues:
 			return fmt.Errorf("page %d: it claims %d entries", n, h.Values)
-		case h.Type == sink.DictionaryPage && n > 0:
+		case h.Type == parquet.DictionaryPage && n > 0:
 			return fmt.Errorf("page %d: a dictionary behind data", n)
-		case h.Type == sink.DataPage || h.Type == sink.DataPageV2:
+		case h.Type == parquet.DataPage || h.Type == parquet.DataPageV2:
 			values += h.Values
-		case h.Type != sink.DictionaryPage:
+		case h.Type != parquet.DictionaryPage:
 			return fmt.Errorf("page %d: pages of type %d are unknown", n, h.Type)
 		}
 		if w.sums && h.HasCRC {
@@ -95,20 +95,20 @@ func (w *walker) chunk(c *sink.Chunk) error {
 }
 
 // header reads the page header at pos.
-func (w *walker) header(pos, end int64) (sink.PageHeader, error) {
+func (w *walker) header(pos, end int64) (parquet.PageHeader, error) {
 	if w.buf == nil {
 		w.buf = make([]byte, maxHeaderBytes)
 	}
 	for _, n := range []int64{headerBytes, maxHeaderBytes} {
 		b := w.buf[:min(n, end-pos)]
 		if _, err := w.in.ReadAt(b, pos); err != nil {
-			return sink.PageHeader{}, err
+			return parquet.PageHeader{}, err
 		}
-		if h, err := sink.ReadPageHeader(b); err == nil || int64(len(b)) == end-pos {
+		if h, err := parquet.ReadPageHeader(b); err == nil || int64(len(b)) == end-pos {
 			return h, err
 		}
 	}
-	return sink.PageHeader{}, sink.ErrPageHeader
+	return parquet.PageHeader{}, parquet.ErrPageHeader
 }
 
 // sum is the CRC of a page's body as it is stored (parquet.thrift, PageHeader.crc).

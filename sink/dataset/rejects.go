@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"strings"
 
 	"tw2parquet/sink"
 )
@@ -23,7 +22,7 @@ const maxRejectLine = 64 << 10
 // checkRejects holds the rejects' files against the manifest and against the gaps that their results
 // leave in _ordinal.
 func (r *run) checkRejects(ctx context.Context, v *verifier) error {
-	listed := map[string]*sink.Aside{}
+	listed := map[string]*sink.RejectFile{}
 	if r.manifest != nil {
 		for i := range r.manifest.Rejects {
 			listed[r.manifest.Rejects[i].Name] = &r.manifest.Rejects[i]
@@ -38,7 +37,11 @@ func (r *run) checkRejects(ctx context.Context, v *verifier) error {
 		if !ok || f.Rejected == 0 {
 			continue
 		}
-		index, raw := sink.RejectNames(r.id, p.seq)
+		index, raw, ok := sink.RejectNames(r.id, p.seq, f.Rejects)
+		if !ok {
+			v.problem(r.id, p.name, "it names its rejects %q", clean(f.Rejects))
+			continue
+		}
 		expected[index], expected[raw] = true, true
 		c := rejectCheck{v: v, run: r, part: p, file: f}
 		if err := c.index(ctx, index, listed[index]); err != nil {
@@ -71,7 +74,7 @@ func (r *run) strayRejects(v *verifier, expected map[string]bool) {
 		return
 	}
 	for _, e := range entries {
-		if name := path.Join(dir, e.Name()); strings.HasPrefix(e.Name(), "rejects-") && !expected[name] {
+		if name := path.Join(dir, e.Name()); sink.IsRejects(e.Name()) && !expected[name] {
 			v.problem(r.id, name, "the run is complete, and none of its files has these rejects")
 		}
 	}
@@ -87,7 +90,7 @@ type rejectCheck struct {
 }
 
 // aside reads a file of rejects through take and compares it with its line in the manifest.
-func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.Aside, take func(r io.Reader) (string, error)) error {
+func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.RejectFile, take func(r io.Reader) (string, error)) error {
 	bad := func(reason string) error {
 		c.v.problem(c.run.id, name, "%s", reason)
 		return nil
@@ -125,7 +128,7 @@ func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.Aside, 
 
 // index checks the list of rejects: one line each, in order, in the file's range, and just the
 // results that are no rows.
-func (c *rejectCheck) index(ctx context.Context, name string, want *sink.Aside) error {
+func (c *rejectCheck) index(ctx context.Context, name string, want *sink.RejectFile) error {
 	c.bytes = -1
 	return c.aside(ctx, name, want, func(in io.Reader) (string, error) {
 		lines := bufio.NewReaderSize(in, maxRejectLine)
@@ -164,7 +167,7 @@ func (c *rejectCheck) index(ctx context.Context, name string, want *sink.Aside) 
 }
 
 // raw checks the rejects' bytes.
-func (c *rejectCheck) raw(ctx context.Context, name string, want *sink.Aside) error {
+func (c *rejectCheck) raw(ctx context.Context, name string, want *sink.RejectFile) error {
 	return c.aside(ctx, name, want, func(in io.Reader) (string, error) {
 		size, err := in.(io.Seeker).Seek(0, io.SeekEnd)
 		if err == nil && c.bytes >= 0 && size != c.bytes {

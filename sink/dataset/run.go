@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,15 +20,26 @@ import (
 type run struct {
 	id          string
 	manifest    *sink.Manifest // nil: incomplete, or unreadable
+	number      int            // of the manifest
 	start, stop string
 	parts       []*part
 	dir         string // of its data files; "" before the first
 }
 
-func (r *run) manifestName() string { return path.Join(sink.StateDir, r.id, sink.ManifestName) }
+func (r *run) manifestName() string { return sink.ManifestPath(r.id, r.number) }
 
-// load reads the manifest, if there is one.
+// load reads the manifest, if there is one. Of several the highest number counts.
 func (r *run) load(v *verifier) {
+	entries, err := fs.ReadDir(v.root.FS(), path.Join(sink.StateDir, r.id))
+	if err != nil {
+		v.problem(r.id, path.Join(sink.StateDir, r.id), "%s", unreadable(err))
+		return
+	}
+	for _, e := range entries {
+		if k, ok := sink.ManifestNumber(e.Name()); ok {
+			r.number = max(r.number, k)
+		}
+	}
 	name := r.manifestName()
 	data, err := readSmall(v.root, name, sink.MaxManifestBytes)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,7 +53,7 @@ func (r *run) load(v *verifier) {
 	switch {
 	case err != nil:
 		v.problem(r.id, name, "%s", clean(err.Error()))
-	case m.ID != r.id:
+	case m.Run != r.id:
 		v.problem(r.id, name, "the manifest of another run")
 	case newer(m.SchemaVersion) != "":
 		v.problem(r.id, name, "%s", newer(m.SchemaVersion))
@@ -55,7 +67,7 @@ func (r *run) load(v *verifier) {
 func newer(version string) string {
 	theirs, err := parseVersion(version)
 	if err != nil {
-		return fmt.Sprintf("schema version %q is no number", clean(version))
+		return fmt.Sprintf("schema version %q is not a number", clean(version))
 	}
 	if ours, _ := parseVersion(schema.Version); theirs > ours {
 		return fmt.Sprintf("written by a newer version of this program (schema version %d, this one knows %d)", theirs, ours)
@@ -70,7 +82,7 @@ func (r *run) checkReport(v *verifier) {
 		Start, Stop    time.Time
 		Rows, Rejected *int64
 	}
-	if err := json.Unmarshal(r.manifest.Run, &report); err != nil {
+	if err := json.Unmarshal(r.manifest.Report, &report); err != nil {
 		return // the report is its writer's; it may be of any form
 	}
 	if !report.Start.IsZero() {
@@ -99,13 +111,13 @@ func (r *run) claim(v *verifier) {
 	}
 	var names []string
 	for name := range v.found {
-		if id, _, ok := sink.PartOf(path.Base(name)); ok && id == r.id && !strings.HasPrefix(name, sink.StateDir+"/") {
+		if id, _, _, ok := sink.PartOf(path.Base(name)); ok && id == r.id && !strings.HasPrefix(name, sink.StateDir+"/") {
 			names = append(names, name)
 		}
 	}
 	slices.SortFunc(names, byRun)
-	for _, name := range names {
-		_, seq, _ := sink.PartOf(path.Base(name))
+	for i, name := range names {
+		_, seq, _, _ := sink.PartOf(path.Base(name))
 		if r.dir == "" {
 			r.dir = path.Dir(name)
 		}
@@ -114,9 +126,16 @@ func (r *run) claim(v *verifier) {
 			delete(v.found, name)
 			continue
 		}
+		if i+1 < len(names) {
+			if _, next, _, _ := sink.PartOf(path.Base(names[i+1])); next == seq && path.Dir(names[i+1]) == r.dir {
+				v.problem(r.id, name, "%s has replaced it; the next start of the run removes it", clean(path.Base(names[i+1])))
+				delete(v.found, name)
+				continue
+			}
+		}
 		for len(r.parts) < seq && len(r.parts) <= len(names) {
 			// Missing, or published while the directory was read.
-			r.claimPart(v, path.Join(r.dir, sink.PartName(r.id, len(r.parts))), nil)
+			r.claimPart(v, path.Join(r.dir, sink.PartName(r.id, len(r.parts), 0)), nil)
 		}
 		r.claimPart(v, name, nil)
 	}
@@ -129,7 +148,8 @@ func (r *run) claimListed(v *verifier, i int, f *sink.File) {
 	if r.dir == "" {
 		r.dir = dir
 	}
-	if f.Seq != i || !fs.ValidPath(f.Name) || path.Base(f.Name) != sink.PartName(r.id, i) || dir != r.dir || strings.HasPrefix(f.Name, sink.StateDir+"/") {
+	id, seq, _, ok := sink.PartOf(path.Base(f.Name))
+	if f.Seq != i || !fs.ValidPath(f.Name) || !ok || id != r.id || seq != i || dir != r.dir || strings.HasPrefix(f.Name, sink.StateDir+"/") {
 		v.problem(r.id, r.manifestName(), "file %d is listed as %q, number %d", i, clean(f.Name), f.Seq)
 		return
 	}
@@ -211,10 +231,10 @@ func byRun(a, b string) int {
 	if c := strings.Compare(path.Dir(a), path.Dir(b)); c != 0 {
 		return c
 	}
-	runA, seqA, okA := sink.PartOf(path.Base(a))
-	runB, seqB, okB := sink.PartOf(path.Base(b))
+	runA, seqA, revisionA, okA := sink.PartOf(path.Base(a))
+	runB, seqB, revisionB, okB := sink.PartOf(path.Base(b))
 	if okA && okB && runA == runB {
-		return seqA - seqB
+		return cmp.Or(seqA-seqB, revisionA-revisionB)
 	}
 	return strings.Compare(path.Base(a), path.Base(b))
 }

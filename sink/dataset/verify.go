@@ -181,7 +181,7 @@ func (v *verifier) listRuns(ctx context.Context) error {
 		switch {
 		case !sink.ValidRun(e.Name()):
 		case !e.IsDir():
-			v.problem("", path.Join(sink.StateDir, e.Name()), "no directory, where one of a run belongs")
+			v.problem("", path.Join(sink.StateDir, e.Name()), "not a directory; expected a run directory")
 		default:
 			r := &run{id: e.Name()}
 			r.load(v)
@@ -208,7 +208,7 @@ func (v *verifier) readFiles(ctx context.Context) error {
 // strays reports the Parquet files that belong to no run.
 func (v *verifier) strays() {
 	for _, name := range slices.Sorted(maps.Keys(v.found)) {
-		id, _, part := sink.PartOf(path.Base(name))
+		id, _, _, part := sink.PartOf(path.Base(name))
 		known := slices.ContainsFunc(v.runs, func(r *run) bool { return r.id == id })
 		switch {
 		case strings.HasPrefix(name, sink.StateDir+"/"):

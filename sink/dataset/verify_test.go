@@ -14,7 +14,7 @@ import (
 )
 
 func manifestOf(run string) string {
-	return filepath.Join(sink.StateDir, run, sink.ManifestName)
+	return sink.ManifestPath(run, 0)
 }
 
 func TestVerify_FindsNothingWrongWithWhatWasWritten(t *testing.T) {
@@ -67,7 +67,7 @@ func output(t testing.TB, root string) []string {
 	job{run: runA, partition: "d=1", chunks: corpus(t, 120), reject: 11, fileRows: 40, codec: "zstd"}.write(t, root)
 	var names []string
 	for i := range 3 {
-		names = append(names, filepath.Join("d=1", sink.PartName(runA, i)))
+		names = append(names, filepath.Join("d=1", sink.PartName(runA, i, 0)))
 	}
 	return names
 }
@@ -104,9 +104,24 @@ func TestVerify_NamesTheFileOfEveryTruncation(t *testing.T) {
 	named(t, "a byte more", root, verify(t, root), names[2])
 }
 
+// rejectsOf are the two files of rejects of file number seq.
+func rejectsOf(t *testing.T, root string, seq int) (index, raw string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(root, sink.StateDir, runA, fmt.Sprintf("rejects-%05d-*", seq)))
+	if err != nil || len(names) != 2 {
+		t.Fatal(names, err)
+	}
+	for i := range names {
+		if names[i], err = filepath.Rel(root, names[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return names[0], names[1]
+}
+
 func TestVerify_NamesWhatIsOutOfPlace(t *testing.T) {
 	state := filepath.Join(sink.StateDir, runA)
-	index, raw := sink.RejectNames(runA, 1)
+	const index, raw = "<index>", "<raw>" // of file 1, whose names are random
 	for name, c := range map[string]struct {
 		do   func(t *testing.T, root string, names []string)
 		want func(names []string) []string
@@ -135,25 +150,27 @@ func TestVerify_NamesWhatIsOutOfPlace(t *testing.T) {
 			put(t, filepath.Join(root, "d=1", "readme.txt"), nil)
 		}, func([]string) []string { return []string{"other.parquet", "d=1/.hidden.PARQUET"} }},
 		"a part more": {func(t *testing.T, root string, names []string) {
-			put(t, filepath.Join(root, "d=1", sink.PartName(runA, 3)), get(t, filepath.Join(root, names[2])))
-		}, func([]string) []string { return []string{"d=1/" + sink.PartName(runA, 3)} }},
+			put(t, filepath.Join(root, "d=1", sink.PartName(runA, 3, 0)), get(t, filepath.Join(root, names[2])))
+		}, func([]string) []string { return []string{"d=1/" + sink.PartName(runA, 3, 0)} }},
 		"a part of nobody": {func(t *testing.T, root string, names []string) {
-			put(t, filepath.Join(root, "d=1", sink.PartName(runB, 0)), get(t, filepath.Join(root, names[0])))
-		}, func([]string) []string { return []string{"d=1/" + sink.PartName(runB, 0)} }},
+			put(t, filepath.Join(root, "d=1", sink.PartName(runB, 0, 0)), get(t, filepath.Join(root, names[0])))
+		}, func([]string) []string { return []string{"d=1/" + sink.PartName(runB, 0, 0)} }},
 		"among the state": {func(t *testing.T, root string, names []string) {
 			put(t, filepath.Join(root, state, "x.parquet"), nil)
 		}, func([]string) []string { return []string{state + "/x.parquet"} }},
 		"rejects flipped": {func(t *testing.T, root string, names []string) {
-			data := get(t, filepath.Join(root, raw))
+			_, name := rejectsOf(t, root, 1)
+			data := get(t, filepath.Join(root, name))
 			data[len(data)/2] ^= 4
-			put(t, filepath.Join(root, raw), data)
+			put(t, filepath.Join(root, name), data)
 		}, func([]string) []string { return []string{raw} }},
 		"rejects missing": {func(t *testing.T, root string, names []string) {
-			remove(t, filepath.Join(root, index))
+			name, _ := rejectsOf(t, root, 1)
+			remove(t, filepath.Join(root, name))
 		}, func([]string) []string { return []string{index} }},
 		"rejects of nobody": {func(t *testing.T, root string, names []string) {
-			put(t, filepath.Join(root, state, "rejects-00009.raw"), nil)
-		}, func([]string) []string { return []string{state + "/rejects-00009.raw"} }},
+			put(t, filepath.Join(root, state, "rejects-00009-0123abcd.raw"), nil)
+		}, func([]string) []string { return []string{state + "/rejects-00009-0123abcd.raw"} }},
 		"no manifest, a gap": {func(t *testing.T, root string, names []string) {
 			remove(t, filepath.Join(root, manifestOf(runA)))
 			remove(t, filepath.Join(root, names[1]))
@@ -164,11 +181,12 @@ func TestVerify_NamesWhatIsOutOfPlace(t *testing.T) {
 		}, func(n []string) []string { return n }},
 		"no manifest, rejects edited": {func(t *testing.T, root string, names []string) {
 			remove(t, filepath.Join(root, manifestOf(runA)))
-			text := strings.Replace(string(get(t, filepath.Join(root, index))), `"ordinal":5`, `"ordinal":6`, 1)
-			put(t, filepath.Join(root, index), []byte(text))
+			name, _ := rejectsOf(t, root, 1)
+			text := strings.Replace(string(get(t, filepath.Join(root, name))), `"ordinal":5`, `"ordinal":6`, 1)
+			put(t, filepath.Join(root, name), []byte(text))
 		}, func([]string) []string { return []string{index} }},
 		"manifest of another run": {func(t *testing.T, root string, names []string) {
-			editManifest(t, root, runA, func(m map[string]any) { m["id"] = runB })
+			editManifest(t, root, runA, func(m map[string]any) { m["run"] = runB })
 		}, func([]string) []string { return []string{manifestOf(runA)} }},
 		"manifest of the future": {func(t *testing.T, root string, names []string) {
 			editManifest(t, root, runA, func(m map[string]any) { m["format"] = 99 })
@@ -191,6 +209,7 @@ func TestVerify_NamesWhatIsOutOfPlace(t *testing.T) {
 			t.Parallel()
 			root := t.TempDir()
 			names := output(t, root)
+			indexName, rawName := rejectsOf(t, root, 1)
 			c.do(t, root, names)
 			r := verify(t, root)
 			if name == "no manifest, two places" {
@@ -200,7 +219,11 @@ func TestVerify_NamesWhatIsOutOfPlace(t *testing.T) {
 				}
 				return
 			}
-			named(t, name, root, r, c.want(names)...)
+			want := c.want(names)
+			for i := range want {
+				want[i] = strings.NewReplacer(index, indexName, raw, rawName).Replace(want[i])
+			}
+			named(t, name, root, r, want...)
 		})
 	}
 }
