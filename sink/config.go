@@ -31,6 +31,7 @@ type Config struct {
 	MaxFileBytes int64
 	MaxFileRows  int64
 	Compression  Compression
+	Encodings    Encodings
 	// SkipEmpty makes Finish publish nothing when there was no result at all. Otherwise one file
 	// without rows tells readers the schema.
 	SkipEmpty bool
@@ -80,8 +81,10 @@ func (c *Config) validate() error {
 	if c.MaxFileBytes < 0 || c.MaxFileRows < 0 {
 		bad("file limits of %d bytes and %d rows: they are not negative", c.MaxFileBytes, c.MaxFileRows)
 	}
-	if err := c.Compression.validate(); err != nil {
-		errs = append(errs, err)
+	for _, err := range []error{c.Compression.validate(), c.Encodings.validate()} {
+		if err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if len(errs) > 0 {
 		return fmt.Errorf("configure the output: %w", errors.Join(errs...))

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 type groupEncoder struct {
 	schema      *arrow.Schema
 	compression Compression
+	version     int32 // of the format, as the footer says it
 	tree        *columnTree
 	codec       format.CompressionCodec
 	err         error // why no record can be encoded
@@ -33,10 +35,10 @@ const maxFreeGroups = 2
 const arenaLimit = 8 << 20
 
 // newGroupEncoder compiles the schema. What it cannot encode is reported by encode and by the file.
-func newGroupEncoder(schema *arrow.Schema, c Compression) *groupEncoder {
-	e := &groupEncoder{schema: schema, compression: c, codec: c.format()}
-	if e.err = c.validate(); e.err == nil {
-		e.tree, e.err = newColumnTree(schema)
+func newGroupEncoder(schema *arrow.Schema, c Compression, en Encodings) *groupEncoder {
+	e := &groupEncoder{schema: schema, compression: c, version: en.version(), codec: c.format()}
+	if e.err = errors.Join(c.validate(), en.validate()); e.err == nil {
+		e.tree, e.err = newColumnTree(schema, en)
 	}
 	return e
 }

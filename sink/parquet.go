@@ -17,9 +17,6 @@ import (
 
 const (
 	parquetMagic = "PAR1"
-	// formatVersion 2 stands for the delta encodings and logical types in use (parquet.thrift,
-	// FileMetaData).
-	formatVersion = 2
 	// fileBufferBytes gathers small pages into one write.
 	fileBufferBytes = 256 << 10
 )
@@ -272,7 +269,7 @@ func (f *parquetFile) finish(keyValues map[string]string) error {
 	}
 	f.writeIndexes()
 	meta := fileMetaData{
-		Version:      formatVersion,
+		Version:      f.encoder.version,
 		Schema:       f.encoder.tree.elements,
 		NumRows:      f.n,
 		RowGroups:    f.groups,

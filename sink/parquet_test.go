@@ -75,7 +75,7 @@ func TestFooter_Schema(t *testing.T) {
 		field("docscore", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64)),
 		field("author", arrow.StructOf(field("world_data", arrow.StructOf(field("longitude", arrow.PrimitiveTypes.Float64))))),
 	}, nil)
-	m := readFooter(t, encodeTo(t, newGroupEncoder(schema, Compression{}), nil))
+	m := readFooter(t, encodeTo(t, newGroupEncoder(schema, Compression{}, Broad), nil))
 	want := `group schema
   required int64 _ordinal INT(64,true) = INT64
   optional int64 published TIMESTAMP(isAdjustedToUTC=true,unit=MICROS) = TIMESTAMP_MICROS
@@ -101,7 +101,7 @@ func TestFooter_Schema(t *testing.T) {
 	if diff := cmp.Diff(want, schemaText(m.Schema)); diff != "" {
 		t.Error(diff)
 	}
-	if m.NumRows != 0 || len(m.RowGroups) != 0 || m.Version != 2 || len(m.ColumnOrders) != 11 {
+	if m.NumRows != 0 || len(m.RowGroups) != 0 || m.Version != 1 || len(m.ColumnOrders) != 11 {
 		t.Errorf("%d rows, %d row groups, version %d, %d column orders", m.NumRows, len(m.RowGroups), m.Version, len(m.ColumnOrders))
 	}
 	for _, o := range m.ColumnOrders {
@@ -113,7 +113,7 @@ func TestFooter_Schema(t *testing.T) {
 
 func TestFooter_KeyValuesAndWriter(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
-	e := newGroupEncoder(schema, Compression{})
+	e := newGroupEncoder(schema, Compression{}, Broad)
 	m := readFooter(t, encodeTo(t, e, map[string]string{"z": "1", "a": "", "m": "ü"}))
 	if got := fmt.Sprint(m.KeyValueMetadata); got != "[{a } {m ü} {z 1}]" {
 		t.Errorf("key-values %s", got)
@@ -133,9 +133,9 @@ func TestFooter_KeyValuesAndWriter(t *testing.T) {
 
 // The offsets, sizes and encodings of every chunk must be what one finds by walking over the pages.
 func TestFooter_DescribesWhatIsThere(t *testing.T) {
-	for _, compression := range []Compression{{}, {Codec: Snappy}, {Codec: None}} {
+	for compression, encodings := range map[Compression]Encodings{{}: Broad, {Codec: Snappy}: Compact, {Codec: None}: Broad} {
 		schema := wideSchema()
-		e := newGroupEncoder(schema, compression)
+		e := newGroupEncoder(schema, compression, encodings)
 		for _, l := range e.tree.leaves {
 			l.class.pageBytes = 3000
 		}
@@ -245,7 +245,7 @@ func TestFooter_BloomFiltersHoldEveryValue(t *testing.T) {
 		b.Field(2).(*array.StringBuilder).Append(fmt.Sprint(i % 50)) // a dictionary
 		b.Field(3).(*array.StringBuilder).Append(fmt.Sprint(i))
 	}
-	data := encodeTo(t, newGroupEncoder(schema, Compression{}), nil, b.NewRecordBatch())
+	data := encodeTo(t, newGroupEncoder(schema, Compression{}, Broad), nil, b.NewRecordBatch())
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
@@ -288,7 +288,7 @@ func TestEmptyColumnsCostNextToNothing(t *testing.T) {
 	}
 	schema := arrow.NewSchema(fields, nil)
 	rec := makeRecord(schema, 1, 10_000, 0, func(int) bool { return true })
-	e := newGroupEncoder(schema, Compression{})
+	e := newGroupEncoder(schema, Compression{}, Broad)
 	tasks, g := e.encode(rec)
 	if len(tasks) != 1 {
 		t.Fatalf("%d tasks for columns without values", len(tasks))
@@ -308,7 +308,7 @@ func TestEmptyColumnsCostNextToNothing(t *testing.T) {
 
 func TestFile_SizeAndRowsCount(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
-	e := newGroupEncoder(schema, Compression{})
+	e := newGroupEncoder(schema, Compression{}, Broad)
 	var out bytes.Buffer
 	f := newParquetFile(&out, e)
 	for i := range 3 {

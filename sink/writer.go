@@ -61,7 +61,7 @@ func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 	}
 	o := &Output{
 		cfg: cfg, log: cfg.log(), layout: newLayout(&cfg), fs: cfg.FS,
-		encoder: newGroupEncoder(cfg.Schema, cfg.Compression), meta: map[string]string{},
+		encoder: newGroupEncoder(cfg.Schema, cfg.Compression, cfg.Encodings), meta: map[string]string{},
 	}
 	maps.Copy(o.meta, cfg.Meta)
 	if o.fs == nil {
