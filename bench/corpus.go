@@ -17,9 +17,13 @@ const (
 	Blog   Kind = "blog"   // full text
 	Forum  Kind = "forum"  // short full text
 	Review Kind = "review" // rating, labels, entities, custom members
+
+	// Prose is Mix with titles and contents that people wrote: the documentation that lies on this machine. It is
+	// the same on the same machine only.
+	Prose Kind = "prose"
 )
 
-// Kinds lists all kinds, Mix first.
+// Kinds lists the kinds that are the same everywhere, Mix first.
 func Kinds() []Kind { return []Kind{Mix, X, News, Blog, Forum, Review} }
 
 const (
@@ -103,7 +107,7 @@ func offset(results int) string {
 type generator struct {
 	writer
 	languages []language
-	weights   []int // language of each percent
+	weights   []int // languages, as often as they are met
 	places    map[Kind]*place
 	kind      Kind
 	seed      uint64
@@ -122,13 +126,25 @@ type place struct {
 }
 
 func newGenerator(seed uint64, kind Kind) (*generator, error) {
+	if kind != Prose {
+		return generatorOf(seed, kind, nil)
+	}
+	texts, err := readProse(libraries(), seed)
+	if err != nil {
+		return nil, err
+	}
+	return generatorOf(seed, Mix, texts)
+}
+
+// generatorOf makes a generator that takes its texts from those given, if there are any.
+func generatorOf(seed uint64, kind Kind, texts prose) (*generator, error) {
 	if kind == "" {
 		kind = Mix
 	}
 	g := &generator{kind: kind, seed: seed, places: make(map[Kind]*place)}
 	sizes := map[Kind]int{News: 1500, Blog: 2500, Forum: 700, Review: 150}
 	if _, ok := sizes[kind]; !ok && kind != Mix && kind != X {
-		return nil, fmt.Errorf("corpus kind %q: not one of %v", kind, Kinds())
+		return nil, fmt.Errorf("corpus kind %q: not one of %v or %s", kind, Kinds(), Prose)
 	}
 	// The world (words, sites) is the same for every kind of a seed.
 	world := rng(seed)
@@ -139,6 +155,10 @@ func newGenerator(seed uint64, kind Kind) (*generator, error) {
 		for range s.weight {
 			g.weights = append(g.weights, i)
 		}
+		g.languages[i].prose = texts[s.code]
+	}
+	if texts != nil {
+		g.weights = texts.shares(g.languages)
 	}
 	for _, k := range []Kind{News, Blog, Forum, Review} {
 		r := world.fork()

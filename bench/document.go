@@ -29,6 +29,9 @@ func (g *generator) chunk(dst []byte, r *rng, kind Kind, c which) []byte {
 	s := &place.sites[place.ranks.draw(r)]
 	l := &g.languages[s.language]
 	g.begin(r, l)
+	if l.prose != nil {
+		l.prose.begin(c == copyUpdated)
+	}
 	g.title = g.writer.title(g.title[:0], r, l)
 	g.body = g.text(g.body[:0], r, l, g.length(r, kind))
 	words := g.words

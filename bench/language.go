@@ -21,6 +21,7 @@ type language struct {
 	blank           string
 	comma           string
 	stops           []string
+	prose           *stock // real texts, if the corpus is made of them
 }
 
 // script is what words of a language are made of.

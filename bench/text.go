@@ -28,6 +28,9 @@ func (w *writer) begin(r *rng, l *language) {
 
 // text appends about size bytes of sentences in paragraphs.
 func (w *writer) text(dst []byte, r *rng, l *language, size int) []byte {
+	if l.prose != nil {
+		return w.quote(dst, l.prose, size)
+	}
 	start := len(dst)
 	w.spans, w.words = w.spans[:0], 0
 	paragraph := r.between(2, 6)
@@ -111,6 +114,9 @@ func (w *writer) piece(dst []byte, r *rng, l *language, first bool) ([]byte, int
 
 // title appends a headline.
 func (w *writer) title(dst []byte, r *rng, l *language) []byte {
+	if l.prose != nil {
+		return w.headline(dst, r, l.prose)
+	}
 	n := r.between(4, 12)
 	for i := range n {
 		if i > 0 {

@@ -34,6 +34,7 @@ type Config struct {
 	MaxFileBytes int64
 	MaxFileRows  int64
 	Compression  parquet.Compression
+	Encodings    parquet.Encodings
 	// SkipEmpty makes Finish publish nothing when there was no result at all. Otherwise one file
 	// without rows tells readers the schema.
 	SkipEmpty bool
@@ -81,8 +82,10 @@ func (c *Config) validate() error {
 	if c.MaxFileBytes < 0 || c.MaxFileRows < 0 {
 		bad("file limits of %d bytes and %d rows: they are not negative", c.MaxFileBytes, c.MaxFileRows)
 	}
-	if err := c.Compression.Validate(); err != nil {
-		errs = append(errs, err)
+	for _, err := range []error{c.Compression.Validate(), c.Encodings.Validate()} {
+		if err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if len(errs) > 0 {
 		return fmt.Errorf("configure the output: %w", errors.Join(errs...))

@@ -54,7 +54,7 @@ func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 	}
 	o := &Output{
 		cfg: cfg, log: cfg.log(), layout: newLayout(&cfg), store: cfg.Store, stale: &stale{},
-		encoder: parquet.NewEncoder(cfg.Schema, cfg.Compression), meta: map[string]string{},
+		encoder: parquet.NewEncoder(cfg.Schema, cfg.Compression, cfg.Encodings), meta: map[string]string{},
 	}
 	maps.Copy(o.meta, cfg.Meta)
 	o.hold, err = o.store.Hold(ctx, o.layout.runDir())

@@ -267,9 +267,9 @@ func TestOutput_HoldsItsCallersToTheContract(t *testing.T) {
 func TestOpen_NamesEveryBadField(t *testing.T) {
 	_, err := Open(t.Context(), Config{
 		Run: "../x", Partition: "a/../b", SchemaVersion: "one", MaxFileRows: -1,
-		Meta: map[string]string{"rows": "1"}, Compression: parquet.Compression{Codec: parquet.Snappy, Level: 1},
+		Meta: map[string]string{"rows": "1"}, Compression: parquet.Compression{Codec: parquet.Snappy, Level: 1}, Encodings: 7,
 	})
-	for _, want := range []string{"store:", "../x", `".."`, "schema:", "one", "not negative", `"rows"`, "no levels"} {
+	for _, want := range []string{"store:", "../x", `".."`, "schema:", "one", "not negative", `"rows"`, "no levels", "unknown choice 7"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %s in: %v", want, err)
 		}

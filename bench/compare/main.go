@@ -2,8 +2,9 @@
 // codec and level, same number of threads, whole processes, interleaved. No time counts before all outputs
 // are shown to hold the same values, column by column.
 //
-// Two other modes look at the product alone: memory holds the peak memory of long streams against that of short
-// ones, export holds reading over HTTP against converting the same documents from a file.
+// Other modes: query asks DuckDB the same questions of every side's files, read has another reader read the
+// product's, memory holds the peak memory of long streams against that of short ones, export holds reading over
+// HTTP against converting the same documents from a file.
 //
 // Machines drift: read the ratios, which pair runs that followed each other, not the seconds.
 package main
@@ -18,6 +19,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"tw2parquet/bench"
 )
@@ -32,6 +35,8 @@ func main() {
 // The modes.
 const (
 	modeRace   = "race"
+	modeQuery  = "query"
+	modeRead   = "read"
 	modeMemory = "memory"
 	modeExport = "export"
 )
@@ -40,7 +45,8 @@ const (
 type settings struct {
 	mode      string
 	results   int
-	kind      string
+	kind      string // of the corpus that is being measured
+	kinds     string
 	seed      uint64
 	every     int
 	rounds    int
@@ -73,7 +79,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return 2
 	}
-	modes := map[string]func(context.Context) error{modeRace: s.race, modeMemory: s.memory, modeExport: s.export}
+	modes := map[string]func(context.Context) error{
+		modeRace: s.race, modeQuery: s.query, modeRead: s.read, modeMemory: s.memory, modeExport: s.export,
+	}
 	if err := s.inDirectory(func() error { return modes[s.mode](ctx) }); err != nil {
 		fmt.Fprintln(stderr, "compare:", err)
 		return 1
@@ -85,9 +93,10 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	s := &settings{stdout: stdout, stderr: stderr}
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&s.mode, "mode", modeRace, "race, memory or export")
-	f.IntVar(&s.results, "results", 200000, "results in the corpus; with -mode memory in the short streams")
-	f.StringVar(&s.kind, "kind", string(bench.Mix), fmt.Sprintf("documents, one of %v", bench.Kinds()))
+	f.StringVar(&s.mode, "mode", modeRace, "race, query, read, memory or export")
+	f.IntVar(&s.results, "results", 200000, "results in a corpus that says no number; with -mode memory in the short streams")
+	f.StringVar(&s.kinds, "kind", "", fmt.Sprintf("documents, of: %v and %s, made of real texts that lie on this machine; each may have its own number of results (default %s; with -mode memory and export %s)",
+		bench.Kinds(), bench.Prose, allCorpora, bench.Mix))
 	f.Uint64Var(&s.seed, "seed", 1, "seed of the corpus")
 	f.IntVar(&s.every, "control-every", 0, "results between control chunks (0: 1,000; -1: none before the last)")
 	f.IntVar(&s.rounds, "rounds", 5, "measured runs of each side, after one that is not")
@@ -95,8 +104,8 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	f.IntVar(&s.level, "level", 3, "zstd level of each side")
 	f.StringVar(&s.rowGroup, "row-group-size", "", "the product's --row-group-size (default: its own)")
 	f.StringVar(&s.fileSize, "file-size", "", "the product's --file-size (default: its own; in a race one file)")
-	f.StringVar(&s.sides, "sides", "tw2parquet,libzstd,duckdb,duckdb-default",
-		"who takes part, of: tw2parquet, libzstd, duckdb, duckdb-default and, installed through npm, chdb (ClickHouse), polars; or all")
+	f.StringVar(&s.sides, "sides", "tw2parquet,compact,libzstd,duckdb",
+		"who takes part, of: tw2parquet, compact (its --encodings), libzstd, duckdb, duckdb-default and, installed through npm, chdb (ClickHouse), polars; or all")
 	f.StringVar(&s.binary, "binary", "../../bin/tw2parquet", "the product")
 	f.StringVar(&s.libzstd, "libzstd", "../../bin/tw2parquet-libzstd", "the product built with -tags libzstd")
 	f.StringVar(&s.dir, "dir", "", "where the corpus and the outputs go (default: a temporary directory)")
@@ -110,8 +119,11 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	if f.NArg() > 0 {
 		bad = append(bad, fmt.Errorf("unexpected argument %q", f.Arg(0)))
 	}
-	if !slices.Contains([]string{modeRace, modeMemory, modeExport}, s.mode) {
+	if !slices.Contains([]string{modeRace, modeQuery, modeRead, modeMemory, modeExport}, s.mode) {
 		bad = append(bad, fmt.Errorf("no mode %q", s.mode))
+	}
+	if err := s.nameCorpora(); err != nil {
+		bad = append(bad, err)
 	}
 	if s.rounds < 1 || s.threads < 1 || s.results < 1 {
 		bad = append(bad, errors.New("-rounds, -threads and -results must be 1 or more"))
@@ -121,6 +133,59 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// allCorpora are what figures are told of, the worst for us first: some 250 to 800 MB each.
+const allCorpora = "prose:60000,blog:60000,mix:200000,x:600000"
+
+// nameCorpora settles what is measured. Some modes measure one corpus only.
+func (s *settings) nameCorpora() error {
+	several := s.mode == modeRace || s.mode == modeQuery || s.mode == modeRead
+	switch {
+	case s.kinds != "":
+	case several:
+		s.kinds = allCorpora
+	default:
+		s.kinds = string(bench.Mix)
+	}
+	n := 0
+	err := s.each(func(s *settings) error {
+		n++
+		if kind := bench.Kind(s.kind); kind != bench.Prose && !slices.Contains(bench.Kinds(), kind) {
+			return fmt.Errorf("no kind %q", kind)
+		}
+		return nil
+	})
+	if n > 1 && !several {
+		err = errors.Join(err, fmt.Errorf("-mode %s takes one kind of documents, not %s", s.mode, s.kinds))
+	}
+	if err == nil && n == 1 {
+		err = s.each(func(one *settings) error {
+			s.kind, s.results = one.kind, one.results
+			return nil
+		})
+	}
+	return err
+}
+
+// each calls do with settings for one corpus after the other.
+func (s *settings) each(do func(*settings) error) error {
+	for entry := range strings.SplitSeq(s.kinds, ",") {
+		one := *s
+		kind, number, numbered := strings.Cut(strings.TrimSpace(entry), ":")
+		one.kind = kind
+		if numbered {
+			n, err := strconv.Atoi(number)
+			if err != nil || n < 1 {
+				return fmt.Errorf("-kind %s: not a number of results", entry)
+			}
+			one.results = n
+		}
+		if err := do(&one); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inDirectory runs do with a directory to work in. A temporary one is gone afterwards, unless it is to be kept.

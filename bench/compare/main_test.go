@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"tw2parquet/bench"
+	"tw2parquet/bench/compare/duck"
 )
 
 // product is the built binary.
@@ -53,13 +55,63 @@ func testMain(m *testing.M) int {
 func TestCompare_EveryKindHoldsTheSameValues(t *testing.T) {
 	for _, kind := range bench.Kinds() {
 		t.Run(string(kind), func(t *testing.T) {
-			got := compared(t, 0, "-sides", "tw2parquet,duckdb", "-results", "1500", "-rounds", "1", "-kind", string(kind))
-			for _, part := range []string{"hold the same values in all 19", "ratio to duckdb", "peak rss", "page checksums"} {
+			got := compared(t, 0, "-sides", "tw2parquet,compact,duckdb", "-results", "1500", "-rounds", "1", "-kind", string(kind))
+			for _, part := range []string{"tw2parquet and compact hold the same values in all 19", "tw2parquet and duckdb hold the same values in all 19", "load average", "ratio to duckdb", "peak rss", "page checksums"} {
 				if !strings.Contains(got, part) {
 					t.Errorf("%q is missing in\n%s", part, got)
 				}
 			}
 		})
+	}
+}
+
+// TestQuery_AllSidesAnswerAlike fails where two sides give different answers; the figures are not looked at.
+func TestQuery_AllSidesAnswerAlike(t *testing.T) {
+	got := compared(t, 0, "-mode", "query", "-kind", "mix:1500, x:400", "-sides", "tw2parquet,compact,duckdb", "-rounds", "2")
+	for _, part := range []string{"corpus: mix, 1500", "corpus: x, 400", "latest copy", "ratio to duckdb"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q is missing in\n%s", part, got)
+		}
+	}
+}
+
+// TestEncodings_AsDuckDBSeesThem reads the footers of what the binary wrote.
+func TestEncodings_AsDuckDBSeesThem(t *testing.T) {
+	s := &settings{binary: product, dir: t.TempDir(), threads: 2, level: 3, results: 1500, kind: "mix", seed: 1}
+	input := s.at("corpus.jsonl")
+	if _, err := s.record(input); err != nil {
+		t.Fatal(err)
+	}
+	db, err := duck.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for name, tt := range map[string]struct {
+		flags []string
+		want  string
+	}{
+		"by default": {nil, "PLAIN, RLE, RLE_DICTIONARY"},
+		"broad":      {[]string{"--encodings", "broad"}, "PLAIN, RLE, RLE_DICTIONARY"},
+		"compact":    {[]string{"--encodings", "compact"}, "DELTA_BINARY_PACKED, DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, PLAIN, RLE, RLE_DICTIONARY"},
+	} {
+		out := t.TempDir()
+		written := &side{out: out, command: slices.Concat([]string{s.binary, "convert", input}, tt.flags, s.writing(out))}
+		if _, err := written.measure(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, rows, err := db.Text(t.Context(), "SELECT string_agg(DISTINCT trim(e), ', ' ORDER BY trim(e)) FROM (SELECT unnest(string_split(encodings, ',')) AS e FROM parquet_metadata("+
+			duck.Quote(filepath.Join(out, "*.parquet"))+"))")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows[0][0] != tt.want {
+			t.Errorf("%s: encodings %s, want %s", name, rows[0][0], tt.want)
+		}
 	}
 }
 
@@ -112,7 +164,7 @@ func TestReport_PairsRounds(t *testing.T) {
 // TestRace_GoesOnWithoutRivals has nothing to install them with.
 func TestRace_GoesOnWithoutRivals(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	got := compared(t, 0, "-sides", "chdb,tw2parquet,polars,duckdb", "-results", "50", "-rounds", "1", "-cache", t.TempDir())
+	got := compared(t, 0, "-kind", "mix", "-sides", "chdb,tw2parquet,polars,duckdb", "-results", "50", "-rounds", "1", "-cache", t.TempDir())
 	for _, part := range []string{"chdb takes no part: ", "polars takes no part: ", "npm", "tw2parquet and duckdb hold the same values"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("%q is missing in\n%s", part, got)
@@ -141,7 +193,7 @@ func compared(t *testing.T, code int, args ...string) string {
 }
 
 func TestRun_RefusesWhatItDoesNotKnow(t *testing.T) {
-	for _, args := range [][]string{{"-rounds", "0"}, {"-what"}, {"extra"}, {"-mode", "what"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-what"}, {"extra"}, {"-mode", "what"}, {"-kind", "podcast"}, {"-kind", "mix:0"}, {"-mode", "memory", "-kind", "mix,x"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != 2 || stderr.Len() == 0 {
 			t.Errorf("%v: exit %d, %s", args, code, &stderr)

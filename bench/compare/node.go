@@ -40,7 +40,7 @@ type job struct {
 
 // node makes a side of a rival that runs in Node, and installs it where it is not.
 func (s *settings) node(ctx context.Context, side *side, input string) error {
-	home, err := s.install(ctx)
+	home, err := s.install(ctx, packages, "node", "chdb and Polars (some 700 MB)")
 	if err != nil {
 		return err
 	}
@@ -85,11 +85,12 @@ func (s *settings) node(ctx context.Context, side *side, input string) error {
 	return nil
 }
 
-// install puts the packages into a folder named after what is in it, once, and returns it.
-func (s *settings) install(ctx context.Context) (string, error) {
+// install puts packages into a folder named after what is in it, once, and returns it. from is where package.json
+// lies.
+func (s *settings) install(ctx context.Context, packages embed.FS, from, what string) (string, error) {
 	files := map[string][]byte{}
 	sum := sha256.New()
-	err := fs.WalkDir(packages, "node", func(name string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(packages, from, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -124,7 +125,7 @@ func (s *settings) install(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	fmt.Fprintf(s.stderr, "npm installs chdb and Polars into %s (some 700 MB)\n", home)
+	fmt.Fprintf(s.stderr, "npm installs %s into %s\n", what, home)
 	if out, err := command(ctx, home, "npm", "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"); err != nil {
 		return "", fmt.Errorf("npm install: %w%s", err, out)
 	}

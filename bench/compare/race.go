@@ -10,13 +10,27 @@ import (
 )
 
 // allSides is everybody, in the order of the table.
-const allSides = "tw2parquet,libzstd,duckdb,duckdb-default,chdb,polars"
+const allSides = "tw2parquet,compact,libzstd,duckdb,duckdb-default,chdb,polars"
 
 // oneFile makes the product write a single file, as its rivals do.
 const oneFile = "64GiB"
 
-// race measures the sides against each other.
-func (s *settings) race(ctx context.Context) (err error) {
+// race measures the sides against each other, on one corpus after the other.
+func (s *settings) race(ctx context.Context) error {
+	return s.each(func(s *settings) error {
+		return s.prepared(ctx, func(sides []*side, size int64) error {
+			if err := s.rotate(ctx, sides); err != nil {
+				return err
+			}
+			_, err := io.WriteString(s.stdout, report(sides, size))
+			return err
+		})
+	})
+}
+
+// prepared records the corpus, has every side convert it once, shows that they hold the same values, and calls
+// do.
+func (s *settings) prepared(ctx context.Context, do func(sides []*side, size int64) error) (err error) {
 	if s.fileSize == "" {
 		s.fileSize = oneFile
 	}
@@ -39,8 +53,8 @@ func (s *settings) race(ctx context.Context) (err error) {
 			}
 		}()
 	}
-	fmt.Fprintf(s.stdout, "corpus: %s, %d results, %.1f MB, seed %d; %d threads, zstd %d, %d rounds\n",
-		s.kind, s.results, float64(size)/1e6, s.seed, s.threads, s.level, s.rounds)
+	fmt.Fprintf(s.stdout, "corpus: %s, %d results, %.1f MB, seed %d; %d threads, zstd %d, %d rounds; load average before: %s\n",
+		s.kind, s.results, float64(size)/1e6, s.seed, s.threads, s.level, s.rounds, load())
 
 	// The warm-up is also the run whose outputs are compared.
 	for _, side := range sides {
@@ -53,11 +67,17 @@ func (s *settings) race(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := s.rotate(ctx, sides); err != nil {
-		return err
+	return do(sides, size)
+}
+
+// load is how busy the machine is with other things, where the system tells: figures of a busy one scatter.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
 	}
-	_, err = io.WriteString(s.stdout, report(sides, size))
-	return err
+	one, _, _ := strings.Cut(string(text), " ")
+	return one
 }
 
 // check compares the outputs of all sides with those of the first.
@@ -114,6 +134,9 @@ func (s *settings) choose(ctx context.Context, input string) ([]*side, error) {
 		case "tw2parquet":
 			side.command = append([]string{s.binary, "convert", input}, s.writing(side.out)...)
 			side.note = "_ordinal, page index and page checksums besides; Bloom filters of url and external_id; synced to disk when it ends"
+		case "compact":
+			side.command = append([]string{s.binary, "convert", input, "--encodings", "compact"}, s.writing(side.out)...)
+			side.note = "as tw2parquet, with --encodings compact"
 		case "libzstd":
 			side.command = append([]string{s.libzstd, "convert", input}, s.writing(side.out)...)
 			side.note = "as tw2parquet, with the C library's zstd"

@@ -75,6 +75,8 @@ func TestExport_RefusesBadUseBeforeAnything(t *testing.T) {
 		"bad split":            {nil, []string{"--split=year"}, "split"},
 		"bad compression":      {nil, []string{"--compression=lzma"}, "compression"},
 		"zstd level":           {nil, []string{"--compression=zstd:99"}, "compression"},
+		"bad encodings":        {nil, []string{"--encodings=delta"}, "broad or compact"},
+		"no encodings":         {nil, []string{"--encodings="}, "--encodings"},
 		"bad size":             {nil, []string{"--file-size=big"}, "size"},
 		"rejects":              {nil, []string{"--max-rejects=-2"}, "rejects"},
 		"unknown flag":         {nil, []string{"--tokn=x"}, "tokn"},

@@ -15,13 +15,14 @@ import (
 
 // writing are the flags of every command that writes Parquet.
 type writing struct {
-	FileSize        size   `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size (default ${default})." group:"Writing"`
-	FileRows        int64  `name:"file-rows" placeholder:"N" help:"Or after this many rows, and always after 256 row groups." group:"Writing"`
-	RowGroupSize    size   `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows (default ${default})." group:"Writing"`
-	Compression     string `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none (default ${default})." group:"Writing"`
-	Workers         int    `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
-	MaxRejects      int64  `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are written aside; more than N fail the run (-1: never) (default ${default})." group:"Writing"`
-	MaxDocumentSize size   `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected (default ${default})." group:"Writing"`
+	FileSize        size              `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size (default ${default})." group:"Writing"`
+	FileRows        int64             `name:"file-rows" placeholder:"N" help:"Or after this many rows, and always after 256 row groups." group:"Writing"`
+	RowGroupSize    size              `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows (default ${default})." group:"Writing"`
+	Compression     string            `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none (default ${default})." group:"Writing"`
+	Encodings       parquet.Encodings `name:"encodings" default:"broad" placeholder:"CHOICE" help:"broad: plain and dictionary, which every engine reads; compact: delta encodings where they are smaller (default ${default})." group:"Writing"`
+	Workers         int               `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
+	MaxRejects      int64             `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are written aside; more than N fail the run (-1: never) (default ${default})." group:"Writing"`
+	MaxDocumentSize size              `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected (default ${default})." group:"Writing"`
 }
 
 func (w *writing) validate() (parquet.Compression, error) {
@@ -81,7 +82,7 @@ func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	}
 	out, err := sink.Open(ctx, sink.Config{
 		Store: disk, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
-		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
+		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, Encodings: w.Encodings, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
 	})
 	if err != nil {
 		return output{}, errors.Join(err, disk.Close())

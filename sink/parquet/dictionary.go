@@ -134,7 +134,7 @@ func (d *dictionary) buildWords(keys []uint64, ids []int32, limit int) bool {
 	return true
 }
 
-// buildIntegers also weighs the dictionary against the deltas: counters are small numbers that few
+// buildIntegers also weighs the dictionary against the deltas, where they may be used: counters are small numbers that few
 // bits hold as they are, while figures of a source are large and as many as there are sources.
 func (s *scratch) buildIntegers(v *values, l *leaf, ids []int32, limit int) bool {
 	keys := resize(&s.keys, v.n)
@@ -153,7 +153,7 @@ func (s *scratch) buildIntegers(v *values, l *leaf, ids []int32, limit int) bool
 	if !d.buildWords(keys, ids, limit) {
 		return false
 	}
-	if d.n <= fewIntegers {
+	if d.n <= fewIntegers || l.class.encoding == format.Plain {
 		return true
 	}
 	deltas, err := s.appendValues(s.raw[:0], format.DeltaBinaryPacked, l, v)

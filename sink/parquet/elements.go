@@ -59,16 +59,17 @@ func (l *leaf) live() uint8 {
 // columnTree is a schema compiled once per output: what the footer says about it, the nodes that
 // levels are computed along, and its columns in declared order.
 type columnTree struct {
-	elements []format.SchemaElement
-	roots    []*fieldNode
-	leaves   []*leaf
+	encodings Encodings
+	elements  []format.SchemaElement
+	roots     []*fieldNode
+	leaves    []*leaf
 }
 
-func newColumnTree(schema *arrow.Schema) (*columnTree, error) {
+func newColumnTree(schema *arrow.Schema, e Encodings) (*columnTree, error) {
 	if schema == nil || schema.NumFields() == 0 {
 		return nil, errors.New("lay out columns: the schema has no fields")
 	}
-	l := &columnTree{elements: []format.SchemaElement{{
+	l := &columnTree{encodings: e, elements: []format.SchemaElement{{
 		Name:        "schema",
 		NumChildren: thrift.New(int32(schema.NumFields())),
 	}}}
@@ -168,7 +169,7 @@ func (l *columnTree) add(f arrow.Field, name string, parents, words []string, de
 			optional: n.optional,
 			maxDef:   n.def,
 			maxRep:   n.rep,
-			class:    classOf(n.path, element.Type.V),
+			class:    classOf(n.path, element.Type.V, l.encodings),
 			bloom:    hasBloomFilter(n.path) && element.Type.V == format.ByteArray,
 		}
 		l.leaves = append(l.leaves, n.leaf)

@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 type Encoder struct {
 	schema      *arrow.Schema
 	compression Compression
+	version     int32 // of the format, as the footer says it
 	tree        *columnTree
 	codec       format.CompressionCodec
 	err         error // why no record can be encoded
@@ -32,11 +34,11 @@ const maxFreeGroups = 2
 // arenaLimit is the largest number of levels a row group keeps room for.
 const arenaLimit = 8 << 20
 
-// NewEncoder compiles the schema. What it cannot encode is reported by encode and by the file.
-func NewEncoder(schema *arrow.Schema, c Compression) *Encoder {
-	e := &Encoder{schema: schema, compression: c, codec: c.format()}
-	if e.err = c.Validate(); e.err == nil {
-		e.tree, e.err = newColumnTree(schema)
+// NewEncoder compiles the schema. What it cannot encode is reported by Encode and by the file.
+func NewEncoder(schema *arrow.Schema, c Compression, en Encodings) *Encoder {
+	e := &Encoder{schema: schema, compression: c, version: en.version(), codec: c.format()}
+	if e.err = errors.Join(c.Validate(), en.Validate()); e.err == nil {
+		e.tree, e.err = newColumnTree(schema, en)
 	}
 	return e
 }

@@ -147,7 +147,7 @@ func benchRecord(schema *arrow.Schema, rows int) arrow.RecordBatch {
 
 // benchEncode measures encoding and appending on one core. MB/s are bytes of values.
 func benchEncode(b *testing.B, c Compression, rec arrow.RecordBatch) {
-	e := NewEncoder(rec.Schema(), c)
+	e := NewEncoder(rec.Schema(), c, Compact)
 	f := NewWriter(io.Discard, e)
 	var raw int64
 	groups := 0

@@ -32,6 +32,9 @@ func leafTypes() map[string]arrow.DataType {
 	}
 }
 
+// bothEncodings are all choices of encodings.
+func bothEncodings() []Encodings { return []Encodings{Broad, Compact} }
+
 // nestings wrap a type in every shape the schema of documents uses, and some it does not.
 func nestings(t arrow.DataType) map[string]arrow.Field {
 	return map[string]arrow.Field{
@@ -59,17 +62,21 @@ func TestEncode_EveryTypeNestingAndNullPatternReadsBack(t *testing.T) {
 		for nesting, f := range nestings(typ) {
 			t.Run(typeName+"/"+nesting, func(t *testing.T) {
 				schema := arrow.NewSchema([]arrow.Field{f}, nil)
-				e := NewEncoder(schema, Compression{})
 				for pattern, null := range nullPatterns(rand.New(rand.NewPCG(7, 7))) {
 					var records []arrow.RecordBatch
 					for i, rows := range []int{1, 7, 8, 9, 300, 0, 2} {
 						records = append(records, makeRecord(schema, uint64(i), rows, 20, null))
 					}
-					data := encodeTo(t, e, nil, records...)
-					if t.Failed() {
-						t.Fatal(pattern)
+					for _, encodings := range bothEncodings() {
+						data := encodeTo(t, NewEncoder(schema, Compression{}, encodings), nil, records...)
+						if t.Failed() {
+							t.Fatal(pattern, encodings)
+						}
+						checkFile(t, data, records...)
+						if encodings == Broad {
+							checkBroad(t, data)
+						}
 					}
-					checkFile(t, data, records...)
 				}
 			})
 		}
@@ -86,9 +93,11 @@ func TestEncode_SlicedArraysReadBack(t *testing.T) {
 	}
 	schema := arrow.NewSchema(fields, nil)
 	whole := makeRecord(schema, 1, 200, 20, func(i int) bool { return i%5 == 0 })
-	e := NewEncoder(schema, Compression{Codec: Snappy})
 	a, b := whole.NewSlice(3, 100), whole.NewSlice(101, 199)
-	checkFile(t, encodeTo(t, e, nil, a, b), a, b)
+	for _, encodings := range bothEncodings() {
+		e := NewEncoder(schema, Compression{Codec: Snappy}, encodings)
+		checkFile(t, encodeTo(t, e, nil, a, b), a, b)
+	}
 }
 
 // Pages of a few bytes, so that every column has many and their ends fall everywhere.
@@ -96,9 +105,9 @@ func TestEncode_PageBoundariesReadBack(t *testing.T) {
 	for typeName, typ := range leafTypes() {
 		for nesting, f := range nestings(typ) {
 			for pattern, null := range nullPatterns(rand.New(rand.NewPCG(3, 3))) {
-				for _, limit := range []int{1, 100, 1000} {
+				for limit, encodings := range map[int]Encodings{1: Compact, 100: Broad, 1000: Compact} {
 					schema := arrow.NewSchema([]arrow.Field{f}, nil)
-					e := NewEncoder(schema, Compression{Codec: None})
+					e := NewEncoder(schema, Compression{Codec: None}, encodings)
 					for _, l := range e.tree.leaves {
 						l.class.pageBytes = limit
 						l.class.dictionary = 0
@@ -124,9 +133,10 @@ func TestEncode_DictionariesReadBack(t *testing.T) {
 		t.Run(fmt.Sprint(distinct), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
 			b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
-			for i := range 20_000 {
+			const rows = 10_000
+			for i := range rows {
 				v := i % distinct
-				if i < 20_000-distinct {
+				if i < rows-distinct {
 					v = r.IntN(distinct)
 				}
 				text := strings.Repeat("x", v%19) + fmt.Sprint(v)
@@ -142,19 +152,23 @@ func TestEncode_DictionariesReadBack(t *testing.T) {
 				b.Field(5).(*array.StringBuilder).Append(text)
 			}
 			rec := b.NewRecordBatch()
-			e := NewEncoder(schema, Compression{})
-			data := encodeTo(t, e, nil, rec)
-			checkFile(t, data, rec)
-			for i, m := range readFooter(t, data).RowGroups[0].Columns {
-				if i == 4 || i == 1 && distinct > fewIntegers {
-					continue // some of the values lie in null lists; deltas of small numbers are short
+			for _, encodings := range bothEncodings() {
+				data := encodeTo(t, NewEncoder(schema, Compression{}, encodings), nil, rec)
+				checkFile(t, data, rec)
+				if encodings == Broad {
+					checkBroad(t, data)
 				}
-				want := distinct <= dictionaryEntries
-				if got := m.MetaData.DictionaryPageOffset > 0; got != want {
-					t.Errorf("column %v: dictionary %v, want %v", m.MetaData.PathInSchema, got, want)
-				}
-				if distinct := int64(distinct); want && m.MetaData.Statistics.DistinctCount != distinct {
-					t.Errorf("column %v: %d distinct, want %d", m.MetaData.PathInSchema, m.MetaData.Statistics.DistinctCount, distinct)
+				for i, m := range readFooter(t, data).RowGroups[0].Columns {
+					if i == 4 || i == 1 && distinct > fewIntegers && encodings == Compact {
+						continue // some of the values lie in null lists; deltas of small numbers are short
+					}
+					want := distinct <= dictionaryEntries
+					if got := m.MetaData.DictionaryPageOffset > 0; got != want {
+						t.Errorf("%s, column %v: dictionary %v, want %v", encodings, m.MetaData.PathInSchema, got, want)
+					}
+					if distinct := int64(distinct); want && m.MetaData.Statistics.DistinctCount != distinct {
+						t.Errorf("%s, column %v: %d distinct, want %d", encodings, m.MetaData.PathInSchema, m.MetaData.Statistics.DistinctCount, distinct)
+					}
 				}
 			}
 		})
@@ -174,26 +188,28 @@ func TestEncode_LargeTextsAreSplitIntoTasks(t *testing.T) {
 		b.Field(1).(*array.Int32Builder).Append(int32(i))
 	}
 	rec := b.NewRecordBatch()
-	e := NewEncoder(schema, Compression{})
-	e.tree.leaves[0].class.pageBytes = 200_000
-	tasks, g := e.Encode(rec)
-	if len(tasks) < 4 {
-		t.Fatalf("%d tasks for a column of several pages", len(tasks))
-	}
-	for i := len(tasks) - 1; i >= 0; i-- { // any order
-		if err := tasks[i](); err != nil {
+	for _, encodings := range bothEncodings() {
+		e := NewEncoder(schema, Compression{}, encodings)
+		e.tree.leaves[0].class.pageBytes = 200_000
+		tasks, g := e.Encode(rec)
+		if len(tasks) < 4 {
+			t.Fatalf("%d tasks for a column of several pages", len(tasks))
+		}
+		for i := len(tasks) - 1; i >= 0; i-- { // any order
+			if err := tasks[i](); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out bytes.Buffer
+		f := NewWriter(&out, e)
+		if err := f.Append(g); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := f.Finish(Metadata{}); err != nil {
+			t.Fatal(err)
+		}
+		checkFile(t, out.Bytes(), rec)
 	}
-	var out bytes.Buffer
-	f := NewWriter(&out, e)
-	if err := f.Append(g); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Finish(Metadata{}); err != nil {
-		t.Fatal(err)
-	}
-	checkFile(t, out.Bytes(), rec)
 }
 
 func TestEncode_NullsInRequiredFieldsAreErrors(t *testing.T) {
@@ -201,7 +217,7 @@ func TestEncode_NullsInRequiredFieldsAreErrors(t *testing.T) {
 		nullable := arrow.NewSchema([]arrow.Field{field("x", f.Type)}, nil)
 		declared := arrow.NewSchema([]arrow.Field{required("x", f.Type)}, nil)
 		rec := makeRecord(nullable, 1, 10, 5, func(i int) bool { return i == 4 })
-		tasks, _ := NewEncoder(declared, Compression{}).Encode(rec)
+		tasks, _ := NewEncoder(declared, Compression{}, Broad).Encode(rec)
 		var err error
 		for _, task := range tasks {
 			err = errors.Join(err, task())
@@ -219,7 +235,7 @@ func TestEncode_UnsupportedTypesAreErrors(t *testing.T) {
 		arrow.ListOf(arrow.Null), &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String},
 	} {
 		schema := arrow.NewSchema([]arrow.Field{field("outer", arrow.StructOf(field("odd", typ)))}, nil)
-		e := NewEncoder(schema, Compression{})
+		e := NewEncoder(schema, Compression{}, Broad)
 		tasks, _ := e.Encode(nil)
 		if len(tasks) != 1 {
 			t.Fatalf("%s: %d tasks", typ, len(tasks))
@@ -234,7 +250,7 @@ func TestEncode_UnsupportedTypesAreErrors(t *testing.T) {
 }
 
 func TestEncode_OtherSchemaIsAnError(t *testing.T) {
-	e := NewEncoder(arrow.NewSchema([]arrow.Field{field("a", arrow.PrimitiveTypes.Int64)}, nil), Compression{})
+	e := NewEncoder(arrow.NewSchema([]arrow.Field{field("a", arrow.PrimitiveTypes.Int64)}, nil), Compression{}, Broad)
 	other := makeRecord(arrow.NewSchema([]arrow.Field{field("a", arrow.PrimitiveTypes.Int32)}, nil), 1, 3, 3, func(int) bool { return false })
 	tasks, _ := e.Encode(other)
 	if err := tasks[0](); err == nil || !strings.Contains(err.Error(), "column a is int32") {
@@ -245,8 +261,8 @@ func TestEncode_OtherSchemaIsAnError(t *testing.T) {
 func TestEncode_SameInputSameBytes(t *testing.T) {
 	schema := wideSchema()
 	rec := makeRecord(schema, 1, 500, 30, func(i int) bool { return i%3 == 0 })
-	want := encodeTo(t, NewEncoder(schema, Compression{}), map[string]string{"b": "2", "a": "1"}, rec, rec)
-	e := NewEncoder(schema, Compression{})
+	want := encodeTo(t, NewEncoder(schema, Compression{}, Broad), map[string]string{"b": "2", "a": "1"}, rec, rec)
+	e := NewEncoder(schema, Compression{}, Broad)
 	for range 3 { // reused buffers must not show
 		if got := encodeTo(t, e, map[string]string{"a": "1", "b": "2"}, rec, rec); !bytes.Equal(got, want) {
 			t.Fatal("the same records made another file")
@@ -270,7 +286,7 @@ func wideSchema() *arrow.Schema {
 
 func TestEncode_FailingWriterIsAnErrorThatStays(t *testing.T) {
 	schema := wideSchema()
-	e := NewEncoder(schema, Compression{})
+	e := NewEncoder(schema, Compression{}, Broad)
 	rec := makeRecord(schema, 1, 2000, 30, func(i int) bool { return false })
 	for _, room := range []int{0, 3, 1000, 20_000} {
 		f := NewWriter(&shortWriter{room: room}, e)
@@ -306,7 +322,7 @@ func (w *shortWriter) Write(p []byte) (int, error) {
 
 func TestEncode_RowGroupWithUnfinishedTasksIsRefused(t *testing.T) {
 	schema := wideSchema()
-	e := NewEncoder(schema, Compression{})
+	e := NewEncoder(schema, Compression{}, Broad)
 	_, g := e.Encode(makeRecord(schema, 1, 10, 30, func(i int) bool { return false }))
 	if err := NewWriter(new(bytes.Buffer), e).Append(g); err == nil {
 		t.Error("a row group without pages was appended")

@@ -11,7 +11,7 @@ import (
 // Whatever the bytes are: no panic, and no more text than there are bytes.
 func FuzzReadFooter(f *testing.F) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
-	data := encodeTo(f, NewEncoder(schema, Compression{}), map[string]string{"k": "v"}, textRecord(schema, "a", "b"))
+	data := encodeTo(f, NewEncoder(schema, Compression{}, Broad), map[string]string{"k": "v"}, textRecord(schema, "a", "b"))
 	length := int(binary.LittleEndian.Uint32(data[len(data)-8:]))
 	f.Add(data[len(data)-8-length : len(data)-8])
 	f.Add([]byte{0x15, 0x02, 0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07})

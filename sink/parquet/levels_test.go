@@ -49,7 +49,7 @@ func FuzzEncode(f *testing.F) {
 		}
 		schema := arrow.NewSchema(fields, nil)
 		null := func(int) bool { return nulls > 0 && r.IntN(int(nulls)) == 0 }
-		e := NewEncoder(schema, Compression{Codec: Codec(seed % 3)})
+		e := NewEncoder(schema, Compression{Codec: Codec(seed % 3)}, Encodings(seed/3%2))
 		for _, l := range e.tree.leaves {
 			l.class.pageBytes = 1 + int(page)
 		}

@@ -87,14 +87,14 @@ func checkBound(t *testing.T, what string, l *leaf, got, value []byte, side int,
 }
 
 // thriftAt decodes what lies at offset of a file.
-func thriftAt(t *testing.T, data []byte, offset int64, v any) {
+func thriftAt(t testing.TB, data []byte, offset int64, v any) {
 	t.Helper()
 	if err := thriftDecode(bytes.NewReader(data[offset:]), v); err != nil {
 		t.Fatalf("decode %T: %v", v, err)
 	}
 }
 
-func readFooter(t *testing.T, data []byte) *fileMetaData {
+func readFooter(t testing.TB, data []byte) *fileMetaData {
 	t.Helper()
 	m := new(fileMetaData)
 	n := int64(binary.LittleEndian.Uint32(data[len(data)-8:]))
@@ -113,7 +113,7 @@ func TestStats_AgreeWithBruteForce(t *testing.T) {
 		for pattern, null := range nullPatterns(rand.New(rand.NewPCG(5, 5))) {
 			for _, limit := range []int{200, 1 << 20} {
 				t.Run(fmt.Sprintf("%s/%s/%d", typeName, pattern, limit), func(t *testing.T) {
-					e := NewEncoder(schema, Compression{})
+					e := NewEncoder(schema, Compression{}, Broad)
 					for _, l := range e.tree.leaves {
 						l.class.pageBytes = limit
 					}
@@ -280,7 +280,7 @@ func FuzzBounds(f *testing.F) {
 func TestStats_UnboundedTextsHaveNoStatistics(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
 	rec := textRecord(schema, strings.Repeat("\U0010ffff", 100), "a")
-	m := readFooter(t, encodeTo(t, NewEncoder(schema, Compression{}), nil, rec)).RowGroups[0].Columns[0]
+	m := readFooter(t, encodeTo(t, NewEncoder(schema, Compression{}, Broad), nil, rec)).RowGroups[0].Columns[0]
 	if m.MetaData.Statistics.MinValue != nil || m.MetaData.Statistics.MaxValue != nil || m.ColumnIndexLength != 0 {
 		t.Errorf("statistics %+v, column index of %d bytes", m.MetaData.Statistics, m.ColumnIndexLength)
 	}

@@ -17,9 +17,6 @@ import (
 
 const (
 	magic = "PAR1"
-	// formatVersion 2 stands for the delta encodings and logical types in use (parquet.thrift,
-	// FileMetaData).
-	formatVersion = 2
 	// fileBufferBytes gathers small pages into one write.
 	fileBufferBytes = 256 << 10
 )
@@ -289,7 +286,7 @@ func (f *Writer) Finish(m Metadata) (checksum string, err error) {
 	}
 	f.WriteIndexes()
 	meta := fileMetaData{
-		Version:      formatVersion,
+		Version:      f.encoder.version,
 		Schema:       f.encoder.tree.elements,
 		NumRows:      f.n,
 		RowGroups:    f.groups,

@@ -75,7 +75,7 @@ func TestFooter_Schema(t *testing.T) {
 		field("docscore", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64)),
 		field("author", arrow.StructOf(field("world_data", arrow.StructOf(field("longitude", arrow.PrimitiveTypes.Float64))))),
 	}, nil)
-	m := readFooter(t, encodeTo(t, NewEncoder(schema, Compression{}), nil))
+	m := readFooter(t, encodeTo(t, NewEncoder(schema, Compression{}, Broad), nil))
 	want := `group schema
   required int64 _ordinal INT(64,true) = INT64
   optional int64 published TIMESTAMP(isAdjustedToUTC=true,unit=MICROS) = TIMESTAMP_MICROS
@@ -101,7 +101,7 @@ func TestFooter_Schema(t *testing.T) {
 	if diff := cmp.Diff(want, schemaText(m.Schema)); diff != "" {
 		t.Error(diff)
 	}
-	if m.NumRows != 0 || len(m.RowGroups) != 0 || m.Version != 2 || len(m.ColumnOrders) != 11 {
+	if m.NumRows != 0 || len(m.RowGroups) != 0 || m.Version != 1 || len(m.ColumnOrders) != 11 {
 		t.Errorf("%d rows, %d row groups, version %d, %d column orders", m.NumRows, len(m.RowGroups), m.Version, len(m.ColumnOrders))
 	}
 	for _, o := range m.ColumnOrders {
@@ -113,7 +113,7 @@ func TestFooter_Schema(t *testing.T) {
 
 func TestFooter_KeyValuesAndWriter(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
-	e := NewEncoder(schema, Compression{})
+	e := NewEncoder(schema, Compression{}, Broad)
 	m := readFooter(t, encodeTo(t, e, map[string]string{"z": "1", "a": "", "m": "ü"}))
 	if got := fmt.Sprint(m.KeyValueMetadata); got != "[{a } {m ü} {z 1}]" {
 		t.Errorf("key-values %s", got)
@@ -127,7 +127,7 @@ func TestFooter_KeyValuesAndWriter(t *testing.T) {
 func TestFooter_Checksum(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
 	var out bytes.Buffer
-	sum, err := NewWriter(&out, NewEncoder(schema, Compression{})).Finish(Metadata{KeyValues: map[string]string{"a": "1"}, ChecksumKey: "sum"})
+	sum, err := NewWriter(&out, NewEncoder(schema, Compression{}, Broad)).Finish(Metadata{KeyValues: map[string]string{"a": "1"}, ChecksumKey: "sum"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,9 +147,9 @@ func TestFooter_Checksum(t *testing.T) {
 
 // The offsets, sizes and encodings of every chunk must be what one finds by walking over the pages.
 func TestFooter_DescribesWhatIsThere(t *testing.T) {
-	for _, compression := range []Compression{{}, {Codec: Snappy}, {Codec: None}} {
+	for compression, encodings := range map[Compression]Encodings{{}: Broad, {Codec: Snappy}: Compact, {Codec: None}: Broad} {
 		schema := wideSchema()
-		e := NewEncoder(schema, compression)
+		e := NewEncoder(schema, compression, encodings)
 		for _, l := range e.tree.leaves {
 			l.class.pageBytes = 3000
 		}
@@ -259,7 +259,7 @@ func TestFooter_BloomFiltersHoldEveryValue(t *testing.T) {
 		b.Field(2).(*array.StringBuilder).Append(fmt.Sprint(i % 50)) // a dictionary
 		b.Field(3).(*array.StringBuilder).Append(fmt.Sprint(i))
 	}
-	data := encodeTo(t, NewEncoder(schema, Compression{}), nil, b.NewRecordBatch())
+	data := encodeTo(t, NewEncoder(schema, Compression{}, Broad), nil, b.NewRecordBatch())
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +302,7 @@ func TestEmptyColumnsCostNextToNothing(t *testing.T) {
 	}
 	schema := arrow.NewSchema(fields, nil)
 	rec := makeRecord(schema, 1, 10_000, 0, func(int) bool { return true })
-	e := NewEncoder(schema, Compression{})
+	e := NewEncoder(schema, Compression{}, Broad)
 	tasks, g := e.Encode(rec)
 	if len(tasks) != 1 {
 		t.Fatalf("%d tasks for columns without values", len(tasks))
@@ -322,7 +322,7 @@ func TestEmptyColumnsCostNextToNothing(t *testing.T) {
 
 func TestFile_SizeAndRowsCount(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
-	e := NewEncoder(schema, Compression{})
+	e := NewEncoder(schema, Compression{}, Broad)
 	var out bytes.Buffer
 	f := NewWriter(&out, e)
 	for i := range 3 {
