@@ -208,7 +208,7 @@ func (j *Job) judge(r *Report) error {
 
 // write leaves a record that is written once; one that is there already stays.
 func write(ctx context.Context, out Output, record string, what any) error {
-	text, err := json.Marshal(what)
+	text, err := jsonText(what)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", record, err)
 	}

@@ -169,6 +169,8 @@ func valueFor(f *kong.Flag) string {
 		return "2024-01-0" + map[string]string{"start": "1", "stop": "2"}[f.Name]
 	case f.Name == "memory-limit" || f.Name == "max-document-size" || f.Name == "file-size" || f.Name == "row-group-size":
 		return "3MiB"
+	case f.Name == "encodings":
+		return "compact"
 	case f.Name == "idle-timeout":
 		return "1m"
 	case f.Target.Kind() == reflect.String, f.IsSlice():
