@@ -199,10 +199,10 @@ func TestExport_DeliversTheQueueAndBuysOnce(t *testing.T) {
 // Control chunks further apart than a batch: what goes out without an offset is sealed by the next
 // one, and a break before it costs reading again, never a row.
 func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
-	w := newWorld(t, emulator.Config{DocumentsPerDay: 200, ControlEvery: 100})
-	w.rows, w.job.RowGroup = 150, pipeline.RowGroup{Bytes: 16 << 10}
+	w := newWorld(t, emulator.Config{DocumentsPerDay: 50, ControlEvery: 25})
+	w.rows, w.job.RowGroup = 40, pipeline.RowGroup{Bytes: 16 << 10}
 	w.server.SetFaults(&emulator.Faults{Rules: []emulator.Rule{
-		{Endpoint: emulator.EndpointResults, To: 3, Cut: &emulator.Cut{At: 1_000_000, How: "reset"}},
+		{Endpoint: emulator.EndpointResults, To: 3, Cut: &emulator.Cut{At: 250_000, How: "reset"}},
 	}})
 	var published int
 	w.job.Observe = func(e pipeline.Event) {
@@ -211,7 +211,7 @@ func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
 		}
 	}
 	r, err := w.job.Export(t.Context(), w.window)
-	if err != nil || r.Rows != 800 || published < 3 {
+	if err != nil || r.Rows != 200 || published < 3 {
 		t.Fatalf("%d files, report %+v, error %v", published, r, err)
 	}
 	w.checkQueue()
@@ -221,18 +221,18 @@ func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
 }
 
 func TestExport_NoControlChunkUntilTheEnd(t *testing.T) {
-	w := newWorld(t, emulator.Config{DocumentsPerDay: 200})
-	w.rows, w.job.RowGroup = 50, pipeline.RowGroup{Bytes: 16 << 10}
+	w := newWorld(t, emulator.Config{DocumentsPerDay: 50})
+	w.rows, w.job.RowGroup = 20, pipeline.RowGroup{Bytes: 16 << 10}
 	r, err := w.job.Export(t.Context(), w.window)
-	if err != nil || r.Rows != 800 || len(r.Files) != 1 {
+	if err != nil || r.Rows != 200 || len(r.Files) != 1 {
 		t.Fatalf("report %+v, error %v: a file can only be cut at a control chunk", r, err)
 	}
 	w.checkQueue()
 }
 
 func TestExport_StoppedOnTheWayContinues(t *testing.T) {
-	w := newWorld(t, emulator.Config{DocumentsPerDay: 300, ControlEvery: 25})
-	w.rows, w.job.RowGroup = 100, pipeline.RowGroup{Bytes: 64 << 10}
+	w := newWorld(t, emulator.Config{DocumentsPerDay: 60, ControlEvery: 5})
+	w.rows, w.job.RowGroup = 20, pipeline.RowGroup{Bytes: 16 << 10}
 	for stops := 0; ; stops++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		var files int
@@ -246,7 +246,7 @@ func TestExport_StoppedOnTheWayContinues(t *testing.T) {
 		r, err := w.job.Export(ctx, w.window)
 		cancel()
 		if err == nil {
-			if r.Rows != 1200 || stops < 2 {
+			if r.Rows != 240 || stops < 2 {
 				t.Errorf("after %d stops: %+v", stops, r)
 			}
 			break
@@ -256,7 +256,7 @@ func TestExport_StoppedOnTheWayContinues(t *testing.T) {
 		}
 	}
 	w.checkQueue()
-	if l := w.server.Ledger(); l.Credits() != 1200 || l.ExportPosts() != 1 {
+	if l := w.server.Ledger(); l.Credits() != 240 || l.ExportPosts() != 1 {
 		t.Errorf("%d credits in %d posts", l.Credits(), l.ExportPosts())
 	}
 }

@@ -51,6 +51,9 @@ func raced() bool {
 func TestFlow_GiBInBoundedHeap(t *testing.T) {
 	const rowGroup, workers = 4 << 20, 2
 	in := &results{n: 1 << 30}
+	if testing.Short() {
+		in.n >>= 2
+	}
 	if raced() {
 		in.n >>= 3 // the detector makes it fifteen times as slow
 	}

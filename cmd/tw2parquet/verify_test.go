@@ -185,7 +185,7 @@ func TestCat_ExitCodes(t *testing.T) {
 
 // Whoever reads the output may leave: no message, no failure.
 func TestCat_EndsQuietlyWhenItsReaderLeaves(t *testing.T) {
-	out, _ := converted(t, 2000)
+	out, _ := converted(t, 500)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -143,6 +143,9 @@ func TestExport_AFailureOfOneWindowStopsNoOther(t *testing.T) {
 	for name, f := range failingAlone {
 		covered[f.code] = true
 		for _, parallel := range []string{"1", "2"} {
+			if parallel == "2" && testing.Short() {
+				continue // the failures are judged by the same code
+			}
 			t.Run(name+", parallel "+parallel, func(t *testing.T) {
 				x := newTrial(t, emulator.Config{DocumentsPerDay: 2, LimitBatch: 10, ControlEvery: 10})
 				f.prepare(x)

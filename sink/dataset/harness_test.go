@@ -61,6 +61,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// stride is the step of a loop over bytes or members: 1, and n in the quick run, which so takes one of n.
+func stride(n int) int {
+	if testing.Short() {
+		return n
+	}
+	return 1
+}
+
 func self(mode string) []string { return []string{os.Args[0], mode} }
 
 // job is a run that a test writes.

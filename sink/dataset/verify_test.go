@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/fstest"
 
 	"tw2parquet/sink"
 )
@@ -61,15 +64,48 @@ func TestVerify_FindsNothingWrongWithWhatWasWritten(t *testing.T) {
 	}
 }
 
-// output writes three files with rejects and returns their names.
+// written is the output of output, once it was written.
+var written struct {
+	sync.Once
+	fstest.MapFS
+}
+
+// output makes three files with rejects and returns their names.
 func output(t testing.TB, root string) []string {
 	t.Helper()
-	job{run: runA, partition: "d=1", chunks: corpus(t, 120), reject: 11, fileRows: 40, codec: "zstd"}.write(t, root)
+	written.Do(func() {
+		dir := t.TempDir()
+		job{run: runA, partition: "d=1", chunks: corpus(t, 120), reject: 11, fileRows: 40, codec: "zstd"}.write(t, dir)
+		written.MapFS = contents(t, dir)
+	})
+	if err := os.CopyFS(root, written.MapFS); err != nil {
+		t.Fatal(err)
+	}
 	var names []string
 	for i := range 3 {
 		names = append(names, filepath.Join("d=1", sink.PartName(runA, i, 0)))
 	}
 	return names
+}
+
+// contents are the files below a directory.
+func contents(t testing.TB, dir string) fstest.MapFS {
+	t.Helper()
+	all := fstest.MapFS{}
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err == nil {
+			all[filepath.ToSlash(rel)] = &fstest.MapFile{Data: get(t, name), Mode: 0o440}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func TestVerify_NamesTheFileOfEveryFlippedByte(t *testing.T) {

@@ -243,6 +243,7 @@ func TestRestart_NewerState(t *testing.T) {
 // TestRestart_NewerFiles has the binary meet a run that a later version has begun: it says so, and touches
 // nothing. The other way round the later one goes on.
 func TestRestart_NewerFiles(t *testing.T) {
+	long(t, "TestRestart_NewerState, and the tests of package sink")
 	later := rebuilt(t, map[string]func(string) string{
 		"schema/arrow.go": func(text string) string {
 			return strings.Replace(text, `const Version = "1"`, `const Version = "2"`, 1)

@@ -31,6 +31,9 @@ func (p *started) lastLine(t *testing.T) result {
 // TestStop_EverySignalEndsInOrder stops a run whose read has paused.
 func TestStop_EverySignalEndsInOrder(t *testing.T) {
 	for sig, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130, syscall.SIGHUP: 143} {
+		if testing.Short() && sig != syscall.SIGINT {
+			continue // TestExport_TerminatedAndStartedAgain, and the command's own tests
+		}
 		t.Run(sig.String(), func(t *testing.T) {
 			a := serve(t, dense())
 			out := a.output()
@@ -152,6 +155,7 @@ func TestLimits_OfTheProcess(t *testing.T) {
 // TestLimits_OfMemory gives too little address space, and then more and more. The Go runtime gives up with a dump of
 // its own, before it has begun or in the middle: a death like another.
 func TestLimits_OfMemory(t *testing.T) {
+	long(t, "TestTorture, which kills too")
 	a := serve(t, dense())
 	out := a.output()
 	args := append([]string{"export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01", "--out", out}, oneWindow[:]...)
