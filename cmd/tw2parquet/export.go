@@ -125,6 +125,10 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(a.refuseToken("project", c.Project), a.refuseToken("stream", c.Stream), a.refuseToken("topic", c.Topics...),
+		a.refuseToken("dataset", c.Datasets...), a.refuseToken("query", c.Query), a.refuseToken("out", c.Out)); err != nil {
+		return err
+	}
 	windows := make([]pipeline.Window, len(ranges))
 	for i, w := range ranges {
 		windows[i] = pipeline.Window{

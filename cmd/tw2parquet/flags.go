@@ -104,6 +104,17 @@ func (a *app) hideEarly() {
 	}
 }
 
+// refuseToken refuses a flag that holds the access token by mistake: what a request says is written beside
+// its output. The value is not repeated.
+func (a *app) refuseToken(flag string, values ...string) error {
+	for _, v := range values {
+		if hidden := a.account.token.Hide([]byte(v)); string(hidden) != v {
+			return usagef("--%s holds the access token; the token belongs into %s or a token file", flag, tokenEnv)
+		}
+	}
+	return nil
+}
+
 // warnOfReaders tells of a token file that others than its owner may read. Its name is not repeated.
 func (a *app) warnOfReaders(name string) {
 	info, err := os.Stat(name)

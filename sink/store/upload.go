@@ -23,7 +23,10 @@ type localUpload struct {
 	err    error // the first one; the file is lost then
 }
 
-var errDiscarded = errors.New("the upload was given up")
+var (
+	errDiscarded = errors.New("the upload was given up")
+	errSealed    = errors.New("the upload is sealed")
+)
 
 // stage opens a new staged file. Its mode is the published file's, so that the umask applies as it
 // does to any file; until then the directory's mode protects it.
@@ -39,8 +42,11 @@ func (h *localHold) stage(name string, access Access) (*localUpload, error) {
 }
 
 func (u *localUpload) Write(p []byte) (int, error) {
-	if u.err != nil {
+	switch {
+	case u.err != nil:
 		return 0, u.err
+	case u.sealed:
+		return 0, errSealed
 	}
 	n, err := u.buf.Write(p)
 	u.size += int64(n)
