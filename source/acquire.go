@@ -242,7 +242,7 @@ func (a *acquisition) adopt(ctx context.Context, tasks []Task) (Acquired, error)
 // record writes the task down and returns it. The server knows it anyway; the record serves when its list
 // does not reach back far enough.
 func (a *acquisition) record(ctx context.Context, t Task, adopted bool) (Acquired, error) {
-	existing, err := note(ctx, a.journal, taskRecord, taskNote{ID: t.ID, Target: t.Target, Created: t.Created, Adopted: adopted})
+	existing, err := note(ctx, a.journal, TaskRecord, taskNote{ID: t.ID, Target: t.Target, Created: t.Created, Adopted: adopted})
 	if err != nil {
 		return Acquired{}, err
 	}

@@ -37,7 +37,7 @@ func TestFind_NeverBuys(t *testing.T) {
 		}, task: "t"},
 		"a task that only the journal knows": {prepare: func(a *fakeAPI, j *memoryJournal) {
 			a.collectors[id] = a.clock.Now()
-			j.records[taskRecord] = []byte(`{"id":"gone","target":"` + id + `"}`)
+			j.records[TaskRecord] = []byte(`{"id":"gone","target":"` + id + `"}`)
 		}, task: "gone"},
 		"results without a task": {prepare: func(a *fakeAPI, _ *memoryJournal) {
 			a.collectors[id] = a.clock.Now()

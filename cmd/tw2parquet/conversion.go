@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"tw2parquet/pipeline"
@@ -83,14 +81,12 @@ func (v *conversion) input(ctx context.Context, in *input) error {
 }
 
 // knownRuns names the runs that an output has, complete or not. Where that cannot be told, opening it tells why.
-func knownRuns(root string) map[string]bool {
+func knownRuns(ctx context.Context, root string) map[string]bool {
+	there := openHoldings(ctx, root)
+	defer there.Close()
 	runs := map[string]bool{}
-	entries, err := os.ReadDir(filepath.Join(root, sink.StateDir))
-	if err != nil {
-		return runs
-	}
-	for _, e := range entries {
-		runs[e.Name()] = true
+	for _, r := range there.Runs {
+		runs[r.ID] = true
 	}
 	return runs
 }

@@ -67,7 +67,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	c.limitMemory(a, 1)
 	p := a.newProgress(len(inputs))
 	defer p.run()()
-	v := &conversion{convertCmd: c, app: a, root: root, codec: codec, progress: p, runs: knownRuns(root), reported: map[string]bool{}, drift: &schema.Drift{}}
+	v := &conversion{convertCmd: c, app: a, root: root, codec: codec, progress: p, runs: knownRuns(ctx, root), reported: map[string]bool{}, drift: &schema.Drift{}}
 	defer func() { a.result.drift(v.drift) }()
 	var first error // what concerns one recording does not keep the others from being converted
 	for _, in := range inputs {

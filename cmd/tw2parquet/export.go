@@ -135,8 +135,10 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 			Request: w, Host: api.Host(), Run: w.Run(api.Host()), Partition: "window_start=" + pipeline.PartitionName(w.Start),
 		}
 	}
-	all := lookAll(root, windows)
-	c.warnOfOverlaps(a.log, root, windows, all)
+	there := openHoldings(ctx, root)
+	all := there.of(windows)
+	c.warnOfOverlaps(ctx, a.log, there, windows, all)
+	there.Close()
 	if c.DryRun {
 		return c.plan(ctx, a, api, windows, all)
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"tw2parquet/sink/dataset"
@@ -67,18 +69,22 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return usagef("%s: %w", c.Out, err)
 	}
-	switch info, err := os.Stat(root); {
-	case err != nil:
-		return usagef("%s: %w", c.Out, cause(err))
-	case !info.IsDir():
+	disk, err := store.OpenLocal(store.LocalConfig{Root: root, MustExist: true, Logger: a.log})
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
 		return usagef("%s is a file; give the output's directory, or see its documents with cat", c.Out)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
+		return usagef("%s: %w", c.Out, store.Cause(err))
+	case err != nil:
+		return err
 	}
+	defer disk.Close()
 	self, err := ownProgram(runningProgram)
 	if err != nil {
 		return err
 	}
 	report, err := dataset.Verify(ctx, dataset.Config{
-		Root: root, Reader: []string{self, checkFileName}, Memory: c.wall(a),
+		Store: disk, Reader: []string{self, checkFileName}, Memory: c.wall(a),
 	})
 	switch {
 	case errors.Is(err, dataset.ErrNoOutput):

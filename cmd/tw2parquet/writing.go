@@ -127,7 +127,7 @@ func (w *writing) judge(r pipeline.Report) error {
 		documents = "document was"
 	}
 	return &statusError{exitData, fmt.Sprintf("%d %s rejected, more than --max-rejects %d", r.Rejected, documents, w.MaxRejects),
-		fmt.Sprintf("they lie with their reasons under _tw2parquet/%s/; run again with --max-rejects %d to accept them", r.Run, r.Rejected)}
+		fmt.Sprintf("they lie with their reasons under %s/; run again with --max-rejects %d to accept them", sink.RunDir(r.Run), r.Rejected)}
 }
 
 // judgeEmpty is exit 99 where it was asked for.
