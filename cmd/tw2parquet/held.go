@@ -13,6 +13,7 @@ import (
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // held is what an output holds of a run.
@@ -108,7 +109,7 @@ func (c *exportCmd) warnOfOverlaps(log *slog.Logger, root string, windows []pipe
 	}
 	there, err := purchases(root)
 	if err != nil {
-		log.Warn("what this output holds already could not be read, so that nothing warns of buying it twice", "error", cause(err))
+		log.Warn("what this output holds already could not be read, so that nothing warns of buying it twice", "error", store.Cause(err))
 		return
 	}
 	slices.SortFunc(there, func(x, y pipeline.Asking) int { return x.Start.Compare(y.Start) })

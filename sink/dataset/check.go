@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"strconv"
 
 	"tw2parquet/sink"
 )
@@ -151,5 +150,3 @@ func feed(ctx context.Context, h hash.Hash, f io.ReaderAt, from, to int64) (prob
 	}
 	return "", nil
 }
-
-func parseVersion(s string) (int, error) { return strconv.Atoi(s) }
