@@ -22,7 +22,7 @@ type openFile struct {
 	rejected int64
 }
 
-func (f *openFile) any() bool { return f.rows+f.rejected > 0 }
+func (f *openFile) begun() bool { return f.rows+f.rejected > 0 }
 
 func (f *openFile) discard() {
 	if f.data != nil {

@@ -163,7 +163,7 @@ func TestEndpoints(t *testing.T) {
 	if err != nil || collector.Live || collector.State != "PAUSED" || collector.Created.IsZero() {
 		t.Errorf("%+v, %v", collector, err)
 	}
-	task, err := c.CreateExport(ctx, testRequest(), "c")
+	task, _, err := c.post(ctx, testRequest(), "c")
 	if err != nil || task.ID != "x" || task.Status != StatusQueued || task.Ready != -1 {
 		t.Errorf("%+v, %v", task, err)
 	}
@@ -213,7 +213,7 @@ func TestRedirects_AreNotFollowed(t *testing.T) {
 		}), Config{})
 		for name, call := range map[string]func() error{
 			"GET":  func() error { _, err := c.Credits(t.Context()); return err },
-			"POST": func() error { _, err := c.CreateExport(t.Context(), testRequest(), "c"); return err },
+			"POST": func() error { _, _, err := c.post(t.Context(), testRequest(), "c"); return err },
 			"PUT":  func() error { _, err := c.CreateCollector(t.Context(), "c"); return err },
 			"read": func() error {
 				var b Batch

@@ -57,7 +57,7 @@ const headBytes = 1 << 20
 // input converts one recording.
 func (v *conversion) input(ctx context.Context, in *input) error {
 	if err := in.open(v.app.stdin); err != nil {
-		return &inputError{fmt.Errorf("%s cannot be read: %w", in.name, cause(err)), exitStream, "run again once it can be read"}
+		return &inputError{fmt.Errorf("%s cannot be read: %w", in.name, store.Cause(err)), exitStream, "run again once it can be read"}
 	}
 	defer func() { _ = in.Close() }() // only read from
 	in.fill(headBytes)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tw2parquet/schema"
+	"tw2parquet/sink/store"
 )
 
 type convertCmd struct {
@@ -125,7 +126,7 @@ func expand(args []string) ([]string, error) {
 		info, err := os.Stat(name)
 		switch {
 		case err != nil:
-			return nil, usagef("%s cannot be read: %w", name, cause(err))
+			return nil, usagef("%s cannot be read: %w", name, store.Cause(err))
 		case info.IsDir():
 			return nil, usagef("%s is a directory; give its files, such as %s", name, filepath.Join(name, "*"))
 		}

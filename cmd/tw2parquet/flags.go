@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"net"
 	"net/url"
@@ -13,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -63,7 +62,7 @@ func (a *app) token() (source.Token, error) {
 		}
 		b, err := readLimited(name, maxTokenFile)
 		if err != nil {
-			return source.Token{}, &tokenError{fmt.Sprintf("the token file cannot be read: %v", cause(err))}
+			return source.Token{}, &tokenError{fmt.Sprintf("the token file cannot be read: %v", store.Cause(err))}
 		}
 		a.warnOfReaders(name)
 		text, from = string(b), "the token file"
@@ -82,7 +81,7 @@ func (a *app) token() (source.Token, error) {
 
 // hide keeps a token out of every output.
 func (a *app) hide(token source.Token) {
-	for _, w := range a.walls {
+	for _, w := range a.redactors {
 		w.hide(token)
 	}
 }
@@ -137,15 +136,6 @@ func readLimited(name string, limit int64) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, limit)) // a device has no size
-}
-
-// cause is a path error without the path, which the message names already.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // tokenError is exit 10 without any call.

@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"tw2parquet/pipeline"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -40,21 +41,21 @@ type cli struct {
 
 // app is what a command works with: its settings, its streams, and the result it fills in.
 type app struct {
-	globals  *globals
-	stdin    io.Reader
-	stdout   io.Writer
-	stderr   io.Writer
-	walls    []*redactor
-	printed  *standardOutput // where standard output's failure is kept
-	own      []ownStream
-	file     atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
-	screen   *screen                    // where a person sees both streams, and the progress bar
-	progress *progress                  // of the command that runs, if it shows any
-	log      *slog.Logger
-	line     *line    // what the arguments say
-	account  *account // set where the command brings its own; else from the settings
-	result   *result  // not nil for the commands that move data
-	told     atomic.Bool
+	globals   *globals
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
+	redactors []*redactor
+	printed   *standardOutput // where standard output's failure is kept
+	own       []ownStream
+	file      atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
+	screen    *screen                    // where a person sees both streams, and the progress bar
+	progress  *progress                  // of the command that runs, if it shows any
+	log       *slog.Logger
+	line      *line    // what the arguments say
+	account   *account // set where the command brings its own; else from the settings
+	result    *result  // not nil for the commands that move data
+	told      atomic.Bool
 }
 
 // account is whose API is called, and how patiently.
@@ -75,7 +76,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if samePlace(stdout, stderr) {
 		out.join(errs)
 	}
-	a.walls = []*redactor{out, errs}
+	a.redactors = []*redactor{out, errs}
 	a.stdout, a.stderr = out, errs
 	a.log = slog.New(slog.NewTextHandler(errs, nil))
 	for _, s := range []struct{ raw, w io.Writer }{{stdout, out}, {stderr, errs}} {
@@ -216,7 +217,7 @@ func (a *app) finish(err error) int {
 
 // tell prints one line on standard error for a failure, and the result line last of all.
 func (a *app) tell(err error, r *result) int {
-	a.screen.clear()
+	a.screen.removeBar()
 	out := classify(err)
 	if lost := a.lost(); lost != nil {
 		out = out.and(classify(lost))
@@ -245,7 +246,7 @@ func (a *app) complain(out outcome) {
 	if out.Hint != "" {
 		line += " (" + out.Hint + ")"
 	}
-	fmt.Fprintln(a.stderr, printable(oneLine(line)))
+	fmt.Fprintln(a.stderr, store.Printable(oneLine(line)))
 }
 
 // oneLine keeps a message on the one line that readers of the last line of a log expect. Several

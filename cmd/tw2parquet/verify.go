@@ -84,7 +84,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	report, err := dataset.Verify(ctx, dataset.Config{
-		Store: disk, Reader: []string{self, checkFileName}, Memory: c.wall(a),
+		Store: disk, Reader: []string{self, checkFileName}, Memory: c.readerMemory(a),
 	})
 	switch {
 	case errors.Is(err, dataset.ErrNoOutput):
@@ -107,8 +107,8 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	}
 }
 
-// wall is what a reading process may take: enough for what the writer's own limit let through.
-func (c *verifyCmd) wall(a *app) int64 {
+// readerMemory is what a reading process may take: enough for what the writer's own limit let through.
+func (c *verifyCmd) readerMemory(a *app) int64 {
 	const most = 1 << 40 // --memory-limit off
 	return max(dataset.DefaultMemory, 2*min(int64(a.globals.MemoryLimit), most))
 }
@@ -133,14 +133,14 @@ func (c *verifyCmd) show(a *app, r *dataset.Report) error {
 	}
 	var b strings.Builder
 	for _, p := range r.Problems {
-		b.WriteString(printable(p.Path + ": " + p.Reason))
+		b.WriteString(store.Printable(p.Path + ": " + p.Reason))
 		b.WriteByte('\n')
 	}
 	for _, name := range r.Unchecked {
-		b.WriteString(printable(name + ": not checked: only the user who wrote it may read it"))
+		b.WriteString(store.Printable(name + ": not checked: only the user who wrote it may read it"))
 		b.WriteByte('\n')
 	}
-	return a.print(b.String())
+	return a.write(b.String())
 }
 
 // checkFileCmd reads the values of one file for verify, behind limits that it puts on itself.

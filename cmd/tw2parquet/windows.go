@@ -138,7 +138,7 @@ func (e windowEnd) result() windowResult {
 	if sibling := (*siblingError)(nil); errors.As(e.err, &sibling) {
 		w.Error = &resultError{Code: "stopped", Message: sibling.Error(), Retryable: true, Hint: hintStopped}
 	} else if e.err != nil {
-		w.Error = classify(e.err).error()
+		w.Error = classify(e.err).failure()
 	}
 	return w
 }

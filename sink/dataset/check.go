@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"maps"
-	"strconv"
 
 	"tw2parquet/sink"
 	"tw2parquet/sink/store"
@@ -164,5 +163,3 @@ func short(err error) error {
 	}
 	return err
 }
-
-func parseVersion(s string) (int, error) { return strconv.Atoi(s) }

@@ -44,11 +44,11 @@ func (r *run) load(ctx context.Context, v *verifier) error {
 
 // newer says why a schema version cannot be judged, or nothing.
 func newer(version string) string {
-	theirs, err := parseVersion(version)
+	theirs, err := sink.ParseVersion(version)
 	if err != nil {
 		return fmt.Sprintf("schema version %q is not a number", clean(version))
 	}
-	if ours, _ := parseVersion(schema.Version); theirs > ours {
+	if ours, _ := sink.ParseVersion(schema.Version); theirs > ours {
 		return fmt.Sprintf("written by a newer version of this program (schema version %d, this one knows %d)", theirs, ours)
 	}
 	return ""

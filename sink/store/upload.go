@@ -85,7 +85,7 @@ func (u *localUpload) Seal(context.Context) error {
 		return err
 	}
 	// Some network file systems report a failed write only here.
-	if err := u.fail("close", u.close()); err != nil {
+	if err := u.fail("close", u.closeFile()); err != nil {
 		return err
 	}
 	u.sealed = true
@@ -133,7 +133,7 @@ func (u *localUpload) Commit(ctx context.Context) error {
 	return nil
 }
 
-func (u *localUpload) close() error {
+func (u *localUpload) closeFile() error {
 	f := u.file
 	u.file = nil
 	if f == nil {
@@ -150,7 +150,7 @@ func (u *localUpload) Discard() {
 	if u.err == nil {
 		u.err = errDiscarded
 	}
-	_ = u.close()                  // nobody wants these bytes
+	_ = u.closeFile()              // nobody wants these bytes
 	_ = u.hold.fs.Remove(u.staged) // the next start tries again
 }
 
