@@ -192,10 +192,11 @@ func (j *Job) export(ctx context.Context, w Window, out Output, r *Report) error
 // move reads on from the last file to the stream's end. It publishes what can be published whatever
 // happens, and returns the task's last known state.
 func (j *Job) move(ctx context.Context, w Window, out Output, a source.Acquired) (source.Task, error) {
-	task, o, err := j.flow(ctx, w, out, source.StreamConfig{
-		TaskID: a.Task.ID, Expires: a.Expires, Quiet: quiet,
-		OnTask: func(t source.Task) { j.observe(Event{Window: w, Task: &t}) },
-	})
+	var ending source.Ending = source.Quiet{For: quiet}
+	if a.Task.ID != "" {
+		ending = source.TaskDone{ID: a.Task.ID, OnTask: func(t source.Task) { j.observe(Event{Window: w, Task: &t}) }}
+	}
+	task, o, err := j.flow(ctx, w, out, source.StreamConfig{Ending: ending, Expires: a.Expires})
 	if err != nil {
 		_, published := out.Position()
 		return task, errors.Join(err, j.seal(ctx, w, out, o, published))

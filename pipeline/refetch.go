@@ -24,7 +24,7 @@ func (j *Job) refetch(ctx context.Context, w Window, out Output, r *Report, a so
 		o := Outcome{Offset: offset, Next: next}
 		if _, from := out.Position(); next > from {
 			var err error
-			_, o, err = j.flow(ctx, w, out, source.StreamConfig{Until: offset, UntilResults: next, Expires: a.Expires})
+			_, o, err = j.flow(ctx, w, out, source.StreamConfig{Ending: source.OffsetReached{Offset: offset, Results: next}, Expires: a.Expires})
 			if err != nil {
 				return r.gone(damage, err) // what was appended is discarded: it would be no whole file
 			}

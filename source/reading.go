@@ -108,20 +108,19 @@ func (r *reading) failure(err error) error {
 // begin opens the next read, once there is something to read; s.read stays nil when it has to be tried
 // again. io.EOF says that all was read.
 func (s *Stream) begin(ctx context.Context) error {
-	more, err := s.prepare(ctx)
+	more, err := s.ending.more(ctx, s.last)
 	if err != nil {
 		return err
 	}
 	if !more {
-		return s.finish()
+		return s.ending.verdict()
 	}
 	if s.stuck > 0 {
 		if err := s.c.sleep(ctx, backoff(s.stuck-1, pollFirst/5, pollLast)); err != nil {
 			return fmt.Errorf("GET %s: %w", resultsTemplate, err)
 		}
 	}
-	s.ended = s.cfg.TaskID == "" || s.Task().Status.Terminal()
-	s.complete, s.unhurried = false, false
+	s.last = lastRead{state: broken}
 	r, err := s.c.openRead(ctx, s.cfg.Collector, s.offset, s.cfg.Limits, func(n int) {
 		s.tally(func(st *StreamStats) { st.Bytes += int64(n) })
 	})
@@ -134,7 +133,7 @@ func (s *Stream) begin(ctx context.Context) error {
 	}
 	r.covered, r.replay = s.covered, replay{past: &s.past, at: -1}
 	s.read = r
-	s.watchRetention()
+	s.deadline.watch(s.c, s.cfg.Collector, s.Task())
 	s.tally(func(n *StreamStats) { n.Reads++ })
 	return nil
 }
@@ -147,24 +146,19 @@ func (s *Stream) endRead() {
 		if n := s.read.unknown; n > 0 {
 			s.c.log.Warn("chunks of a type that is not documented were skipped; what they hold is in no file", "chunks", n, "type", s.read.unknownType)
 		}
+		s.last = lastRead{state: broken, fresh: s.covered - s.read.covered}
 		s.read.close()
 		s.read = nil
 	}
 }
 
-// finishRead ends a complete read.
+// finishRead ends a whole read.
 func (s *Stream) finishRead() error {
 	r := s.read
 	s.endRead()
-	s.complete, s.stuck, s.failed = true, 0, 0
-	if s.fresh = s.covered - r.covered; s.fresh == 0 && s.ended {
-		s.empty++
-	}
-	if s.fresh > 0 {
-		s.empty = 0
-		s.freshAt = s.c.clock.Now()
-	}
-	if moved := s.fresh > 0 || r.replay.old > 0 && s.offset != r.from; moved {
+	s.last.state = whole
+	s.stuck, s.failed = 0, 0
+	if moved := s.last.fresh > 0 || r.replay.old > 0 && s.offset != r.from; moved {
 		s.started[r.from] = struct{}{}
 		if _, again := s.started[s.offset]; again {
 			return &Error{Class: ClassStream, Op: r.op, Retryable: true,
@@ -205,9 +199,8 @@ func (s *Stream) cut(b *Batch, reason error) error {
 		return err
 	}
 	if s.covered > r.covered {
-		s.freshAt = s.c.clock.Now()
 		s.started[r.from] = struct{}{}
-		s.stuck, s.failed, s.empty = 0, 0, 0
+		s.stuck, s.failed = 0, 0
 		if _, again := s.started[s.offset]; !again {
 			return nil
 		}
@@ -224,7 +217,7 @@ func (s *Stream) cut(b *Batch, reason error) error {
 // that helps.
 func (s *Stream) trouble(ctx context.Context, b *Batch, e *Error) error {
 	s.endRead()
-	if errors.Is(e, ErrNotFound) && (s.cfg.TaskID != "" || s.cfg.Results > 0 || s.cfg.Until != "") || e.Class == ClassRejected && s.expired() {
+	if errors.Is(e, ErrNotFound) && s.ending.owed() || e.Class == ClassRejected && s.expired() {
 		return s.lost(e.Message)
 	}
 	if e.retry == retryNever {

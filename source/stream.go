@@ -12,19 +12,8 @@ const (
 	// earliest is the offset of the first result a collector holds.
 	earliest = "earliest"
 
-	// While a task runs it is asked for after pollFirst, then less and less often.
-	pollFirst, pollLast = 5 * time.Second, time.Minute
-
-	// maxStandstill is how long a task may show no change at all before waiting is given up. How long
-	// tasks wait or run is not documented.
-	maxStandstill = 6 * time.Hour
-
 	// stuckReads reads in a row that bring nothing which lasts are the end.
 	stuckReads = 5
-
-	// retentionWarning: results live for seven days, and from the fifth on it is time to hurry.
-	retention        = 7 * 24 * time.Hour
-	retentionWarning = 2 * 24 * time.Hour
 )
 
 // StreamConfig says what is read and from where.
@@ -34,22 +23,10 @@ type StreamConfig struct {
 	Results   int64  // how many these are, rejects included
 	Limits    BatchLimits
 
-	// Until, unless empty, is where to stop: reading ends well at the control chunk with this offset, if
-	// UntilResults results are covered there, counted as Results are, and with ErrReplay if it is not found
-	// or they are another number. There must be a result in between. No TaskID is needed then.
-	Until        string
-	UntilResults int64
-
-	// TaskID is the export that fills the collector: reading goes on until it has ended and all its
-	// results are read. Without one, reading ends with the first read that brings nothing new.
-	TaskID string
-	// OnTask, if set, is called with every status of the task, from within Next.
-	OnTask func(Task)
+	// Ending says when everything is read; nil = Quiet{}.
+	Ending Ending
 	// Expires is when the collector loses its results, by the server's clock; zero if unknown.
 	Expires time.Time
-	// Quiet, without a TaskID, is how long nothing new may come before the end is believed: for an
-	// export whose task is not known. 0 = the first empty read is the end.
-	Quiet time.Duration
 }
 
 // StreamStats counts what a stream did.
@@ -67,9 +44,12 @@ type StreamStats struct {
 // Stream reads a collector to its end, over as many reads and breaks as it takes. Next and Close are for
 // one goroutine; Task and Stats may be called from any.
 type Stream struct {
-	c    *Client
-	cfg  StreamConfig
-	read *reading // nil between reads
+	c        *Client
+	cfg      StreamConfig
+	ending   ending
+	deadline deadline
+	read     *reading // nil between reads
+	last     lastRead
 
 	// Counts of results from the run's first on: covered <= count, sealed <= handed <= count.
 	offset  string // where the next read starts; covers the first covered results
@@ -82,19 +62,10 @@ type Stream struct {
 
 	final error // what Next returns from now on
 
-	ended     bool                // the task had ended before the last read began
-	complete  bool                // the last read was complete
-	fresh     int64               // results the last read brought
-	empty     int                 // complete reads in a row, begun after the task's end, that brought nothing
-	freshAt   time.Time           // when a read last brought results
-	stuck     int                 // broken reads in a row without progress
-	failed    int                 // reads in a row that did not begin
-	failedAt  time.Time           // the first of them
-	started   map[string]struct{} // offsets whose reads brought results
-	unhurried bool                // the task was waited for since the last read
-	polls     int
-	movedAt   time.Time // when the task last changed
-	warned    bool
+	stuck    int                 // broken reads in a row without progress
+	failed   int                 // reads in a row that did not begin
+	failedAt time.Time           // the first of them
+	started  map[string]struct{} // offsets whose reads brought results
 
 	mu    sync.Mutex // for what other goroutines may ask
 	task  Task
@@ -107,9 +78,13 @@ func (c *Client) Stream(cfg StreamConfig) *Stream {
 	if cfg.From == "" {
 		cfg.From = earliest
 	}
-	s := &Stream{c: c, cfg: cfg, offset: cfg.From, started: map[string]struct{}{},
+	if cfg.Ending == nil {
+		cfg.Ending = Quiet{}
+	}
+	s := &Stream{c: c, cfg: cfg, deadline: deadline{at: cfg.Expires}, offset: cfg.From, started: map[string]struct{}{},
 		covered: cfg.Results, count: cfg.Results, handed: cfg.Results, sealed: cfg.Results, past: newPast()}
-	s.stats.Results, s.task.ID, s.unhurried = cfg.Results, cfg.TaskID, true
+	s.stats.Results = cfg.Results
+	s.ending = cfg.Ending.of(s)
 	if err := checkID(clientID, "collector", cfg.Collector); err != nil {
 		s.final = err
 	}
@@ -121,6 +96,14 @@ func (s *Stream) Task() Task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.task
+}
+
+// saw takes a newer state of the task.
+func (s *Stream) saw(t Task) {
+	s.mu.Lock()
+	s.task = t
+	s.mu.Unlock()
+	s.deadline.watch(s.c, s.cfg.Collector, t)
 }
 
 // Stats counts what was done so far.
@@ -260,8 +243,8 @@ func (s *Stream) fill(ctx context.Context, b *Batch) (full bool, err error) {
 			if err := s.control(text); err != nil {
 				return false, s.cut(b, err)
 			}
-			if s.cfg.Until != "" && (s.offset == s.cfg.Until || s.covered > s.cfg.UntilResults) {
-				return false, s.arrive()
+			if s.ending.reached() {
+				return false, s.ending.verdict()
 			}
 			// A batch that went out without an offset waits for one: then this control chunk ends the
 			// batch however small it is, or sparse ones would seal nothing for ever.
