@@ -140,7 +140,7 @@ func TestClock_MayJumpWhileWaiting(t *testing.T) {
 		began := time.Now()
 		l := newLimiter(set(now, now, jumps()...), readCalls, limitWindow)
 		for range 3*readCalls + 1 {
-			answered, err := l.wait(t.Context())
+			answered, _, err := l.wait(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

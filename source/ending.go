@@ -110,7 +110,7 @@ func (e *taskDone) more(ctx context.Context, last lastRead) (bool, error) {
 func (e *taskDone) wait(ctx context.Context, atOnce bool) (running bool, err error) {
 	for paused := false; !e.s.Task().Status.Terminal(); paused = true {
 		if paused {
-			if err := e.s.c.sleep(ctx, interval(e.polls)); err != nil {
+			if err := e.s.wait(ctx, e.s.c.scaled(interval(e.polls))); err != nil {
 				return false, fmt.Errorf("wait for the export: %w", err)
 			}
 		}
@@ -146,6 +146,7 @@ func (e *taskDone) poll(ctx context.Context) error {
 	}
 	e.polls++
 	e.s.saw(t)
+	e.s.deadline.watch(c, e.s.cfg.Collector, t)
 	if e.OnTask != nil {
 		e.OnTask(t)
 	}
@@ -158,7 +159,7 @@ func (e *taskDone) poll(ctx context.Context) error {
 }
 
 func (e *taskDone) reached() bool  { return false }
-func (e *taskDone) verdict() error { return e.s.allOrExpired() }
+func (e *taskDone) verdict() error { return readOrExpired(e.s) }
 func (e *taskDone) owed() bool     { return true }
 
 // Quiet ends a stream whose task is not known, or that has none, once nothing new has come for as long
@@ -189,7 +190,7 @@ func (e *quiet) more(ctx context.Context, last lastRead) (bool, error) {
 	if left <= 0 {
 		return false, nil
 	}
-	if err := e.s.c.clock.Sleep(ctx, min(left, e.s.c.scaled(interval(e.waits)))); err != nil {
+	if err := e.s.wait(ctx, min(left, e.s.c.scaled(interval(e.waits)))); err != nil {
 		return false, fmt.Errorf("wait for results: %w", err)
 	}
 	e.waits++
@@ -197,7 +198,7 @@ func (e *quiet) more(ctx context.Context, last lastRead) (bool, error) {
 }
 
 func (e *quiet) reached() bool  { return false }
-func (e *quiet) verdict() error { return e.s.allOrExpired() }
+func (e *quiet) verdict() error { return readOrExpired(e.s) }
 func (e *quiet) owed() bool     { return e.s.cfg.Results > 0 }
 
 // Peek is for finding out whether a collector holds anything: the first batch is its first result, and the
@@ -238,8 +239,8 @@ func (e *offsetReached) verdict() error {
 	switch missing := e.Results - s.covered; {
 	case there && missing == 0:
 		return io.EOF
-	case missing > 0 && s.expired():
-		return s.lost("their time has run out")
+	case missing > 0 && s.deadline.passed(s.c):
+		return lost(s.covered, s.Task().Count(), "their time has run out")
 	case there:
 		return fmt.Errorf("%w: this offset used to cover %d results; now it covers %d", ErrReplay, e.Results-s.cfg.Results, s.covered-s.cfg.Results)
 	}

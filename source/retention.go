@@ -14,7 +14,7 @@ const (
 
 // deadline is when a collector loses its results, by the server's clock.
 type deadline struct {
-	at     time.Time // zero: unknown
+	at     time.Time // zero if unknown
 	warned bool
 }
 
@@ -34,24 +34,22 @@ func (d *deadline) watch(c *Client, collector string, t Task) {
 
 func (d *deadline) passed(c *Client) bool { return !d.at.IsZero() && c.serverNow().After(d.at) }
 
-// expired tells whether the collector's results are gone by now.
-func (s *Stream) expired() bool { return s.deadline.passed(s.c) }
-
-// allOrExpired is io.EOF for a stream that was read to its end. Fewer results than the task counted are the
+// readOrExpired is io.EOF for a stream that was read to its end. Fewer results than the task counted are the
 // consumer's to judge, unless their time had run out.
-func (s *Stream) allOrExpired() error {
-	if s.covered < s.Task().Count() && s.expired() {
-		return s.lost("the collector holds no more")
+func readOrExpired(s *Stream) error {
+	if count := s.Task().Count(); s.covered < count && s.deadline.passed(s.c) {
+		return lost(s.covered, count, "the collector holds no more")
 	}
 	return io.EOF
 }
 
-// lost says that the collector's results are gone before all of them were read.
-func (s *Stream) lost(message string) *Error {
+// lost says that a collector's results are gone, of which so many were read and the task counted count, 0 if
+// that is not known.
+func lost(read, count int64, message string) *Error {
 	e := &Error{Class: ClassExpired, Op: "GET " + resultsTemplate,
-		Message: fmt.Sprintf("%d results were read, and the rest is gone: %s", s.covered, message)}
-	if count := s.Task().Count(); count > 0 {
-		e.Message = fmt.Sprintf("%d of %d results were read, and the rest is gone: %s", s.covered, count, message)
+		Message: fmt.Sprintf("%d results were read, and the rest is gone: %s", read, message)}
+	if count > 0 {
+		e.Message = fmt.Sprintf("%d of %d results were read, and the rest is gone: %s", read, count, message)
 		e.Hint = fmt.Sprintf("results are kept for 7 days; buying them again (--generation) would cost about %d credits", count)
 	}
 	return e
