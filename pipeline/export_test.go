@@ -53,6 +53,10 @@ func (o output) Gap() (string, int64, bool) {
 	return g.Offset, g.Next, ok
 }
 
+func (o output) parts() pipeline.Output {
+	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o, Close: o.Close}
+}
+
 func newWorld(t *testing.T, cfg emulator.Config) *world {
 	t.Helper()
 	cfg.NoRateLimits = true
@@ -79,7 +83,7 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 		Open: func(ctx context.Context, win pipeline.Window) (pipeline.Output, error) {
 			disk, err := store.OpenLocal(store.LocalConfig{Root: w.root})
 			if err != nil {
-				return nil, err
+				return pipeline.Output{}, err
 			}
 			t.Cleanup(func() { disk.Close() })
 			out, err := sink.Open(ctx, sink.Config{
@@ -87,9 +91,9 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: parquet.Compression{Codec: parquet.Zstd, Level: 1},
 			})
 			if err != nil {
-				return nil, err
+				return pipeline.Output{}, err
 			}
-			return output{out}, nil
+			return output{out}.parts(), nil
 		},
 	}
 	return w

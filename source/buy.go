@@ -162,8 +162,7 @@ func (a *acquisition) newestSign() time.Time {
 
 // peek reports whether the collector holds any result.
 func (a *acquisition) peek(ctx context.Context) (filled bool, err error) {
-	// An answer cut right behind its first control chunk looks empty, so one empty answer is not enough.
-	s := a.c.Stream(StreamConfig{Collector: a.id, Limits: BatchLimits{MaxRows: 1}, Quiet: pollFirst})
+	s := a.c.Stream(StreamConfig{Collector: a.id, Ending: Peek{}})
 	defer func() { _ = s.Close() }()
 	var b Batch
 	switch err := s.Next(ctx, &b); {

@@ -155,10 +155,11 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 		API: api, RowGroup: c.rowGroup(), Workers: c.Workers, Strict: c.Strict,
 		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Final: final, Log: a.log, Observe: p.observe,
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
-			return c.open(ctx, a, target{
+			out, err := c.open(ctx, a, target{
 				root: root, run: w.Run, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty, refetch: c.Refetch,
 				meta: map[string]string{"window_start": rfc3339(w.Request.Start), "window_stop": rfc3339(w.Request.Stop)},
 			})
+			return out.parts(), err
 		},
 	}
 	return c.exportAll(ctx, a, job, windows, all, p)

@@ -99,6 +99,11 @@ type output struct {
 	store store.Store
 }
 
+// parts are the output by what the pipeline does with it.
+func (o output) parts() pipeline.Output {
+	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o, Close: o.Close}
+}
+
 // Close releases the run and its store.
 func (o output) Close() error { return errors.Join(o.Output.Close(), o.store.Close()) }
 
