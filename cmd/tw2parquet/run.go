@@ -40,21 +40,20 @@ type cli struct {
 
 // app is what a command works with: its settings, its streams, and the result it fills in.
 type app struct {
-	globals  *globals
-	stdin    io.Reader
-	stdout   io.Writer
-	stderr   io.Writer
-	walls    []*redactor
-	printed  *standardOutput // where standard output's failure is kept
-	own      []ownStream
-	file     atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
-	screen   *screen                    // where a person sees both streams, and the progress bar
-	progress *progress                  // of the command that runs, if it shows any
-	log      *slog.Logger
-	line     *line    // what the arguments say
-	account  *account // set where the command brings its own; else from the settings
-	result   *result  // not nil for the commands that move data
-	told     atomic.Bool
+	globals *globals
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+	walls   []*redactor
+	printed *standardOutput // where standard output's failure is kept
+	own     []ownStream
+	file    atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
+	screen  *screen                    // where a person sees both streams, and the progress bar
+	log     *slog.Logger
+	line    *line    // what the arguments say
+	account *account // set where the command brings its own; else from the settings
+	result  *result  // not nil for the commands that move data
+	told    atomic.Bool
 }
 
 // account is whose API is called, and how patiently.
