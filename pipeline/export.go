@@ -178,6 +178,7 @@ func (x *export) complete(ctx context.Context, damage error) error {
 
 // acquire buys the export, unless it was bought before. With Refetch it is only looked for.
 func (x *export) acquire(ctx context.Context) (source.Acquired, error) {
+	x.report.Reading = &x.mover.reading // what an earlier start took is its own
 	if err := write(ctx, x.out.Journal, RequestRecord, x.window.Asking()); err != nil {
 		return source.Acquired{}, err
 	}

@@ -44,6 +44,7 @@ type mover struct {
 	workers   int
 	observers observers
 	log       *slog.Logger
+	reading   Reading // of all streams
 }
 
 // rewinds is how often a stream may break behind results that no offset covers, without a file
@@ -83,6 +84,7 @@ func (m *mover) stream(ctx context.Context, open func(source.StreamConfig) *sour
 		if cerr := stream.Close(); err == nil {
 			err = cerr
 		}
+		m.reading.add(stream.Stats())
 		if !errors.Is(err, source.ErrRewind) {
 			return o, err
 		}
