@@ -18,34 +18,40 @@ type Recorded struct {
 
 // Conversion moves one recorded stream into an output, offline.
 type Conversion struct {
-	Batches  Batches   // continues where the output ends
-	Recorded *Recorded // complete once Batches has ended
-	Output   Output    // only its Sink, Chain and Manifest
-	RowGroup RowGroup
-	Workers  int
-	Observe  func(Event)
+	Batches   Batches   // continues where the output ends
+	Recorded  *Recorded // complete once Batches has ended
+	Output    Output    // only its Sink, Chain and Manifest
+	RowGroup  RowGroup
+	Workers   int
+	Observers []Observer
 }
 
 // Run converts to the end and leaves the manifest. Nothing is published twice when it is run again
 // behind the same output.
 func (c *Conversion) Run(ctx context.Context, w Window) (Report, error) {
 	r := Report{Run: w.Run, Drift: &schema.Drift{}}
+	err := c.run(ctx, w, &r)
+	observers(c.Observers).end(w, r, err)
+	return r, err
+}
+
+func (c *Conversion) run(ctx context.Context, w Window, r *Report) (err error) {
+	m := mover{window: w, sink: c.Output.Sink, chain: c.Output.Chain, rowGroup: c.RowGroup, workers: c.Workers, observers: c.Observers}
+	m.begin()
 	if err := r.tally(c.Output.Chain.Files()); err != nil {
-		return r, err
+		return err
 	}
-	var err error
 	if r.Complete, err = r.recall(c.Output.Manifest); err != nil || r.Complete {
-		return r, err
+		return err
 	}
-	m := mover{window: w, sink: c.Output.Sink, chain: c.Output.Chain, rowGroup: c.RowGroup, workers: c.Workers, observer: c.Observe}
 	o, err := m.flow(ctx, c.Batches)
 	err = m.end(ctx, o, err)
 	if terr := r.tally(c.Output.Chain.Files()); err == nil {
 		err = terr
 	}
 	if err != nil {
-		return r, err
+		return err
 	}
 	r.Recorded = c.Recorded
-	return r, r.complete(ctx, c.Output)
+	return r.complete(ctx, c.Output)
 }

@@ -48,18 +48,9 @@ type Job struct {
 	AbortOnCancel bool // abort the task if the context ends because of ErrStopped
 	Refetch       bool // read missing and damaged files again; nothing is ever bought then
 	// Final, if set, tells whether an error concerns the window alone and stays when it is run again.
-	Final   func(error) bool
-	Log     *slog.Logger
-	Observe func(Event) // called from one goroutine per window
-}
-
-// Event tells what an export is doing, for people who watch.
-type Event struct {
-	Window   Window
-	Acquired *source.Acquired // the task is ours
-	Task     *source.Task     // its state
-	Counts   *Counts          // moved since the start of this process
-	File     *File            // published
+	Final     func(error) bool
+	Log       *slog.Logger
+	Observers []Observer
 }
 
 // ErrStopped matches the cause of a context that ended because a person or a scheduler asked the process to stop.
@@ -74,23 +65,30 @@ const quiet = time.Minute
 const abortTime = 5 * time.Second
 
 // Export runs one window to its end. The report is valid whatever the error and tells what is
-// published.
+// published. A panic is an error too.
 func (j *Job) Export(ctx context.Context, w Window) (Report, error) {
 	r := newReport(w)
+	err := Guard(func() error { return j.export(ctx, w, &r) })
+	observers(j.Observers).end(w, r, err)
+	return r, err
+}
+
+func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
 	out, err := j.Open(ctx, w)
 	if err != nil {
-		return r, err
+		return err
 	}
-	x := &export{job: j, window: w, out: out, report: &r, log: j.log(), mover: mover{
-		window: w, sink: out.Sink, chain: out.Chain, rowGroup: j.RowGroup, workers: j.Workers, observer: j.Observe, log: j.log(),
+	defer func() { err = errors.Join(err, out.Close()) }()
+	x := &export{job: j, window: w, out: out, report: r, log: j.log(), mover: mover{
+		window: w, sink: out.Sink, chain: out.Chain, rowGroup: j.RowGroup, workers: j.Workers, observers: j.Observers, log: j.log(),
 	}}
 	err = x.run(ctx)
 	if err != nil && !r.Complete && j.Final != nil && j.Final(err) {
-		if werr := write(context.WithoutCancel(ctx), out.Journal, FailureRecord, &r); werr != nil {
+		if werr := write(context.WithoutCancel(ctx), out.Journal, FailureRecord, r); werr != nil {
 			x.log.Warn("that the window failed could not be written down; the next start tries it in its order", "run", w.Run, "error", werr)
 		}
 	}
-	return r, errors.Join(err, out.Close())
+	return err
 }
 
 func (j *Job) log() *slog.Logger {
@@ -112,6 +110,7 @@ type export struct {
 
 // run goes on where the output stands.
 func (x *export) run(ctx context.Context) error {
+	x.mover.begin()
 	if err := x.tally(); err != nil {
 		return err
 	}
@@ -179,6 +178,7 @@ func (x *export) complete(ctx context.Context, damage error) error {
 
 // acquire buys the export, unless it was bought before. With Refetch it is only looked for.
 func (x *export) acquire(ctx context.Context) (source.Acquired, error) {
+	x.report.Reading = &x.mover.reading // what an earlier start took is its own
 	if err := write(ctx, x.out.Journal, RequestRecord, x.window.Asking()); err != nil {
 		return source.Acquired{}, err
 	}
@@ -196,7 +196,7 @@ func (x *export) acquire(ctx context.Context) (source.Acquired, error) {
 func (x *export) own(a source.Acquired) {
 	x.report.task(a.Task)
 	x.out.Chain.SetMeta("task_id", x.report.TaskID)
-	x.mover.observe(Event{Acquired: &a})
+	x.mover.observe(Acquired{a})
 }
 
 // read reads on from the last file to the stream's end. It publishes what can be published whatever
@@ -207,7 +207,7 @@ func (x *export) read(ctx context.Context, a source.Acquired) (source.Task, erro
 	if task.ID != "" {
 		ending = source.TaskDone{ID: task.ID, OnTask: func(t source.Task) {
 			task = t
-			x.mover.observe(Event{Task: &t})
+			x.mover.observe(TaskSeen{t})
 		}}
 	}
 	o, err := x.mover.stream(ctx, x.job.API.Stream, source.StreamConfig{Ending: ending, Expires: a.Expires})

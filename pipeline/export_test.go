@@ -99,6 +99,11 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 	return w
 }
 
+// watch has f told what happens from now on, and nobody else.
+func (w *world) watch(f func(pipeline.Event)) {
+	w.job.Observers = []pipeline.Observer{func(_ pipeline.Window, e pipeline.Event) { f(e) }}
+}
+
 // held reads the published files back with arrow-go, in the order of their numbers.
 func (w *world) held() (chunks [][]byte, files int) {
 	w.t.Helper()
@@ -209,11 +214,11 @@ func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
 		{Endpoint: emulator.EndpointResults, To: 3, Cut: &emulator.Cut{At: 1_000_000, How: "reset"}},
 	}})
 	var published int
-	w.job.Observe = func(e pipeline.Event) {
-		if e.File != nil {
+	w.watch(func(e pipeline.Event) {
+		if is[pipeline.Published](e) {
 			published++
 		}
-	}
+	})
 	r, err := w.job.Export(t.Context(), w.window)
 	if err != nil || r.Rows != 800 || published < 3 {
 		t.Fatalf("%d files, report %+v, error %v", published, r, err)
@@ -240,13 +245,13 @@ func TestExport_StoppedOnTheWayContinues(t *testing.T) {
 	for stops := 0; ; stops++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		var files int
-		w.job.Observe = func(e pipeline.Event) {
-			if e.File != nil {
+		w.watch(func(e pipeline.Event) {
+			if is[pipeline.Published](e) {
 				if files++; files == 2 {
 					cancel()
 				}
 			}
-		}
+		})
 		r, err := w.job.Export(ctx, w.window)
 		cancel()
 		if err == nil {

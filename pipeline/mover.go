@@ -37,13 +37,14 @@ type File struct {
 // mover moves results to the end of a run's chain of files, and tells of it. Whether they come from a
 // recording, from an export that was just bought, or again, is its caller's business.
 type mover struct {
-	window   Window
-	sink     Sink
-	chain    Chain
-	rowGroup RowGroup
-	workers  int
-	observer func(Event) // nil: nobody watches
-	log      *slog.Logger
+	window    Window
+	sink      Sink
+	chain     Chain
+	rowGroup  RowGroup
+	workers   int
+	observers observers
+	log       *slog.Logger
+	reading   Reading // of all streams
 }
 
 // rewinds is how often a stream may break behind results that no offset covers, without a file
@@ -54,13 +55,19 @@ const rewinds = 5
 // after its SIGTERM.
 const sealTime = 10 * time.Second
 
+// begin tells where the run stands.
+func (m *mover) begin() {
+	_, results := m.chain.Position()
+	m.observe(Begun{results})
+}
+
 // flow moves batches, of which the first begins at the chain's position. What is appended at its end is not
 // published yet.
 func (m *mover) flow(ctx context.Context, batches Batches) (Outcome, error) {
 	from, next := m.chain.Position()
 	flow := &Flow{
 		Batches: batches, Sink: m.sink, RowGroup: m.rowGroup, Workers: m.workers, From: from, Next: next,
-		OnAppend: func(c Counts) { m.observe(Event{Counts: &c}) },
+		OnAppend: func(c Counts) { m.observe(Moved{c}) },
 		OnCut:    m.observeFile,
 	}
 	return flow.Run(ctx)
@@ -77,6 +84,7 @@ func (m *mover) stream(ctx context.Context, open func(source.StreamConfig) *sour
 		if cerr := stream.Close(); err == nil {
 			err = cerr
 		}
+		m.reading.add(stream.Stats())
 		if !errors.Is(err, source.ErrRewind) {
 			return o, err
 		}
@@ -141,14 +149,9 @@ func (m *mover) end(ctx context.Context, o Outcome, err error) error {
 	return m.finish(ctx, o)
 }
 
-func (m *mover) observe(e Event) {
-	if m.observer != nil {
-		e.Window = m.window
-		m.observer(e)
-	}
-}
+func (m *mover) observe(e Event) { m.observers.tell(m.window, e) }
 
 func (m *mover) observeFile() {
 	files := m.chain.Files()
-	m.observe(Event{File: &files[len(files)-1]})
+	m.observe(Published{files[len(files)-1]})
 }

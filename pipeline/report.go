@@ -42,9 +42,37 @@ type Report struct {
 	Missing    int64         `json:"missing"`   // processed, but never delivered
 	Drift      *schema.Drift `json:"drift"`
 	Recorded   *Recorded     `json:"recorded,omitempty"` // of a conversion
+	Reading    *Reading      `json:"reading,omitempty"`  // by the start that wrote the report; not of a conversion
 	Files      []string      `json:"-"`
 	Bytes      int64         `json:"-"`
 	Complete   bool          `json:"-"`
+}
+
+// Reading is what it took to read the results from the API, over all streams of one start.
+type Reading struct {
+	Reads         int64   `json:"reads"`    // connections that were answered with results
+	Cuts          int64   `json:"cuts"`     // of these, broken ones
+	Retries       int64   `json:"retries"`  // answers with an error, or none, after which it was tried again
+	Bytes         int64   `json:"bytes"`    // received, after decompression
+	Dropped       int64   `json:"dropped"`  // results thrown away after a break, and read again
+	Replayed      int64   `json:"replayed"` // results that the server sent again unasked
+	Waits         int64   `json:"waits"`    // for the task, for results, and before trying again
+	WaitedSeconds float64 `json:"waited_seconds"`
+	Pauses        int64   `json:"rate_limit_pauses"`
+	PausedSeconds float64 `json:"rate_limit_seconds"`
+}
+
+func (r *Reading) add(n source.StreamStats) {
+	r.Reads += n.Reads
+	r.Cuts += n.Cuts
+	r.Retries += n.Retries
+	r.Bytes += n.Bytes
+	r.Dropped += n.Dropped
+	r.Replayed += n.Replayed
+	r.Waits += n.Waits
+	r.WaitedSeconds += n.Waited.Seconds()
+	r.Pauses += n.Pauses
+	r.PausedSeconds += n.Paused.Seconds()
 }
 
 // Asking is the request of a run as RequestRecord keeps it. The manifest's report has the same members.

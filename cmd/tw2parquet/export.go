@@ -153,7 +153,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	defer p.run()()
 	job := &pipeline.Job{
 		API: api, RowGroup: c.rowGroup(), Workers: c.Workers, Strict: c.Strict,
-		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Final: final, Log: a.log, Observe: p.observe,
+		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Final: final, Log: a.log, Observers: []pipeline.Observer{p.observe},
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
 			out, err := c.open(ctx, a, target{
 				root: root, run: w.Run, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty, refetch: c.Refetch,
@@ -162,7 +162,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 			return out.parts(), err
 		},
 	}
-	return c.exportAll(ctx, a, job, windows, all, p)
+	return c.exportAll(ctx, a, job, windows, all)
 }
 
 // mendable adds to the error of damaged files how to get them back.

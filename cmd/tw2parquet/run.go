@@ -50,7 +50,6 @@ type app struct {
 	own       []ownStream
 	file      atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
 	screen    *screen                    // where a person sees both streams, and the progress bar
-	progress  *progress                  // of the command that runs, if it shows any
 	log       *slog.Logger
 	line      *line    // what the arguments say
 	account   *account // set where the command brings its own; else from the settings

@@ -87,9 +87,6 @@ func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	if err != nil {
 		return output{}, errors.Join(err, disk.Close())
 	}
-	if _, next := out.Position(); a.progress != nil {
-		a.progress.resumed(t.run, next)
-	}
 	return output{out, disk}, nil
 }
 
