@@ -140,6 +140,25 @@ func TestOpen_ListsOnce(t *testing.T) {
 	}
 }
 
+// A manifest may name any number of files that are not there: one more look for each directory tells.
+func TestVerify_LooksOnceForAllThatIsMissing(t *testing.T) {
+	root := t.TempDir()
+	gone := output(t, root)
+	for seq := range 3 {
+		index, raw := rejectsOf(t, root, seq)
+		gone = append(gone, index, raw)
+	}
+	for _, name := range gone {
+		remove(t, filepath.Join(root, name))
+	}
+	c := &counting{Store: at(t, root)}
+	r := verifyWith(t, Config{Store: c, Reader: self("check-file")})
+	named(t, "all is gone", root, r, gone...)
+	if c.listed != 3 {
+		t.Errorf("%d listings", c.listed)
+	}
+}
+
 // A run may begin, and publish, between its directory's turn in the listing and its files'.
 func TestOpen_SeesARunThatBeginsMeanwhile(t *testing.T) {
 	root := t.TempDir()

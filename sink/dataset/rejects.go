@@ -76,12 +76,12 @@ func (r *run) strayRejects(v *verifier, expected map[string]bool) {
 	}
 }
 
-// record is a record of the run. One that was not there may have been published since.
+// record is a record of the run, which may have been published since the output was listed.
 func (r *run) record(ctx context.Context, v *verifier, name string) (store.Entry, error) {
 	if e, ok := r.records[path.Base(name)]; ok {
 		return e, nil
 	}
-	return store.Stat(ctx, v.store, name)
+	return v.since(ctx, name, "")
 }
 
 // rejectCheck examines the two files of a data file's rejects.

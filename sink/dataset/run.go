@@ -22,7 +22,6 @@ type run struct {
 	parts       []*part
 	dir         string                 // of its data files; "" before the first
 	left        map[string]store.Entry // the run's files that no part has claimed yet
-	since       map[string]store.Entry // them all, by a second look; nil: there was none
 }
 
 // load reads the manifest, if there is one.
@@ -164,25 +163,12 @@ func (r *run) claimPart(ctx context.Context, v *verifier, name string, want *sin
 	return nil
 }
 
-// find is a data file of the run. What was not there may have been published since. One more look tells of all
-// files of the run, because a manifest may name any number that never were.
+// find is a data file of the run, which may have been published since the output was listed.
 func (r *run) find(ctx context.Context, v *verifier, name string) (store.Entry, error) {
 	if e, ok := r.left[name]; ok {
 		return e, nil
 	}
-	if r.since == nil {
-		r.since = map[string]store.Entry{}
-		for e, err := range v.store.List(ctx, path.Join(path.Dir(name), sink.PartPrefix(r.ID))) {
-			if err != nil {
-				return e, err
-			}
-			r.since[e.Name] = e
-		}
-	}
-	if e, ok := r.since[name]; ok {
-		return e, nil
-	}
-	return store.Entry{}, fs.ErrNotExist
+	return v.since(ctx, name, sink.PartPrefix(r.ID))
 }
 
 // judge puts together what was found of the files: the chain they form, their rejects, the totals.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -80,7 +81,14 @@ type verifier struct {
 	store  store.Store
 	read   reader
 	runs   []*run
+	again  map[string]map[string]seen // what second looks found, by prefix
 	report *Report
+}
+
+// seen is how a listing showed a name.
+type seen struct {
+	entry store.Entry
+	err   error
 }
 
 // Verify reads a whole output and reports what is not as it was published. It changes nothing. An
@@ -102,7 +110,7 @@ func Verify(ctx context.Context, cfg Config) (*Report, error) {
 		cfg.read = child{cfg.Reader, cfg.Memory, cfg.Deadline}.read
 	}
 	v := &verifier{
-		cfg: cfg, store: cfg.Store, read: cfg.read,
+		cfg: cfg, store: cfg.Store, read: cfg.read, again: map[string]map[string]seen{},
 		report: &Report{Out: cfg.Store.Path(""), Runs: []Verified{}, Problems: []Problem{}},
 	}
 	d, err := Open(ctx, cfg.Store)
@@ -149,6 +157,27 @@ func (v *verifier) problem(run, name, format string, args ...any) {
 
 func (v *verifier) unchecked(name string) {
 	v.report.Unchecked = append(v.report.Unchecked, v.store.Path(name))
+}
+
+// since finds a name that was not there when the output was listed. One look tells of all names beside it that
+// begin with a prefix, because a manifest may name any number that never were.
+func (v *verifier) since(ctx context.Context, name, prefix string) (store.Entry, error) {
+	dir, _ := path.Split(name)
+	prefix = dir + prefix
+	if v.again[prefix] == nil {
+		found := map[string]seen{}
+		for e, err := range v.store.List(ctx, prefix) {
+			if err != nil && e.Name == "" {
+				return e, err
+			}
+			found[e.Name] = seen{e, err}
+		}
+		v.again[prefix] = found
+	}
+	if s, ok := v.again[prefix][name]; ok {
+		return s.entry, s.err
+	}
+	return store.Entry{}, fs.ErrNotExist
 }
 
 // readFiles checks every file by itself, several at the same time.
