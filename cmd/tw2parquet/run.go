@@ -35,6 +35,7 @@ type cli struct {
 	Schema     schemaCmd     `cmd:"" help:"Print the schema of the Parquet files."`
 	Emulate    emulateCmd    `cmd:"" help:"Serve the Talkwalker API on loopback from generated documents."`
 	Demo       demoCmd       `cmd:"" help:"Emulator and export in one process: the quick start."`
+	Manual     helpCmd       `cmd:"" name:"help" help:"Print the manual: file format, exit codes, troubleshooting, design."`
 	Version    versionCmd    `cmd:"" help:"Print the version and those of the libraries."`
 	CheckFile  checkFileCmd  `cmd:"" hidden:"" name:"check-file"`
 }
@@ -49,6 +50,7 @@ type app struct {
 	printed   *standardOutput // where standard output's failure is kept
 	own       []ownStream
 	file      atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
+	columns   int                        // how wide standard output is; 0: not a terminal
 	screen    *screen                    // where a person sees both streams, and the progress bar
 	log       *slog.Logger
 	line      *line    // what the arguments say
@@ -74,6 +76,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	out, errs := newRedactor(a.screen.port(a.printed, isTerminal(stdout))), newRedactor(a.screen.port(stderr, isTerminal(stderr)))
 	if samePlace(stdout, stderr) {
 		out.join(errs)
+	}
+	if isTerminal(stdout) {
+		a.columns = terminalColumns(stdout)
 	}
 	a.redactors = []*redactor{out, errs}
 	a.stdout, a.stderr = out, errs
@@ -109,7 +114,7 @@ func newParser(stdout, stderr io.Writer) (*parser, error) {
 	p := &parser{}
 	k, err := kong.New(&p.cli,
 		kong.Name("tw2parquet"),
-		kong.Description("Talkwalker exports into Parquet. Exit codes and environment: tw2parquet COMMAND --help."),
+		kong.Description("Talkwalker exports into Parquet. Exit codes and environment: tw2parquet COMMAND --help. The manual: tw2parquet help."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { p.helped = true }),
