@@ -33,8 +33,8 @@ race: ## the tests under the race detector
 	go test -race -timeout 45m ./...
 
 libzstd: ## the tests of what is written, with zstd through cgo
-	go test -tags libzstd ./sink/... ./cmd/...
-	cd bench/compare && E2E_BUILD_FLAGS=-tags=libzstd go test -run 'Convert|Values' ./e2e
+	go test -timeout 30m -tags libzstd ./sink/... ./cmd/...
+	cd bench/compare && E2E_BUILD_FLAGS=-tags=libzstd go test -timeout 30m -run 'Convert|Values' ./e2e
 
 torture: ## kills, cuts, races, full disks and power cuts, TORTURE times as many as in the tests; ends with the figures
 	TORTURE=$(TORTURE) go -C sink test -timeout 0 -run 'TestCrash_|TestFault_'
