@@ -86,7 +86,7 @@ func BenchmarkExport(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		stream := client.Stream(source.StreamConfig{Collector: source.CollectorID(run), TaskID: got.Task.ID, Limits: rowGroup().Batches()})
+		stream := client.Stream(source.StreamConfig{Collector: source.CollectorID(run), Ending: source.TaskDone{ID: got.Task.ID}, Limits: rowGroup().Batches()})
 		move(b, stream, out)
 		stats = stream.Stats()
 		if err := stream.Close(); err != nil {

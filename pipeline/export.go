@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -19,44 +18,16 @@ type Window struct {
 	Partition string
 }
 
-// Output is one run's place beside its data: where files are published, where intents are kept, and
-// what an earlier start left there.
-type Output interface {
-	Sink
-	source.Journal
-	// SetMeta adds a footer key-value to every file published from now on.
-	SetMeta(key, value string)
-	// Position is where the published files end; "", 0 before the first.
-	Position() (offset string, next int64)
-	// Files are the published files, in order.
-	Files() []File
-	// Damage names the files that have to be written again; nil if there are none.
-	Damage() error
-	// Mend begins to write them again. From here on Gap tells where what is missing ends.
-	Mend() error
-	// Gap is the next place in the chain of files that misses some: what lies between Position and
-	// (offset, next). ok is false when nothing is missing.
-	Gap() (offset string, next int64, ok bool)
-	// Finish publishes what was appended up to the mark (offset, next), which must be the last one, or
-	// the end of the gap. What becomes of a run without any result is the output's choice.
-	Finish(ctx context.Context, offset string, next int64, notes map[string]string) error
-	// Rewind discards whatever was appended since the last published file.
-	Rewind() error
-	// Manifest is the report that Complete stored, nil before; the files were compared with it.
-	Manifest() ([]byte, error)
-	// Complete stores the report, a JSON object, durably and last.
-	Complete(ctx context.Context, report []byte) error
+// Output is one run's place beside its data, by what is done there: files are published, intents are kept,
+// and what an earlier start left is found. One value may well be all of it.
+type Output struct {
+	Sink     Sink
+	Chain    Chain
+	Mending  Mending
+	Manifest Manifest
+	Journal  source.Journal
 	// Close releases the run; what was not published is gone.
-	Close() error
-}
-
-// File is a published file.
-type File struct {
-	Name     string // slash-separated, relative to the output
-	Rows     int64
-	Rejected int64
-	Bytes    int64
-	Notes    map[string]string
+	Close func() error
 }
 
 // Exporter is what an export needs of the API; *source.Client is it.
@@ -77,218 +48,47 @@ type Job struct {
 	AbortOnCancel bool // abort the task if the context ends because of ErrStopped
 	Refetch       bool // read missing and damaged files again; nothing is ever bought then
 	// Final, if set, tells whether an error concerns the window alone and stays when it is run again.
-	Final   func(error) bool
-	Log     *slog.Logger
-	Observe func(Event) // called from one goroutine per window
-}
-
-// Event tells what an export is doing, for people who watch.
-type Event struct {
-	Window   Window
-	Acquired *source.Acquired // the task is ours
-	Task     *source.Task     // its state
-	Counts   *Counts          // moved since the start of this process
-	File     *File            // published
+	Final     func(error) bool
+	Log       *slog.Logger
+	Observers []Observer
 }
 
 // ErrStopped matches the cause of a context that ended because a person or a scheduler asked the process to stop.
 // A context that ended for any other reason was ended by this program, for instance because another window failed.
 var ErrStopped = errors.New("asked to stop")
 
-// rewinds is how often a stream may break behind results that no offset covers, without a file
-// being published in between, before the run gives up. Each costs a read from the last file.
-const rewinds = 5
-
 // quiet is how long a collector whose task is not known must bring nothing new before its end is
 // believed.
 const quiet = time.Minute
 
-// sealTime bounds the publishing of what is left when a run is interrupted. Kubernetes kills 30 s
-// after its SIGTERM.
-const sealTime = 10 * time.Second
-
-// abortTime bounds aborting the task, after that.
+// abortTime bounds aborting the task, after what was read is sealed.
 const abortTime = 5 * time.Second
 
 // Export runs one window to its end. The report is valid whatever the error and tells what is
-// published.
+// published. A panic is an error too.
 func (j *Job) Export(ctx context.Context, w Window) (Report, error) {
 	r := newReport(w)
+	err := Guard(func() error { return j.export(ctx, w, &r) })
+	observers(j.Observers).end(w, r, err)
+	return r, err
+}
+
+func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
 	out, err := j.Open(ctx, w)
 	if err != nil {
-		return r, err
+		return err
 	}
-	err = j.export(ctx, w, out, &r)
+	defer func() { err = errors.Join(err, out.Close()) }()
+	x := &export{job: j, window: w, out: out, report: r, log: j.log(), mover: mover{
+		window: w, sink: out.Sink, chain: out.Chain, rowGroup: j.RowGroup, workers: j.Workers, observers: j.Observers, log: j.log(),
+	}}
+	err = x.run(ctx)
 	if err != nil && !r.Complete && j.Final != nil && j.Final(err) {
-		if werr := write(context.WithoutCancel(ctx), out, FailureRecord, &r); werr != nil {
-			j.log().Warn("that the window failed could not be written down; the next start tries it in its order", "run", w.Run, "error", werr)
+		if werr := write(context.WithoutCancel(ctx), out.Journal, FailureRecord, r); werr != nil {
+			x.log.Warn("that the window failed could not be written down; the next start tries it in its order", "run", w.Run, "error", werr)
 		}
 	}
-	return r, errors.Join(err, out.Close())
-}
-
-func (j *Job) export(ctx context.Context, w Window, out Output, r *Report) error {
-	if err := r.tally(out); err != nil {
-		return err
-	}
-	complete, err := r.recall(out)
-	if err != nil {
-		return err
-	}
-	damage := out.Damage()
-	if complete && damage == nil {
-		r.Complete = true
-		return j.judge(r)
-	}
-	if err := write(ctx, out, RequestRecord, w.Asking()); err != nil {
-		return err
-	}
-	acquire := j.API.Acquire
-	if j.Refetch {
-		acquire = j.API.Find
-	}
-	acquired, err := acquire(ctx, w.Run, w.Request, out)
-	if err != nil {
-		if j.AbortOnCancel && !j.Refetch && errors.Is(context.Cause(ctx), ErrStopped) {
-			j.log().Warn("stopped before the export task was known; if it was bought it goes on, and costs, and the next start reads it", "run", w.Run)
-		}
-		return r.gone(damage, err)
-	}
-	if complete {
-		out.SetMeta("task_id", r.TaskID)
-		if err := j.refetch(ctx, w, out, r, acquired, damage); err != nil {
-			return err
-		}
-		if err := r.complete(ctx, out); err != nil {
-			return err
-		}
-		return j.judge(r)
-	}
-	r.task(acquired.Task)
-	out.SetMeta("task_id", r.TaskID)
-	j.observe(Event{Window: w, Acquired: &acquired})
-	if damage != nil {
-		err = j.refetch(ctx, w, out, r, acquired, damage)
-	}
-	task := acquired.Task
-	if err == nil {
-		task, err = j.move(ctx, w, out, acquired)
-	}
-	if task.ID != "" {
-		r.task(task)
-	}
-	if terr := r.tally(out); err == nil {
-		err = terr
-	}
-	if err != nil {
-		if j.AbortOnCancel && errors.Is(context.Cause(ctx), ErrStopped) && !task.Status.Terminal() {
-			j.abort(ctx, acquired)
-		}
-		return err
-	}
-	return j.conclude(ctx, out, r)
-}
-
-// move reads on from the last file to the stream's end. It publishes what can be published whatever
-// happens, and returns the task's last known state.
-func (j *Job) move(ctx context.Context, w Window, out Output, a source.Acquired) (source.Task, error) {
-	task, o, err := j.flow(ctx, w, out, source.StreamConfig{
-		TaskID: a.Task.ID, Expires: a.Expires, Quiet: quiet,
-		OnTask: func(t source.Task) { j.observe(Event{Window: w, Task: &t}) },
-	})
-	if err != nil {
-		_, published := out.Position()
-		return task, errors.Join(err, j.seal(ctx, w, out, o, published))
-	}
-	return task, j.finish(ctx, w, out, o)
-}
-
-// flow moves what a stream brings from the output's position on, again where the stream breaks behind
-// results that no offset covers. What is appended at its end is not published yet.
-func (j *Job) flow(ctx context.Context, w Window, out Output, cfg source.StreamConfig) (source.Task, Outcome, error) {
-	cfg.Collector, cfg.Limits = source.CollectorID(w.Run), j.RowGroup.Batches()
-	for broken := 0; ; broken++ {
-		from, next := out.Position()
-		cfg.From, cfg.Results = from, next
-		stream := j.API.Stream(cfg)
-		flow := &Flow{
-			Batches: stream, Sink: out, RowGroup: j.RowGroup, Workers: j.Workers, From: from, Next: next,
-			OnAppend: func(c Counts) { j.observe(Event{Window: w, Counts: &c}) },
-			OnCut:    func() { j.observeFile(w, out) },
-		}
-		o, err := flow.Run(ctx)
-		task := stream.Task()
-		if cerr := stream.Close(); err == nil {
-			err = cerr
-		}
-		if !errors.Is(err, source.ErrRewind) {
-			return task, o, err
-		}
-		if ctx.Err() != nil {
-			return task, o, ctx.Err() // and not the break, which a further read would mend
-		}
-		if err := out.Rewind(); err != nil {
-			return task, o, err
-		}
-		if _, reached := out.Position(); reached > next {
-			broken = 0
-		}
-		if broken >= rewinds {
-			return task, o, fmt.Errorf("give up after %d attempts without a published file: %w", broken+1, err)
-		}
-		j.log().Warn("the stream broke behind results without an offset; reading again from the last file", "run", w.Run, "attempt", broken+1)
-	}
-}
-
-// finish publishes what a flow appended, which ended where it should.
-func (j *Job) finish(ctx context.Context, w Window, out Output, o Outcome) error {
-	files := len(out.Files())
-	if err := out.Finish(ctx, o.Offset, o.Next, o.Notes); err != nil {
-		return err
-	}
-	if len(out.Files()) > files {
-		j.observeFile(w, out)
-	}
-	return nil
-}
-
-// seal publishes what a broken flow had appended and marked, so that the next start need not read
-// it again. It runs although ctx may be cancelled.
-func (j *Job) seal(ctx context.Context, w Window, out Output, o Outcome, published int64) error {
-	if !o.Sealed || o.Next == published {
-		return nil // Close discards it; reading again is free
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sealTime)
-	defer cancel()
-	if err := j.finish(ctx, w, out, o); err != nil {
-		return fmt.Errorf("publish what was read: %w", err)
-	}
-	return nil
-}
-
-// abort ends the task, which nobody waits for any more.
-func (j *Job) abort(ctx context.Context, a source.Acquired) {
-	if a.Task.ID == "" {
-		j.log().Warn("the export task cannot be aborted: the server lists none for this collector; if it still runs, it goes on, and costs",
-			"collector", a.Collector.ID, "hint", "look for it with `tw2parquet tasks list`")
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
-	defer cancel()
-	if _, err := j.API.AbortTask(ctx, a.Task.ID); err != nil {
-		j.log().Warn("the export task could not be aborted; it goes on, and costs", "task", a.Task.ID, "error", err)
-	}
-}
-
-func (j *Job) observe(e Event) {
-	if j.Observe != nil {
-		j.Observe(e)
-	}
-}
-
-func (j *Job) observeFile(w Window, out Output) {
-	files := out.Files()
-	j.observe(Event{Window: w, File: &files[len(files)-1]})
+	return err
 }
 
 func (j *Job) log() *slog.Logger {
@@ -297,3 +97,154 @@ func (j *Job) log() *slog.Logger {
 	}
 	return j.Log
 }
+
+// export is one window of a job, on its way.
+type export struct {
+	job    *Job
+	window Window
+	out    Output
+	mover  mover
+	report *Report
+	log    *slog.Logger
+}
+
+// run goes on where the output stands.
+func (x *export) run(ctx context.Context) error {
+	x.mover.begin()
+	if err := x.tally(); err != nil {
+		return err
+	}
+	complete, err := x.report.recall(x.out.Manifest)
+	if err != nil {
+		return err
+	}
+	switch damage := x.out.Mending.Damage(); {
+	case complete:
+		return x.complete(ctx, damage)
+	case damage != nil || len(x.report.Files) > 0:
+		return x.resume(ctx, damage)
+	}
+	return x.fresh(ctx)
+}
+
+// fresh is for a run of which nothing is published: the export is bought, or found, and read from its beginning.
+func (x *export) fresh(ctx context.Context) error {
+	a, err := x.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	x.own(a)
+	task, err := x.read(ctx, a)
+	return x.settle(ctx, task, err)
+}
+
+// resume is for a run of which files are published: those that are damaged are written again, and the export is
+// read on from the last one.
+func (x *export) resume(ctx context.Context, damage error) error {
+	a, err := x.acquire(ctx)
+	if err != nil {
+		return x.report.gone(damage, err)
+	}
+	x.own(a)
+	task := a.Task
+	if damage != nil {
+		err = x.refetch(ctx, a, damage)
+	}
+	if err == nil {
+		task, err = x.read(ctx, a)
+	}
+	return x.settle(ctx, task, err)
+}
+
+// complete is for a run that has a manifest: it is judged again, and only damaged files are read again.
+func (x *export) complete(ctx context.Context, damage error) error {
+	if damage == nil {
+		x.report.Complete = true
+		return x.judge()
+	}
+	a, err := x.acquire(ctx)
+	if err != nil {
+		return x.report.gone(damage, err)
+	}
+	x.out.Chain.SetMeta("task_id", x.report.TaskID)
+	if err := x.refetch(ctx, a, damage); err != nil {
+		return err
+	}
+	if err := x.report.complete(ctx, x.out); err != nil {
+		return err
+	}
+	return x.judge()
+}
+
+// acquire buys the export, unless it was bought before. With Refetch it is only looked for.
+func (x *export) acquire(ctx context.Context) (source.Acquired, error) {
+	x.report.Reading = &x.mover.reading // what an earlier start took is its own
+	if err := write(ctx, x.out.Journal, RequestRecord, x.window.Asking()); err != nil {
+		return source.Acquired{}, err
+	}
+	if x.job.Refetch {
+		return x.job.API.Find(ctx, x.window.Run, x.window.Request, x.out.Journal)
+	}
+	a, err := x.job.API.Acquire(ctx, x.window.Run, x.window.Request, x.out.Journal)
+	if err != nil && x.job.AbortOnCancel && stopped(ctx) {
+		x.log.Warn("stopped before the export task was known; if it was bought it goes on, and costs, and the next start reads it", "run", x.window.Run)
+	}
+	return a, err
+}
+
+// own takes the acquired task for the run's.
+func (x *export) own(a source.Acquired) {
+	x.report.task(a.Task)
+	x.out.Chain.SetMeta("task_id", x.report.TaskID)
+	x.mover.observe(Acquired{a})
+}
+
+// read reads on from the last file to the stream's end. It publishes what can be published whatever
+// happens, and returns the task's last known state.
+func (x *export) read(ctx context.Context, a source.Acquired) (source.Task, error) {
+	task := a.Task
+	var ending source.Ending = source.Quiet{For: quiet}
+	if task.ID != "" {
+		ending = source.TaskDone{ID: task.ID, OnTask: func(t source.Task) {
+			task = t
+			x.mover.observe(TaskSeen{t})
+		}}
+	}
+	o, err := x.mover.stream(ctx, x.job.API.Stream, source.StreamConfig{Ending: ending, Expires: a.Expires})
+	return task, x.mover.end(ctx, o, err)
+}
+
+// settle says how reading ended, which left the task as it was last seen. If all is there, the manifest says so.
+func (x *export) settle(ctx context.Context, task source.Task, err error) error {
+	if task.ID != "" {
+		x.report.task(task)
+	}
+	if terr := x.tally(); err == nil {
+		err = terr
+	}
+	if err == nil {
+		return x.conclude(ctx)
+	}
+	if x.job.AbortOnCancel && stopped(ctx) && !task.Status.Terminal() {
+		x.abort(ctx, task)
+	}
+	return err
+}
+
+// abort ends the task, which nobody waits for any more.
+func (x *export) abort(ctx context.Context, task source.Task) {
+	if task.ID == "" {
+		x.log.Warn("the export task cannot be aborted: the server lists none for this collector; if it still runs, it goes on, and costs",
+			"collector", x.report.Collector, "hint", "look for it with `tw2parquet tasks list`")
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
+	defer cancel()
+	if _, err := x.job.API.AbortTask(ctx, task.ID); err != nil {
+		x.log.Warn("the export task could not be aborted; it goes on, and costs", "task", task.ID, "error", err)
+	}
+}
+
+func (x *export) tally() error { return x.report.tally(x.out.Chain.Files()) }
+
+func stopped(ctx context.Context) bool { return errors.Is(context.Cause(ctx), ErrStopped) }

@@ -53,6 +53,10 @@ func (o output) Gap() (string, int64, bool) {
 	return g.Offset, g.Next, ok
 }
 
+func (o output) parts() pipeline.Output {
+	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o, Close: o.Close}
+}
+
 func newWorld(t *testing.T, cfg emulator.Config) *world {
 	t.Helper()
 	cfg.NoRateLimits = true
@@ -79,7 +83,7 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 		Open: func(ctx context.Context, win pipeline.Window) (pipeline.Output, error) {
 			disk, err := store.OpenLocal(store.LocalConfig{Root: w.root})
 			if err != nil {
-				return nil, err
+				return pipeline.Output{}, err
 			}
 			t.Cleanup(func() { disk.Close() })
 			out, err := sink.Open(ctx, sink.Config{
@@ -87,12 +91,17 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: parquet.Compression{Codec: parquet.Zstd, Level: 1},
 			})
 			if err != nil {
-				return nil, err
+				return pipeline.Output{}, err
 			}
-			return output{out}, nil
+			return output{out}.parts(), nil
 		},
 	}
 	return w
+}
+
+// watch has f told what happens from now on, and nobody else.
+func (w *world) watch(f func(pipeline.Event)) {
+	w.job.Observers = []pipeline.Observer{func(_ pipeline.Window, e pipeline.Event) { f(e) }}
 }
 
 // held reads the published files back with arrow-go, in the order of their numbers.
@@ -205,11 +214,11 @@ func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
 		{Endpoint: emulator.EndpointResults, To: 3, Cut: &emulator.Cut{At: 250_000, How: "reset"}},
 	}})
 	var published int
-	w.job.Observe = func(e pipeline.Event) {
-		if e.File != nil {
+	w.watch(func(e pipeline.Event) {
+		if is[pipeline.Published](e) {
 			published++
 		}
-	}
+	})
 	r, err := w.job.Export(t.Context(), w.window)
 	if err != nil || r.Rows != 200 || published < 3 {
 		t.Fatalf("%d files, report %+v, error %v", published, r, err)
@@ -236,13 +245,13 @@ func TestExport_StoppedOnTheWayContinues(t *testing.T) {
 	for stops := 0; ; stops++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		var files int
-		w.job.Observe = func(e pipeline.Event) {
-			if e.File != nil {
+		w.watch(func(e pipeline.Event) {
+			if is[pipeline.Published](e) {
 				if files++; files == 2 {
 					cancel()
 				}
 			}
-		}
+		})
 		r, err := w.job.Export(ctx, w.window)
 		cancel()
 		if err == nil {

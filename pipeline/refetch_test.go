@@ -31,13 +31,13 @@ func damagedWorld(t *testing.T, complete bool) *world {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	files := 0
-	w.job.Observe = func(e pipeline.Event) {
-		if e.File != nil {
+	w.watch(func(e pipeline.Event) {
+		if is[pipeline.Published](e) {
 			if files++; files == 4 && !complete {
 				cancel()
 			}
 		}
-	}
+	})
 	r, err := w.job.Export(ctx, w.window)
 	if complete != (err == nil) || len(r.Files) < 4 {
 		t.Fatalf("report %+v, error %v", r, err)
@@ -201,11 +201,11 @@ func TestRefetch_StoppedOnTheWay(t *testing.T) {
 	w.job.Refetch = true
 	for stops := 0; ; stops++ {
 		ctx, cancel := context.WithCancel(t.Context())
-		w.job.Observe = func(e pipeline.Event) {
-			if e.File != nil {
+		w.watch(func(e pipeline.Event) {
+			if is[pipeline.Published](e) {
 				cancel()
 			}
-		}
+		})
 		r, err := w.job.Export(ctx, w.window)
 		cancel()
 		if err == nil {

@@ -42,9 +42,37 @@ type Report struct {
 	Missing    int64         `json:"missing"`   // processed, but never delivered
 	Drift      *schema.Drift `json:"drift"`
 	Recorded   *Recorded     `json:"recorded,omitempty"` // of a conversion
+	Reading    *Reading      `json:"reading,omitempty"`  // by the start that wrote the report; not of a conversion
 	Files      []string      `json:"-"`
 	Bytes      int64         `json:"-"`
 	Complete   bool          `json:"-"`
+}
+
+// Reading is what it took to read the results from the API, over all streams of one start.
+type Reading struct {
+	Reads         int64   `json:"reads"`    // connections that were answered with results
+	Cuts          int64   `json:"cuts"`     // of these, broken ones
+	Retries       int64   `json:"retries"`  // answers with an error, or none, after which it was tried again
+	Bytes         int64   `json:"bytes"`    // received, after decompression
+	Dropped       int64   `json:"dropped"`  // results thrown away after a break, and read again
+	Replayed      int64   `json:"replayed"` // results that the server sent again unasked
+	Waits         int64   `json:"waits"`    // for the task, for results, and before trying again
+	WaitedSeconds float64 `json:"waited_seconds"`
+	Pauses        int64   `json:"rate_limit_pauses"`
+	PausedSeconds float64 `json:"rate_limit_seconds"`
+}
+
+func (r *Reading) add(n source.StreamStats) {
+	r.Reads += n.Reads
+	r.Cuts += n.Cuts
+	r.Retries += n.Retries
+	r.Bytes += n.Bytes
+	r.Dropped += n.Dropped
+	r.Replayed += n.Replayed
+	r.Waits += n.Waits
+	r.WaitedSeconds += n.Waited.Seconds()
+	r.Pauses += n.Pauses
+	r.PausedSeconds += n.Paused.Seconds()
 }
 
 // Asking is the request of a run as RequestRecord keeps it. The manifest's report has the same members.
@@ -132,9 +160,17 @@ func (r *Report) task(t source.Task) {
 	r.TaskID, r.TaskStatus, r.Processed, r.Credits, r.Progress = t.ID, string(t.Status), t.Processed, t.Processed, t.Progress
 }
 
+// Manifest keeps the report of a run that is complete.
+type Manifest interface {
+	// Manifest is the report that Complete stored, nil before; the files were compared with it.
+	Manifest() ([]byte, error)
+	// Complete stores the report, a JSON object, durably and last.
+	Complete(ctx context.Context, report []byte) error
+}
+
 // recall takes over what an earlier run left in its manifest, if it was complete.
-func (r *Report) recall(out Output) (complete bool, err error) {
-	stored, err := out.Manifest()
+func (r *Report) recall(m Manifest) (complete bool, err error) {
+	stored, err := m.Manifest()
 	if err != nil || stored == nil {
 		return false, err
 	}
@@ -145,9 +181,9 @@ func (r *Report) recall(out Output) (complete bool, err error) {
 }
 
 // tally fills in what the published files hold.
-func (r *Report) tally(out Output) error {
+func (r *Report) tally(files []File) error {
 	r.Rows, r.Rejected, r.Bytes, r.Files, r.Drift = 0, 0, 0, nil, &schema.Drift{}
-	for _, f := range out.Files() {
+	for _, f := range files {
 		r.Rows += f.Rows
 		r.Rejected += f.Rejected
 		r.Bytes += f.Bytes
@@ -170,36 +206,54 @@ func unreadable(what string, err error) error {
 }
 
 // conclude decides whether the window is complete, and leaves the manifest if it is.
-func (j *Job) conclude(ctx context.Context, out Output, r *Report) error {
+func (x *export) conclude(ctx context.Context) error {
+	r := x.report
 	status := source.Status(r.TaskStatus)
 	if r.TaskID != "" && status != source.StatusFinished && status != source.StatusLimitReached {
 		return &TaskError{ID: r.TaskID, Status: status, Rows: r.Rows}
 	}
 	r.Truncated = status == source.StatusLimitReached
 	r.Missing = max(0, r.Processed-r.Rows-r.Rejected)
-	if err := j.judge(r); err != nil {
+	if err := x.judge(); err != nil {
 		return err
 	}
-	return r.complete(ctx, out)
+	return r.complete(ctx, x.out)
+}
+
+// complete checks that nothing was lost between the stream and the files, and leaves the manifest.
+func (r *Report) complete(ctx context.Context, out Output) error {
+	if _, next := out.Chain.Position(); next != r.Rows+r.Rejected {
+		return fmt.Errorf("%w: the files end at result %d, and hold %d rows and %d rejects", ErrConservation, next, r.Rows, r.Rejected)
+	}
+	report, err := jsonText(r)
+	if err != nil {
+		return fmt.Errorf("encode the manifest's report: %w", err)
+	}
+	if err := out.Manifest.Complete(ctx, report); err != nil {
+		return err
+	}
+	r.Complete = true
+	return nil
 }
 
 // judge holds what was delivered against the task's count. It reads the report only, and every start judges a
 // complete run again: the same output gets the same answer.
-func (j *Job) judge(r *Report) error {
+func (x *export) judge() error {
+	r := x.report
 	delivered := r.Rows + r.Rejected
 	switch extra := delivered - r.Processed; {
 	case r.TaskID == "":
-		j.log().Warn("the server lists no task for these results; whether they are all cannot be checked", "run", r.Run, "rows", r.Rows)
+		x.log.Warn("the server lists no task for these results; whether they are all cannot be checked", "run", r.Run, "rows", r.Rows)
 	case r.Missing > 0:
-		j.log().Warn("the read ended before the task's count", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "missing", r.Missing)
+		x.log.Warn("the read ended before the task's count", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "missing", r.Missing)
 		// A few less may have been counted and not delivered; nothing at all means that something took
 		// the results away, and the next run must not find this one complete.
-		if j.Strict || delivered == 0 {
+		if x.job.Strict || delivered == 0 {
 			return fmt.Errorf("%w: %d of %d", ErrMissing, delivered, r.Processed)
 		}
 	case extra > 0:
-		j.log().Warn("more results came than the task counted; some may be there twice", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "extra", extra)
-		if j.Strict {
+		x.log.Warn("more results came than the task counted; some may be there twice", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "extra", extra)
+		if x.job.Strict {
 			return fmt.Errorf("%w: %d of %d", ErrExtra, delivered, r.Processed)
 		}
 	}
@@ -207,12 +261,12 @@ func (j *Job) judge(r *Report) error {
 }
 
 // write leaves a record that is written once; one that is there already stays.
-func write(ctx context.Context, out Output, record string, what any) error {
+func write(ctx context.Context, j source.Journal, record string, what any) error {
 	text, err := jsonText(what)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", record, err)
 	}
-	if err := out.Put(ctx, record, append(text, '\n')); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := j.Put(ctx, record, append(text, '\n')); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("write %s: %w", record, err)
 	}
 	return nil

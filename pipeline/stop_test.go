@@ -30,6 +30,11 @@ type wish struct{}
 func (wish) Error() string        { return "a signal" }
 func (wish) Is(target error) bool { return target == pipeline.ErrStopped }
 
+func is[E pipeline.Event](e pipeline.Event) bool {
+	_, ok := e.(E)
+	return ok
+}
+
 // Aborting throws away what is paid for: only a person or a scheduler may ask for it, not another window's failure,
 // which ends the context alike.
 func TestExport_AbortsOnAWishOnly(t *testing.T) {
@@ -39,13 +44,13 @@ func TestExport_AbortsOnAWishOnly(t *testing.T) {
 		when  func(pipeline.Event) bool
 		want  int
 	}{
-		"a signal":                   {wish{}, true, func(e pipeline.Event) bool { return e.Task != nil }, 1},
-		"a signal behind a reason":   {errors.Join(errors.New("stopped"), wish{}), true, func(e pipeline.Event) bool { return e.Task != nil }, 1},
-		"a signal, not to abort":     {wish{}, false, func(e pipeline.Event) bool { return e.Task != nil }, 0},
-		"a signal right after":       {wish{}, true, func(e pipeline.Event) bool { return e.Acquired != nil }, 1},
-		"another window's failure":   {errors.New("another window failed"), true, func(e pipeline.Event) bool { return e.Task != nil }, 0},
-		"a failure right after":      {errors.New("another window failed"), true, func(e pipeline.Event) bool { return e.Acquired != nil }, 0},
-		"cancelled without a reason": {nil, true, func(e pipeline.Event) bool { return e.Task != nil }, 0},
+		"a signal":                   {wish{}, true, is[pipeline.TaskSeen], 1},
+		"a signal behind a reason":   {errors.Join(errors.New("stopped"), wish{}), true, is[pipeline.TaskSeen], 1},
+		"a signal, not to abort":     {wish{}, false, is[pipeline.TaskSeen], 0},
+		"a signal right after":       {wish{}, true, is[pipeline.Acquired], 1},
+		"another window's failure":   {errors.New("another window failed"), true, is[pipeline.TaskSeen], 0},
+		"a failure right after":      {errors.New("another window failed"), true, is[pipeline.Acquired], 0},
+		"cancelled without a reason": {nil, true, is[pipeline.TaskSeen], 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, emulator.Config{DocumentsPerDay: 10, TaskDuration: time.Hour})
@@ -53,11 +58,11 @@ func TestExport_AbortsOnAWishOnly(t *testing.T) {
 			w.job.API, w.job.AbortOnCancel = api, tt.flag
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
-			w.job.Observe = func(e pipeline.Event) {
+			w.watch(func(e pipeline.Event) {
 				if tt.when(e) {
 					cancel(tt.cause)
 				}
-			}
+			})
 			_, err := w.job.Export(ctx, w.window)
 			l := w.server.Ledger()
 			if !errors.Is(err, context.Canceled) || len(api.ids) != tt.want || len(l.Calls(emulator.EndpointTaskDelete)) != tt.want {
@@ -83,12 +88,12 @@ func TestExport_AbortsNoUnknownTask(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	adopted := false
-	w.job.Observe = func(e pipeline.Event) {
-		if e.Acquired != nil {
-			adopted = e.Acquired.Task.ID == ""
+	w.watch(func(e pipeline.Event) {
+		if a, ok := e.(pipeline.Acquired); ok {
+			adopted = a.Task.ID == ""
 			cancel(wish{})
 		}
-	}
+	})
 	_, err := w.job.Export(ctx, w.window)
 	calls := w.server.Ledger().Requests
 	if !adopted || !errors.Is(err, context.Canceled) || len(api.ids) != 0 || slices.ContainsFunc(calls, func(r emulator.Request) bool { return r.Method == "DELETE" }) {

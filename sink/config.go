@@ -71,7 +71,7 @@ func (c *Config) validate() error {
 	if c.Schema == nil || c.Schema.NumFields() == 0 {
 		bad("schema: at least one field is needed")
 	}
-	if _, err := parseVersion(c.SchemaVersion); err != nil {
+	if _, err := ParseVersion(c.SchemaVersion); err != nil {
 		bad("schema version %q: use a decimal number", c.SchemaVersion)
 	}
 	for k := range c.Meta {
@@ -108,4 +108,5 @@ func checkKey(k string) error {
 	return nil
 }
 
-func parseVersion(s string) (int, error) { return strconv.Atoi(s) }
+// ParseVersion reads the version of a schema, which is a decimal number.
+func ParseVersion(s string) (int, error) { return strconv.Atoi(s) }

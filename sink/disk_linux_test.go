@@ -13,9 +13,6 @@ import (
 	"tw2parquet/sink/store"
 )
 
-// nobody is a user without rights; tests run as root would otherwise be allowed everything.
-const nobody = 65534
-
 // unprivileged runs f in a directory of its own, as a user whom permissions bind.
 func unprivileged(t *testing.T, f func(dir string)) {
 	t.Helper()
@@ -41,16 +38,6 @@ func unprivileged(t *testing.T, f func(dir string)) {
 		f(dir)
 	}()
 	<-done
-}
-
-// openWay lets other users go to a directory of this test.
-func openWay(t *testing.T, dir string) {
-	t.Helper()
-	for d := dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 func wantStorage(t *testing.T, err error) *store.Error {

@@ -103,6 +103,10 @@ func (j job) open(fsys store.FS, root string) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
+	return j.openOn(s)
+}
+
+func (j job) openOn(s store.Store) (*Output, error) {
 	cfg := Config{
 		Store: s, Run: testRun, Partition: testPartition, Schema: testSchema(), SchemaVersion: "1",
 		Meta: map[string]string{"writer": "test"}, Compression: parquet.Compression{Codec: parquet.None}, MaxFileRows: 8,
@@ -115,12 +119,16 @@ func (j job) open(fsys store.FS, root string) (*Output, error) {
 
 // run does the whole job, continuing where an earlier start ended. published is called with the
 // position after every cut.
-func (j job) run(fsys store.FS, root string, published func(next int64)) (err error) {
-	ctx := context.Background()
+func (j job) run(fsys store.FS, root string, published func(next int64)) error {
 	o, err := j.open(fsys, root)
 	if err != nil {
 		return err
 	}
+	return j.runOn(o, published)
+}
+
+func (j job) runOn(o *Output, published func(next int64)) (err error) {
+	ctx := context.Background()
 	defer func() {
 		if cerr := o.Close(); err == nil {
 			err = cerr

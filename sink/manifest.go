@@ -105,7 +105,7 @@ func (o *Output) Complete(ctx context.Context, report []byte) error {
 	if err := o.usable(); err != nil {
 		return err
 	}
-	if o.open.any() || o.mend.holey() {
+	if o.open.begun() || o.mend.holey() {
 		return fmt.Errorf("complete the run: %w: there are rows after the last published file, or files missing", ErrMisuse)
 	}
 	var object map[string]json.RawMessage

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"tw2parquet/sink/parquet"
@@ -40,20 +41,42 @@ func ReadPublished(r io.ReaderAt, size int64) (Published, error) {
 // ValidRun tells whether a name can be a run's.
 func ValidRun(name string) bool { return runPattern.MatchString(name) }
 
+// RunDir is the directory of a run's records, relative to the output; of "" the one that holds them all.
+func RunDir(run string) string { return layout{run: run}.runDir() }
+
+// StateName takes apart a name in an output that is not data: the run, and the name of one of its records.
+// Both are "" for the state directory itself, and record for a run's directory. ok is false for what lies
+// elsewhere.
+func StateName(name string) (run, record string, ok bool) {
+	name, below := strings.CutPrefix(name, StateDir+"/")
+	run, record, _ = strings.Cut(name, "/")
+	if !below {
+		return "", "", name == StateDir
+	}
+	return run, record, true
+}
+
+// BelowState tells whether a name lies in the state directory of an output, or in that of another output
+// below it.
+func BelowState(name string) bool { return slices.Contains(strings.Split(name, "/"), StateDir) }
+
 // Private tells whether a name in an output is for its owner alone, whatever the umask: what lies in the
 // directory of a run, but for its manifests.
 func Private(name string) bool {
-	parts := strings.Split(name, "/")
-	if len(parts) <= 2 || parts[0] != store.StateDir {
+	_, record, ok := StateName(name)
+	if !ok || record == "" {
 		return false
 	}
-	_, manifest := layout{}.manifestNumber(parts[2])
-	return len(parts) > 3 || !manifest
+	_, manifest := layout{}.manifestNumber(record)
+	return !manifest
 }
 
 // PartName is the name of a run's data file in its directory. Files that were written again have a
 // revision above 0.
 func PartName(run string, seq, revision int) string { return layout{run: run}.part(seq, revision) }
+
+// PartPrefix begins the names of all data files of a run.
+func PartPrefix(run string) string { return layout{run: run}.partPrefix() }
 
 // PartOf is the inverse of PartName; ok is false for names of other files.
 func PartOf(base string) (run string, seq, revision int, ok bool) {

@@ -22,7 +22,7 @@ type openFile struct {
 	rejected int64
 }
 
-func (f *openFile) any() bool { return f.rows+f.rejected > 0 }
+func (f *openFile) begun() bool { return f.rows+f.rejected > 0 }
 
 func (f *openFile) discard() {
 	if f.data != nil {
@@ -64,6 +64,9 @@ func (o *Output) publish(ctx context.Context, m mark) error {
 		err = o.publishData(ctx, f, kv)
 	}
 	if err != nil {
+		if errors.Is(err, ErrLocked) || errors.Is(err, ErrForeign) {
+			o.removeStale(ctx, namesOf(rejects)) // ours, and their file will never be
+		}
 		o.open.discard()
 		o.lost = errPublishUnclear
 		return err
@@ -74,6 +77,14 @@ func (o *Output) publish(ctx context.Context, m mark) error {
 	o.removeStale(ctx, o.stale.take(f.Seq)) // at once: readers see both
 	o.log.Debug("published", "file", f.Name, "rows", f.Rows, "rejected", f.Rejected, "bytes", f.Bytes)
 	return nil
+}
+
+func namesOf(files []RejectFile) []string {
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // sealFile writes the footer and makes the staged files durable.

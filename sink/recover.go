@@ -37,10 +37,10 @@ func (f *finding) noteDamage(seq int, why *ForeignError) {
 	f.chain[seq].sound = false
 }
 
-// recover finds out where the run stands, from the published files alone. It deletes nothing but
+// takeStock finds out where the run stands, from the published files alone. It deletes nothing but
 // what this run left unfinished, files that others have replaced, and rejects of files that were never
 // published; whatever else is out of order is an error that names it.
-func (o *Output) recover(ctx context.Context) error {
+func (o *Output) takeStock(ctx context.Context) error {
 	m, k, err := o.loadManifest(ctx)
 	if err != nil {
 		return err
@@ -219,7 +219,7 @@ func (o *Output) readPart(ctx context.Context, seq int, e store.Entry) (File, er
 
 // checkVersion refuses to continue what a newer version began.
 func (o *Output) checkVersion(name, version string) error {
-	if _, err := parseVersion(version); err != nil {
+	if _, err := ParseVersion(version); err != nil {
 		return o.foreign(name, fmt.Sprintf("schema version %q is not a number", shorten(version)))
 	}
 	if o.newer(version) {
@@ -231,8 +231,8 @@ func (o *Output) checkVersion(name, version string) error {
 }
 
 func (o *Output) newer(version string) bool {
-	theirs, err := parseVersion(version)
-	ours, _ := parseVersion(o.cfg.SchemaVersion)
+	theirs, err := ParseVersion(version)
+	ours, _ := ParseVersion(o.cfg.SchemaVersion)
 	return err == nil && theirs > ours
 }
 

@@ -388,9 +388,9 @@ func TestComplete_NoticesWhatBecameOfItsOwnFiles(t *testing.T) {
 func TestRerun_ComparesWithTheManifest(t *testing.T) {
 	j := job{total: 40, group: 10, reject: 4}
 	manifest := store.StateDir + "/" + testRun + "/manifest.json"
-	edit := func(old, new string) func(*storetest.MemFS) {
+	edit := func(from, to string) func(*storetest.MemFS) {
 		return func(m *storetest.MemFS) {
-			m.Plant(t, manifest, bytes.Replace(m.Files()[manifest], []byte(old), []byte(new), 1))
+			m.Plant(t, manifest, bytes.Replace(m.Files()[manifest], []byte(from), []byte(to), 1))
 		}
 	}
 	for name, c := range map[string]struct {

@@ -69,7 +69,7 @@ func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 			err = errors.Join(err, o.Close())
 		}
 	}()
-	if err := o.recover(ctx); err != nil {
+	if err := o.takeStock(ctx); err != nil {
 		return nil, err
 	}
 	if o.manifest == nil { // something is to be written
@@ -184,7 +184,7 @@ func (o *Output) Finish(ctx context.Context, offset string, next int64, notes ma
 	if o.mend.holey() {
 		return o.fill(ctx, mark{offset, next, notes})
 	}
-	if !o.open.any() && (len(o.files) > 0 || o.cfg.SkipEmpty) {
+	if !o.open.begun() && (len(o.files) > 0 || o.cfg.SkipEmpty) {
 		return nil
 	}
 	return o.publish(ctx, mark{offset, next, notes})

@@ -231,7 +231,7 @@ func (a *acquisition) adopt(ctx context.Context, tasks []Task) (Acquired, error)
 		}
 	}
 	for _, k := range a.history.open {
-		if err := a.close(ctx, k, outcomeNote{Outcome: outcomeFound, TaskID: tasks[0].ID}); err != nil {
+		if err := a.closeIntent(ctx, k, outcomeNote{Outcome: outcomeFound, TaskID: tasks[0].ID}); err != nil {
 			return Acquired{}, err
 		}
 	}
@@ -242,7 +242,7 @@ func (a *acquisition) adopt(ctx context.Context, tasks []Task) (Acquired, error)
 // record writes the task down and returns it. The server knows it anyway; the record serves when its list
 // does not reach back far enough.
 func (a *acquisition) record(ctx context.Context, t Task, adopted bool) (Acquired, error) {
-	existing, err := note(ctx, a.journal, taskRecord, taskNote{ID: t.ID, Target: t.Target, Created: t.Created, Adopted: adopted})
+	existing, err := note(ctx, a.journal, TaskRecord, taskNote{ID: t.ID, Target: t.Target, Created: t.Created, Adopted: adopted})
 	if err != nil {
 		return Acquired{}, err
 	}
@@ -252,7 +252,7 @@ func (a *acquisition) record(ctx context.Context, t Task, adopted bool) (Acquire
 	return Acquired{Task: t, Collector: a.collector, Adopted: adopted}, nil
 }
 
-func (a *acquisition) close(ctx context.Context, k int, n outcomeNote) error {
+func (a *acquisition) closeIntent(ctx context.Context, k int, n outcomeNote) error {
 	n.ServerTime = a.c.serverNow().UTC()
 	_, err := note(ctx, a.journal, outcomeRecord(k), n)
 	return err

@@ -50,7 +50,7 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 			continue
 		}
 		// The outcome is known: it is written down even if the process was told to stop meanwhile.
-		if err := a.close(context.WithoutCancel(ctx), k, n); err != nil {
+		if err := a.closeIntent(context.WithoutCancel(ctx), k, n); err != nil {
 			return Acquired{}, err
 		}
 		switch got {
@@ -121,14 +121,14 @@ func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
 	if filled {
 		a.c.log.Warn("the collector holds results though no task is listed for it; they are read", "collector", a.id)
 		for _, k := range a.history.open {
-			if err := a.close(ctx, k, outcomeNote{Outcome: outcomeFound}); err != nil {
+			if err := a.closeIntent(ctx, k, outcomeNote{Outcome: outcomeFound}); err != nil {
 				return Acquired{}, false, err
 			}
 		}
 		return Acquired{Collector: a.collector, Adopted: true}, true, nil
 	}
 	for _, k := range a.history.open {
-		if err := a.close(ctx, k, outcomeNote{Outcome: outcomeAbsent}); err != nil {
+		if err := a.closeIntent(ctx, k, outcomeNote{Outcome: outcomeAbsent}); err != nil {
 			return Acquired{}, false, err
 		}
 		a.history.absent++
@@ -162,8 +162,7 @@ func (a *acquisition) newestSign() time.Time {
 
 // peek reports whether the collector holds any result.
 func (a *acquisition) peek(ctx context.Context) (filled bool, err error) {
-	// An answer cut right behind its first control chunk looks empty, so one empty answer is not enough.
-	s := a.c.Stream(StreamConfig{Collector: a.id, Limits: BatchLimits{MaxRows: 1}, Quiet: pollFirst})
+	s := a.c.Stream(StreamConfig{Collector: a.id, Ending: Peek{}})
 	defer func() { _ = s.Close() }()
 	var b Batch
 	switch err := s.Next(ctx, &b); {

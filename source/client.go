@@ -267,7 +267,7 @@ func (c *Client) do(ctx context.Context, k call) (object, error) {
 
 // attempt sends one request and reads the whole answer, through a limit, before anything is decided.
 func (c *Client) attempt(ctx context.Context, k call) (object, error) {
-	answered, err := k.limit.wait(ctx)
+	answered, _, err := k.limit.wait(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.op(), err)
 	}

@@ -29,7 +29,9 @@ type Journal interface {
 //	intent-<k>.json          written before POST k: it may have been sent
 //	intent-<k>-outcome.json  what became of it, once that is known
 //	task.json                the task of the run
-const taskRecord = "task.json"
+//
+// TaskRecord is there as soon as a run is bought for certain.
+const TaskRecord = "task.json"
 
 func intentRecord(k int) string  { return fmt.Sprintf("intent-%d.json", k) }
 func outcomeRecord(k int) string { return fmt.Sprintf("intent-%d-outcome.json", k) }
@@ -125,7 +127,7 @@ func readHistory(ctx context.Context, j Journal) (history, error) {
 		}
 	}
 	var task taskNote
-	switch err := get(ctx, j, taskRecord, &task); {
+	switch err := get(ctx, j, TaskRecord, &task); {
 	case err == nil:
 		h.task = task
 	case !errors.Is(err, fs.ErrNotExist):

@@ -217,7 +217,7 @@ func everyCall(ctx context.Context, c *Client) (said []string) {
 	say(task, err)
 	task, err = c.AbortTask(ctx, "t")
 	say(task, err)
-	task, err = c.CreateExport(ctx, testRequest(), "c")
+	task, _, err = c.post(ctx, testRequest(), "c")
 	say(task, err)
 	credits, err := c.Credits(ctx)
 	say(credits, err)
@@ -229,8 +229,8 @@ func everyCall(ctx context.Context, c *Client) (said []string) {
 	say(histogram, err)
 	acquired, err := c.Acquire(ctx, "run", testRequest(), newJournal())
 	say(acquired, err)
-	for _, id := range []string{"t", ""} {
-		s := c.Stream(StreamConfig{Collector: "c", TaskID: id})
+	for _, ending := range []Ending{TaskDone{ID: "t"}, Quiet{}} {
+		s := c.Stream(StreamConfig{Collector: "c", Ending: ending})
 		var b Batch
 		err = s.Next(ctx, &b)
 		say(s.Task(), err)

@@ -71,9 +71,9 @@ func newLimiter(clock Clock, n int, window time.Duration) *limiter {
 	return &limiter{clock: clock, n: n, window: window}
 }
 
-// wait blocks until a call may start. The returned function, called when the answer begins, moves the
-// start of the call's window there.
-func (l *limiter) wait(ctx context.Context) (answered func(), err error) {
+// wait blocks until a call may start, and tells how long that was held back. The returned function, called
+// when the answer begins, moves the start of the call's window there.
+func (l *limiter) wait(ctx context.Context) (answered func(), held time.Duration, err error) {
 	for {
 		call, delay := l.start()
 		if call != nil {
@@ -81,11 +81,12 @@ func (l *limiter) wait(ctx context.Context) (answered func(), err error) {
 				l.mu.Lock()
 				*call = l.clock.Now()
 				l.mu.Unlock()
-			}, nil
+			}, held, nil
 		}
 		if err := l.clock.Sleep(ctx, delay); err != nil {
-			return nil, err
+			return nil, held, err
 		}
+		held += delay
 	}
 }
 

@@ -70,7 +70,7 @@ func TestRetryAfter_IsHonouredByEveryCall(t *testing.T) {
 		"task poll": {"GET", "/tasks/export/t", 503, func(ctx context.Context, api *Client, c *closed) error {
 			collector(c)
 			c.tasks = []Task{{ID: "t", Target: "c", Status: StatusFinished, Created: c.clock.Now()}}
-			_, _, err := drain(t, api, StreamConfig{Collector: "c", TaskID: "t"})
+			_, _, err := drain(t, api, StreamConfig{Collector: "c", Ending: TaskDone{ID: "t"}})
 			return ended(err)
 		}},
 		"read": {"GET", "/c/results", 503, func(ctx context.Context, api *Client, c *closed) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -138,7 +139,7 @@ func (a *app) table(head []string, rows [][]string) error {
 	widths := make([]int, len(head))
 	for _, row := range rows {
 		for i := range row {
-			row[i] = printable(row[i])
+			row[i] = store.Printable(row[i])
 			widths[i] = max(widths[i], displayed(row[i]))
 		}
 	}
@@ -154,19 +155,4 @@ func (a *app) table(head []string, rows [][]string) error {
 	}
 	_, err := io.WriteString(a.stdout, b.String())
 	return err
-}
-
-func printable(s string) string {
-	q := fmt.Sprintf("%+q", s)
-	if q == `"`+s+`"` {
-		return s
-	}
-	out := make([]rune, 0, len(s))
-	for _, r := range s {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			r = '\uFFFD'
-		}
-		out = append(out, r)
-	}
-	return string(out)
 }

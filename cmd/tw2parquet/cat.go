@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"tw2parquet/sink/dataset"
+	"tw2parquet/sink/store"
 )
 
 type catCmd struct {
@@ -46,7 +47,12 @@ func (c *catCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return usagef("%s: %w", arg, err)
 		}
-		what.Paths = append(what.Paths, path)
+		in, name, err := store.OpenPath(path)
+		if err != nil {
+			return usagef("%s: %w", path, store.Cause(err))
+		}
+		defer in.Close()
+		what.Inputs = append(what.Inputs, dataset.Input{Store: in, Name: name})
 	}
 	err := dataset.Cat(ctx, a.lasting(), what)
 	var input *dataset.InputError

@@ -128,9 +128,13 @@ func TestExitCodes_EveryFailureHasAHint(t *testing.T) {
 			t.Errorf("exit %d has no hint", c.Code)
 		}
 	}
-	for class := range classes {
-		if o := classify(&source.Error{Class: class, Message: "because"}); o.Hint == "" {
-			t.Errorf("class %d has no hint", class)
+	// A class of the API's trouble is an exit code.
+	for _, class := range []source.Class{
+		source.ClassUsage, source.ClassAuth, source.ClassCredits, source.ClassRejected, source.ClassUnavailable, source.ClassStream,
+		source.ClassLocked, source.ClassTask, source.ClassExpired, source.ClassAmbiguous, source.ClassForeign,
+	} {
+		if o := classify(&source.Error{Class: class, Message: "because"}); o.Code != int(class) || o.Name == "" || o.Hint == "" {
+			t.Errorf("class %d is exit %d, %q, hint %q", class, o.Code, o.Name, o.Hint)
 		}
 	}
 	for _, err := range []error{errors.New("a bug"), context.Canceled, context.DeadlineExceeded, sink.ErrLocked, source.ErrRewind, source.ErrReplay,

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"tw2parquet/sink/store"
 )
 
 // console is the log as a person reads it at a terminal: a line has the message first, no time and no
@@ -61,17 +63,17 @@ func (c *console) Handle(_ context.Context, r slog.Record) error {
 	short := r.Level <= slog.LevelInfo
 	switch {
 	case r.Level >= slog.LevelError:
-		parts = append(parts, "error: "+printable(r.Message))
+		parts = append(parts, "error: "+store.Printable(r.Message))
 	case r.Level >= slog.LevelWarn:
-		parts = append(parts, "warning: "+printable(r.Message))
+		parts = append(parts, "warning: "+store.Printable(r.Message))
 	default:
 		window := ""
 		if i := slices.IndexFunc(attrs, func(a slog.Attr) bool { return a.Key == "window" }); i >= 0 {
 			window = attrs[i].Value.String()
-			parts = append(parts, printable(window))
+			parts = append(parts, store.Printable(window))
 			attrs = slices.Delete(attrs, i, i+1)
 		}
-		parts = append(parts, printable(r.Message))
+		parts = append(parts, store.Printable(r.Message))
 		for i, a := range attrs {
 			attrs[i] = abbreviate(a, window)
 		}
@@ -89,7 +91,7 @@ func (c *console) Handle(_ context.Context, r slog.Record) error {
 func attribute(a slog.Attr, short bool) string {
 	text := a.Value.Resolve().String()
 	if a.Key == "hint" {
-		return "hint: " + printable(text) // with its quotation marks as they are, to be pasted
+		return "hint: " + store.Printable(text) // with its quotation marks as they are, to be pasted
 	}
 	if short {
 		switch a.Key {
@@ -102,12 +104,12 @@ func attribute(a slog.Attr, short bool) string {
 				return countText(a.Value.Int64()) + " processed"
 			}
 		case "run", "task":
-			return a.Key + " " + printable(text)
+			return a.Key + " " + store.Printable(text)
 		case "file", "size", "status", "progress", "url":
-			return printable(text)
+			return store.Printable(text)
 		}
 	}
-	if text == "" || strings.ContainsAny(text, " \"=") || printable(text) != text {
+	if text == "" || strings.ContainsAny(text, " \"=") || store.Printable(text) != text {
 		text = strconv.Quote(text)
 	}
 	return a.Key + "=" + text

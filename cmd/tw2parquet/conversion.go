@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"tw2parquet/pipeline"
@@ -59,7 +57,7 @@ const headBytes = 1 << 20
 // input converts one recording.
 func (v *conversion) input(ctx context.Context, in *input) error {
 	if err := in.open(v.app.stdin); err != nil {
-		return &inputError{fmt.Errorf("%s cannot be read: %w", in.name, cause(err)), exitStream, "run again once it can be read"}
+		return &inputError{fmt.Errorf("%s cannot be read: %w", in.name, store.Cause(err)), exitStream, "run again once it can be read"}
 	}
 	defer func() { _ = in.Close() }() // only read from
 	in.fill(headBytes)
@@ -83,14 +81,12 @@ func (v *conversion) input(ctx context.Context, in *input) error {
 }
 
 // knownRuns names the runs that an output has, complete or not. Where that cannot be told, opening it tells why.
-func knownRuns(root string) map[string]bool {
+func knownRuns(ctx context.Context, root string) map[string]bool {
+	there := openHoldings(ctx, root)
+	defer there.Close()
 	runs := map[string]bool{}
-	entries, err := os.ReadDir(filepath.Join(root, sink.StateDir))
-	if err != nil {
-		return runs
-	}
-	for _, e := range entries {
-		runs[e.Name()] = true
+	for _, r := range there.Runs {
+		runs[r.ID] = true
 	}
 	return runs
 }
@@ -150,7 +146,7 @@ func (v *conversion) run(ctx context.Context, r *reading, run string) (next stri
 			return "", err
 		}
 	}
-	job := &pipeline.Conversion{Batches: r, Recorded: &r.recorded, Output: out, RowGroup: v.rowGroup(), Workers: v.Workers, Observe: v.progress.observe}
+	job := &pipeline.Conversion{Batches: r, Recorded: &r.recorded, Output: out.parts(), RowGroup: v.rowGroup(), Workers: v.Workers, Observers: []pipeline.Observer{v.progress.observe}}
 	report, err := job.Run(ctx, pipeline.Window{Run: run})
 	v.report(report)
 	switch {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tw2parquet/schema"
+	"tw2parquet/sink/store"
 )
 
 type convertCmd struct {
@@ -67,7 +68,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	c.limitMemory(a, 1)
 	p := a.newProgress(len(inputs))
 	defer p.run()()
-	v := &conversion{convertCmd: c, app: a, root: root, codec: codec, progress: p, runs: knownRuns(root), reported: map[string]bool{}, drift: &schema.Drift{}}
+	v := &conversion{convertCmd: c, app: a, root: root, codec: codec, progress: p, runs: knownRuns(ctx, root), reported: map[string]bool{}, drift: &schema.Drift{}}
 	defer func() { a.result.drift(v.drift) }()
 	var first error // what concerns one recording does not keep the others from being converted
 	for _, in := range inputs {
@@ -125,7 +126,7 @@ func expand(args []string) ([]string, error) {
 		info, err := os.Stat(name)
 		switch {
 		case err != nil:
-			return nil, usagef("%s cannot be read: %w", name, cause(err))
+			return nil, usagef("%s cannot be read: %w", name, store.Cause(err))
 		case info.IsDir():
 			return nil, usagef("%s is a directory; give its files, such as %s", name, filepath.Join(name, "*"))
 		}

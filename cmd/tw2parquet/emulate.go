@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tw2parquet/sink/store"
 	"tw2parquet/source/emulator"
 )
 
@@ -67,7 +68,7 @@ func (c *emulateCmd) config(scale float64) (emulator.Config, error) {
 		}
 		script, err := os.ReadFile(path)
 		if err != nil {
-			return cfg, usagef("--faults %s cannot be read: %w", c.Faults, cause(err))
+			return cfg, usagef("--faults %s cannot be read: %w", c.Faults, store.Cause(err))
 		}
 		if cfg.Faults, err = emulator.ParseFaults(script); err != nil {
 			return cfg, usagef("--faults %s: %w", c.Faults, err)
@@ -99,7 +100,7 @@ func (c *emulateCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	// Past the wall: this token is made to be handed out.
+	// Past the redactor: this token is made to be handed out.
 	if _, err := a.printed.Write(line); err != nil {
 		return err
 	}

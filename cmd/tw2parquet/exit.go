@@ -111,21 +111,6 @@ type outcome struct {
 	quiet     bool // the message was said already, or there is none
 }
 
-// classes maps the API's trouble to exit codes.
-var classes = map[source.Class]int{
-	source.ClassUsage:       exitUsage,
-	source.ClassAuth:        exitAuth,
-	source.ClassCredits:     exitCredits,
-	source.ClassRejected:    exitRejected,
-	source.ClassUnavailable: exitUnavailable,
-	source.ClassStream:      exitStream,
-	source.ClassLocked:      exitLocked,
-	source.ClassTask:        exitTask,
-	source.ClassExpired:     exitExpired,
-	source.ClassAmbiguous:   exitAmbiguous,
-	source.ClassForeign:     exitForeign,
-}
-
 // statusError ends a run that did its work with a code other than 0.
 type statusError struct {
 	code    int
@@ -194,7 +179,7 @@ func classify(err error) outcome {
 	case errors.As(err, &task):
 		o.Code = exitTask
 	case errors.As(err, &api):
-		o.Code, o.Hint, retryable = classes[api.Class], api.Hint, &api.Retryable
+		o.Code, o.Hint, retryable = int(api.Class), api.Hint, &api.Retryable
 	case errors.Is(err, source.ErrRewind):
 		o.Code = exitStream
 	case errors.Is(err, context.DeadlineExceeded): // publishing what is there has a time of its own

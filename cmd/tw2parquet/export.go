@@ -125,14 +125,20 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(a.refuseToken("project", c.Project), a.refuseToken("stream", c.Stream), a.refuseToken("topic", c.Topics...),
+		a.refuseToken("dataset", c.Datasets...), a.refuseToken("query", c.Query), a.refuseToken("out", c.Out)); err != nil {
+		return err
+	}
 	windows := make([]pipeline.Window, len(ranges))
 	for i, w := range ranges {
 		windows[i] = pipeline.Window{
 			Request: w, Host: api.Host(), Run: w.Run(api.Host()), Partition: "window_start=" + pipeline.PartitionName(w.Start),
 		}
 	}
-	all := lookAll(root, windows)
-	c.warnOfOverlaps(a.log, root, windows, all)
+	there := openHoldings(ctx, root)
+	all := there.of(windows)
+	c.warnOfOverlaps(ctx, a.log, there, windows, all)
+	there.Close()
 	if c.DryRun {
 		return c.plan(ctx, a, api, windows, all)
 	}
@@ -147,15 +153,16 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	defer p.run()()
 	job := &pipeline.Job{
 		API: api, RowGroup: c.rowGroup(), Workers: c.Workers, Strict: c.Strict,
-		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Final: final, Log: a.log, Observe: p.observe,
+		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Final: final, Log: a.log, Observers: []pipeline.Observer{p.observe},
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
-			return c.open(ctx, a, target{
+			out, err := c.open(ctx, a, target{
 				root: root, run: w.Run, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty, refetch: c.Refetch,
 				meta: map[string]string{"window_start": rfc3339(w.Request.Start), "window_stop": rfc3339(w.Request.Stop)},
 			})
+			return out.parts(), err
 		},
 	}
-	return c.exportAll(ctx, a, job, windows, all, p)
+	return c.exportAll(ctx, a, job, windows, all)
 }
 
 // mendable adds to the error of damaged files how to get them back.

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"net"
 	"net/url"
@@ -13,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -63,7 +62,7 @@ func (a *app) token() (source.Token, error) {
 		}
 		b, err := readLimited(name, maxTokenFile)
 		if err != nil {
-			return source.Token{}, &tokenError{fmt.Sprintf("the token file cannot be read: %v", cause(err))}
+			return source.Token{}, &tokenError{fmt.Sprintf("the token file cannot be read: %v", store.Cause(err))}
 		}
 		a.warnOfReaders(name)
 		text, from = string(b), "the token file"
@@ -82,7 +81,7 @@ func (a *app) token() (source.Token, error) {
 
 // hide keeps a token out of every output.
 func (a *app) hide(token source.Token) {
-	for _, w := range a.walls {
+	for _, w := range a.redactors {
 		w.hide(token)
 	}
 }
@@ -102,6 +101,17 @@ func (a *app) hideEarly() {
 			a.hide(token)
 		}
 	}
+}
+
+// refuseToken refuses a flag that holds the access token by mistake: what a request says is written beside
+// its output. The value is not repeated.
+func (a *app) refuseToken(flag string, values ...string) error {
+	for _, v := range values {
+		if hidden := a.account.token.Hide([]byte(v)); string(hidden) != v {
+			return usagef("--%s holds the access token; the token belongs into %s or a token file", flag, tokenEnv)
+		}
+	}
+	return nil
 }
 
 // warnOfReaders tells of a token file that others than its owner may read. Its name is not repeated.
@@ -126,15 +136,6 @@ func readLimited(name string, limit int64) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, limit)) // a device has no size
-}
-
-// cause is a path error without the path, which the message names already.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // tokenError is exit 10 without any call.

@@ -1,18 +1,19 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
+	"tw2parquet/sink/dataset"
+	"tw2parquet/sink/store"
+	"tw2parquet/source"
 )
 
 // held is what an output holds of a run.
@@ -23,72 +24,81 @@ type held struct {
 	failed   bool // in a way that a retry does not mend
 }
 
-// look finds out what an output holds of a run, from the names of its records.
-func look(root, run string) held {
-	dir := filepath.Join(root, sink.StateDir, run)
-	has := func(name string) bool {
-		_, err := os.Lstat(filepath.Join(dir, name))
-		return err == nil
+// holdings is what an output holds before a command writes to it: nothing where there is no output yet.
+type holdings struct {
+	*dataset.Dataset
+	store store.Store // nil without an output
+	err   error       // why not all of it can be told
+}
+
+func openHoldings(ctx context.Context, root string) *holdings {
+	s, err := store.OpenLocal(store.LocalConfig{Root: root, MustExist: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return &holdings{Dataset: &dataset.Dataset{}}
 	}
-	return held{
-		complete: has("manifest.json"), bought: has("task.json"), begun: has(pipeline.RequestRecord), failed: has(pipeline.FailureRecord),
+	if err != nil {
+		return &holdings{Dataset: &dataset.Dataset{}, err: err}
+	}
+	d, err := dataset.Open(ctx, s)
+	if err != nil {
+		return &holdings{Dataset: &dataset.Dataset{}, store: s, err: err}
+	}
+	for _, t := range d.Trouble {
+		if _, _, ok := sink.StateName(t.Name); ok {
+			err = errors.Join(err, t.Err)
+		}
+	}
+	return &holdings{Dataset: d, store: s, err: err}
+}
+
+// Close may be called with nothing open.
+func (h *holdings) Close() {
+	if h.store != nil {
+		_ = h.store.Close() // only read from
 	}
 }
 
-func lookAll(root string, windows []pipeline.Window) []held {
+// of is what the output holds of the windows' runs, from the names of their records.
+func (h *holdings) of(windows []pipeline.Window) []held {
 	all := make([]held, len(windows))
 	for i, w := range windows {
-		all[i] = look(root, w.Run)
+		if r := h.Run(w.Run); r != nil {
+			all[i] = heldOf(r)
+		}
 	}
 	return all
+}
+
+func heldOf(r *dataset.Run) held {
+	return held{complete: r.Finished(), bought: r.Has(source.TaskRecord), begun: r.Has(pipeline.RequestRecord), failed: r.Has(pipeline.FailureRecord)}
 }
 
 // maxRecord bounds what is read of a record; ours are shorter, whatever the query.
 const maxRecord = 1 << 20
 
-// purchases are the requests that an output has bought, complete or not.
-func purchases(root string) ([]pipeline.Asking, error) {
-	entries, err := os.ReadDir(filepath.Join(root, sink.StateDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var all []pipeline.Asking
-	for _, e := range entries {
-		if h := look(root, e.Name()); !h.complete && !h.bought {
+// purchases are the requests that an output has bought, complete or not. What could not be read is an error
+// beside the others.
+func (h *holdings) purchases(ctx context.Context) ([]pipeline.Asking, error) {
+	all, bad := []pipeline.Asking{}, h.err
+	for _, r := range h.Runs {
+		if x := heldOf(r); !x.complete && !x.bought || !x.begun { // not begun: a conversion
 			continue
 		}
-		asking, err := readAsking(filepath.Join(root, sink.StateDir, e.Name(), pipeline.RequestRecord))
+		var asking pipeline.Asking
+		text, err := r.Record(ctx, pipeline.RequestRecord, maxRecord)
+		if err == nil {
+			if err = json.Unmarshal(text, &asking); err != nil {
+				err = fmt.Errorf("read %s of run %s: %w", pipeline.RequestRecord, r.ID, err)
+			}
+		}
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // a conversion
 		case err != nil:
-			return nil, err
-		case asking.Run == e.Name():
+			bad = errors.Join(bad, err)
+		case asking.Run == r.ID:
 			all = append(all, asking)
 		}
 	}
-	return all, nil
-}
-
-func readAsking(name string) (asking pipeline.Asking, err error) {
-	info, err := os.Lstat(name)
-	if err != nil {
-		return asking, err
-	}
-	if !info.Mode().IsRegular() {
-		return asking, fmt.Errorf("read %s: not a regular file", name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return asking, err
-	}
-	defer f.Close()
-	if err := json.NewDecoder(io.LimitReader(f, maxRecord)).Decode(&asking); err != nil {
-		return asking, fmt.Errorf("read %s: %w", name, err)
-	}
-	return asking, nil
+	return all, bad
 }
 
 // warned is how many overlaps are told one by one.
@@ -96,7 +106,7 @@ const warned = 5
 
 // warnOfOverlaps tells, before anything is bought, what the output holds already of the same source and time: it
 // would be bought again, and its rows would be there twice.
-func (c *exportCmd) warnOfOverlaps(log *slog.Logger, root string, windows []pipeline.Window, all []held) {
+func (c *exportCmd) warnOfOverlaps(ctx context.Context, log *slog.Logger, h *holdings, windows []pipeline.Window, all []held) {
 	var buy []pipeline.Asking
 	for i, w := range windows {
 		if !all[i].complete && !all[i].bought {
@@ -106,10 +116,9 @@ func (c *exportCmd) warnOfOverlaps(log *slog.Logger, root string, windows []pipe
 	if len(buy) == 0 || c.Refetch { // which never buys
 		return
 	}
-	there, err := purchases(root)
+	there, err := h.purchases(ctx)
 	if err != nil {
-		log.Warn("what this output holds already could not be read, so that nothing warns of buying it twice", "error", cause(err))
-		return
+		log.Warn("not all of what this output holds could be read, so that nothing warns of buying that twice", "error", err)
 	}
 	slices.SortFunc(there, func(x, y pipeline.Asking) int { return x.Start.Compare(y.Start) })
 	overlaps := 0

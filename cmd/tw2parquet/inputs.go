@@ -15,6 +15,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"tw2parquet/sink/store"
 )
 
 // stdinName is what stands for standard input.
@@ -49,7 +51,7 @@ func inspectInputs(names []string, stdin io.Reader) (list []*input, err error) {
 			in.name, in.path = "standard input", ""
 		}
 		if err := in.open(stdin); err != nil {
-			return list, usagef("%s cannot be read: %w", in.name, cause(err))
+			return list, usagef("%s cannot be read: %w", in.name, store.Cause(err))
 		}
 		in.fill(sniffed)
 		if err := in.refuse(); err != nil {
@@ -103,7 +105,7 @@ func (in *input) named(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", in.name, cause(err))
+	return fmt.Errorf("%s: %w", in.name, store.Cause(err))
 }
 
 // fill reads ahead to size bytes, or to the end.

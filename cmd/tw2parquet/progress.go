@@ -39,7 +39,6 @@ type windowState struct {
 	task   source.Task
 	before int64 // results that an earlier start has published
 	counts pipeline.Counts
-	files  int
 	limit  int64
 }
 
@@ -64,19 +63,11 @@ func (s *windowState) results() int64 { return s.before + s.counts.Results }
 func (a *app) newProgress(windows int) *progress {
 	mode := a.globals.Progress
 	now := time.Now()
-	a.progress = &progress{
+	return &progress{
 		log: a.log, screen: a.screen, now: time.Now, total: windows, states: map[string]*windowState{}, last: now, began: now,
 		bar:  (mode == "on" || mode == "auto" && os.Getenv("TERM") != "dumb") && a.screen.terminal && !a.screen.json,
 		beat: mode == "on" || mode == "auto", every: heartbeatEvery,
 	}
-	return a.progress
-}
-
-// resumed tells that a run goes on behind what was published before.
-func (p *progress) resumed(run string, results int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state(run).before = results
 }
 
 func (p *progress) state(run string) *windowState {
@@ -89,38 +80,44 @@ func (p *progress) state(run string) *windowState {
 }
 
 // observe is told everything that happens, from any window's goroutine.
-func (p *progress) observe(e pipeline.Event) {
+func (p *progress) observe(w pipeline.Window, event pipeline.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.state(e.Window.Run)
-	var w slog.Attr // a conversion has no window, and an empty attribute is left out
-	if start := e.Window.Request.Start; !start.IsZero() {
-		p.dated, s.limit = true, int64(e.Window.Request.Limit)
-		w = slog.String("window", pipeline.PartitionName(start))
+	s := p.state(w.Run)
+	var window slog.Attr // a conversion has no window, and an empty attribute is left out
+	dated := !w.Request.Start.IsZero()
+	if dated {
+		p.dated, s.limit = true, int64(w.Request.Limit)
+		window = slog.String("window", pipeline.PartitionName(w.Request.Start))
 	}
-	switch {
-	case e.Acquired != nil:
-		s.task = e.Acquired.Task
+	switch e := event.(type) {
+	case pipeline.Begun:
+		s.before = e.Results
+	case pipeline.Acquired:
+		s.task = e.Task
 		verb := "export task created"
-		if e.Acquired.Adopted {
+		if e.Adopted {
 			verb = "export task found, nothing bought"
 		}
-		p.log.Info(verb, w, "run", e.Window.Run, "task", s.task.ID, "status", string(s.task.Status))
-	case e.Task != nil:
-		if e.Task.Status != s.task.Status {
-			p.log.Info("export task", w, "status", string(e.Task.Status), "processed", e.Task.Processed, "progress", percent(*e.Task))
+		p.log.Info(verb, window, "run", w.Run, "task", s.task.ID, "status", string(s.task.Status))
+	case pipeline.TaskSeen:
+		if e.Status != s.task.Status {
+			p.log.Info("export task", window, "status", string(e.Status), "processed", e.Processed, "progress", percent(e.Task))
 		}
-		s.task = *e.Task
-	case e.Counts != nil:
-		s.counts = *e.Counts
-	case e.File != nil:
-		s.files++
-		p.log.Info("file published", w, "file", e.File.Name, "rows", e.File.Rows, "size", bytesText(e.File.Bytes))
+		s.task = e.Task
+	case pipeline.Moved:
+		s.counts = e.Counts
+	case pipeline.Published:
+		p.log.Info("file published", window, "file", e.Name, "rows", e.Rows, "size", bytesText(e.Bytes))
+	case pipeline.Ended, pipeline.Failed:
+		if dated { // a recording may go on in the next run: whoever converts it says when it is finished
+			p.done++
+		}
 	}
 	p.tick()
 }
 
-// finished counts a window's end.
+// finished counts the end of a recording.
 func (p *progress) finished() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -43,24 +43,23 @@ func watch(t *testing.T, columns int, format, mode string) *watched {
 
 func (w *watched) after(d time.Duration, e pipeline.Event) {
 	w.clock = w.clock.Add(d)
-	e.Window = pipeline.Window{Run: aRun, Request: source.Request{Start: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Limit: 20000}}
-	w.observe(e)
+	w.observe(pipeline.Window{Run: aRun, Request: source.Request{Start: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Limit: 20000}}, e)
 }
 
 func acquired() pipeline.Event {
-	return pipeline.Event{Acquired: &source.Acquired{Task: source.Task{ID: aTask, Status: source.StatusQueued}}}
+	return pipeline.Acquired{Acquired: source.Acquired{Task: source.Task{ID: aTask, Status: source.StatusQueued}}}
 }
 
 func task(status source.Status, processed int64, progress float64) pipeline.Event {
-	return pipeline.Event{Task: &source.Task{ID: aTask, Status: status, Processed: processed, Progress: progress}}
+	return pipeline.TaskSeen{Task: source.Task{ID: aTask, Status: status, Processed: processed, Progress: progress}}
 }
 
 func moved(results int64) pipeline.Event {
-	return pipeline.Event{Counts: &pipeline.Counts{Results: results, Rows: results, Bytes: 4096 * results}}
+	return pipeline.Moved{Counts: pipeline.Counts{Results: results, Rows: results, Bytes: 4096 * results}}
 }
 
 func published(rows int64) pipeline.Event {
-	return pipeline.Event{File: &pipeline.File{Name: aFile, Rows: rows, Bytes: 3 << 20}}
+	return pipeline.Published{File: pipeline.File{Name: aFile, Rows: rows, Bytes: 3 << 20}}
 }
 
 func TestProgress_TellsPercentRateAndTimeLeft(t *testing.T) {
@@ -83,8 +82,7 @@ func TestProgress_TellsPercentRateAndTimeLeft(t *testing.T) {
 	bar("[██████··················]  0/3 windows  75% of 6,820  5,115 rows  511/s  ~30s left")
 	w.after(0, published(5115))
 	bar("[██████··················]  0/3 windows  75% of 6,820  5,115 rows  511/s  ~30s left")
-	w.clock = w.clock.Add(time.Second)
-	w.finished()
+	w.after(time.Second, pipeline.Ended{})
 	w.after(2*time.Second, moved(aNumber))
 	bar("[████████················]  1/3 windows  6,820 rows  524/s  ~26s left")
 	w.done = 3
@@ -105,7 +103,8 @@ func TestProgress_NothingToDo(t *testing.T) {
 	w := watch(t, 120, "auto", "on")
 	stop := w.progress.run()
 	for range 3 {
-		w.finished()
+		w.after(0, pipeline.Begun{Results: 7})
+		w.after(0, pipeline.Ended{})
 	}
 	stop()
 	if got := w.glass.String(); got != "3 of 3 windows  nothing read\n" {
@@ -116,7 +115,7 @@ func TestProgress_NothingToDo(t *testing.T) {
 // The task counts all results of its window, and an earlier start may have read most of them.
 func TestProgress_CountsWhatAnEarlierStartPublished(t *testing.T) {
 	w := watch(t, 120, "auto", "on")
-	w.resumed(aRun, 3410)
+	w.after(0, pipeline.Begun{Results: 3410})
 	w.after(0, task(source.StatusFinished, aNumber, 1))
 	w.after(4*time.Second, moved(682))
 	if got := w.glass.String(); !strings.Contains(got, "60% of 6,820  682 rows  170/s  ~1m36s left") {
@@ -166,7 +165,7 @@ func TestProgress_JSONIsAllJSON(t *testing.T) {
 	for _, e := range []pipeline.Event{acquired(), task(source.StatusFinished, aNumber, 1), moved(682), published(682)} {
 		w.after(2*time.Second, e)
 	}
-	w.finished()
+	w.after(0, pipeline.Failed{})
 	w.progress.run()()
 	messages := map[string]int{}
 	for _, line := range strings.Split(strings.TrimSuffix(w.glass.String(), "\n"), "\n") {
@@ -222,7 +221,7 @@ func TestConsole_WritesForPeople(t *testing.T) {
 		{func() { a.log.Error("no", "code", 53, "hint", `run "tw2parquet drop lake `+aRun+`"`) },
 			`error: no  code=53  hint: run "tw2parquet drop lake ` + aRun + `"`},
 		// Nobody else moves the cursor.
-		{func() { a.log.Info("a\x1b[2Jb", "file", "c\x1b]0;d\a", "x", "e\x9bf\u202e") }, "a\uFFFD[2Jb  c\uFFFD]0;d\uFFFD  x=\"e\\x9bf\\u202e\""},
+		{func() { a.log.Info("a\x1b[2Jb", "file", "c\x1b]0;d\a", "x", "e\x9bf\u202e") }, `a\x1b[2Jb  c\x1b]0;d\a  x="e\x9bf\u202e"`},
 	} {
 		out.Reset()
 		c.log()

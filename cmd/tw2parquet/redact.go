@@ -8,7 +8,7 @@ import (
 	"tw2parquet/source"
 )
 
-// redactor is the last wall between the token and whoever reads our output: errors and logs are
+// redactor stands between the token and whoever reads our output: errors and logs are
 // made without it, and should one hold it all the same, it stops here. It takes out the token in
 // every spelling, and any longer piece of it, however they are split over writes: the end of a write
 // that could be the beginning of a secret is held back until it is clear.

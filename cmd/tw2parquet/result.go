@@ -89,8 +89,8 @@ func (r *result) add(w windowResult) {
 	r.Credits += w.Credits
 }
 
-// close settles the status from the outcome.
-func (r *result) close(o outcome) {
+// settle takes the status from the outcome.
+func (r *result) settle(o outcome) {
 	r.ExitCode = o.Code
 	r.Seconds = float64(time.Since(r.began).Milliseconds()) / 1000
 	switch o.Code {
@@ -111,10 +111,10 @@ func (r *result) close(o outcome) {
 	default:
 		r.Status = "failed"
 	}
-	r.Error = o.error()
+	r.Error = o.failure()
 }
 
-func (o outcome) error() *resultError {
+func (o outcome) failure() *resultError {
 	return &resultError{Code: o.Name, Message: oneLine(o.Message), Retryable: o.Retryable, Hint: o.Hint}
 }
 
@@ -164,7 +164,7 @@ func (a *app) writeResult(o outcome, r *result) outcome {
 
 // line is the result of an outcome, as one line.
 func (r *result) line(o outcome) ([]byte, error) {
-	r.close(o)
+	r.settle(o)
 	return jsonText(r, "")
 }
 
@@ -173,7 +173,7 @@ func (a *app) store(file *resultFile, line []byte) error {
 	if file == nil {
 		return nil
 	}
-	if err := file.write(a.walls[0].clean(line)); err != nil {
+	if err := file.write(a.redactors[0].clean(line)); err != nil {
 		return &store.Error{Op: "write", Path: file.name, Err: err}
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"tw2parquet/sink/store"
 )
 
 // resultFile is what --result-file names, looked at before any work and never replaced unless it is a regular
@@ -20,7 +22,7 @@ import (
 //     written in place.
 //   - Pipes, devices, terminals and descriptors are written to. They are held open from the start: what reads a
 //     pipe would see its end otherwise.
-//   - What is our own standard output or error is written through the same wall as all that goes there.
+//   - What is our own standard output or error is written through the same redactor as everything that goes there.
 type resultFile struct {
 	name    string // as it was given
 	path    string // of the regular file, or of the one to be
@@ -52,7 +54,7 @@ func openResultFile(ctx context.Context, name string, own []ownStream) (*resultF
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, &resultFileError{fmt.Errorf("--result-file %s cannot be written: %w", name, cause(err))}
+		return nil, &resultFileError{fmt.Errorf("--result-file %s cannot be written: %w", name, store.Cause(err))}
 	}
 	return r, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"tw2parquet/pipeline"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -34,27 +35,28 @@ type cli struct {
 	Schema     schemaCmd     `cmd:"" help:"Print the schema of the Parquet files."`
 	Emulate    emulateCmd    `cmd:"" help:"Serve the Talkwalker API on loopback from generated documents."`
 	Demo       demoCmd       `cmd:"" help:"Emulator and export in one process: the quick start."`
+	Manual     helpCmd       `cmd:"" name:"help" help:"Print the manual: file format, exit codes, troubleshooting, design."`
 	Version    versionCmd    `cmd:"" help:"Print the version and those of the libraries."`
 	CheckFile  checkFileCmd  `cmd:"" hidden:"" name:"check-file"`
 }
 
 // app is what a command works with: its settings, its streams, and the result it fills in.
 type app struct {
-	globals  *globals
-	stdin    io.Reader
-	stdout   io.Writer
-	stderr   io.Writer
-	walls    []*redactor
-	printed  *standardOutput // where standard output's failure is kept
-	own      []ownStream
-	file     atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
-	screen   *screen                    // where a person sees both streams, and the progress bar
-	progress *progress                  // of the command that runs, if it shows any
-	log      *slog.Logger
-	line     *line    // what the arguments say
-	account  *account // set where the command brings its own; else from the settings
-	result   *result  // not nil for the commands that move data
-	told     atomic.Bool
+	globals   *globals
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
+	redactors []*redactor
+	printed   *standardOutput // where standard output's failure is kept
+	own       []ownStream
+	file      atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
+	columns   int                        // how wide standard output is; 0: not a terminal
+	screen    *screen                    // where a person sees both streams, and the progress bar
+	log       *slog.Logger
+	line      *line    // what the arguments say
+	account   *account // set where the command brings its own; else from the settings
+	result    *result  // not nil for the commands that move data
+	told      atomic.Bool
 }
 
 // account is whose API is called, and how patiently.
@@ -75,7 +77,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if samePlace(stdout, stderr) {
 		out.join(errs)
 	}
-	a.walls = []*redactor{out, errs}
+	if isTerminal(stdout) {
+		a.columns = terminalColumns(stdout)
+	}
+	a.redactors = []*redactor{out, errs}
 	a.stdout, a.stderr = out, errs
 	a.log = slog.New(slog.NewTextHandler(errs, nil))
 	for _, s := range []struct{ raw, w io.Writer }{{stdout, out}, {stderr, errs}} {
@@ -109,7 +114,7 @@ func newParser(stdout, stderr io.Writer) (*parser, error) {
 	p := &parser{}
 	k, err := kong.New(&p.cli,
 		kong.Name("tw2parquet"),
-		kong.Description("Talkwalker exports into Parquet. Exit codes and environment: tw2parquet COMMAND --help."),
+		kong.Description("Talkwalker exports into Parquet. Exit codes and environment: tw2parquet COMMAND --help. The manual: tw2parquet help."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { p.helped = true }),
@@ -216,7 +221,7 @@ func (a *app) finish(err error) int {
 
 // tell prints one line on standard error for a failure, and the result line last of all.
 func (a *app) tell(err error, r *result) int {
-	a.screen.clear()
+	a.screen.removeBar()
 	out := classify(err)
 	if lost := a.lost(); lost != nil {
 		out = out.and(classify(lost))
@@ -245,7 +250,7 @@ func (a *app) complain(out outcome) {
 	if out.Hint != "" {
 		line += " (" + out.Hint + ")"
 	}
-	fmt.Fprintln(a.stderr, printable(oneLine(line)))
+	fmt.Fprintln(a.stderr, store.Printable(oneLine(line)))
 }
 
 // oneLine keeps a message on the one line that readers of the last line of a log expect. Several

@@ -29,9 +29,9 @@ type column struct {
 func (c *schemaCmd) Run(a *app) error {
 	switch c.Format {
 	case "duckdb":
-		return a.print(duckDBTable(schema.Arrow()))
+		return a.write(duckDBTable(schema.Arrow()))
 	case "arrow":
-		return a.print(schema.Arrow().String() + "\n")
+		return a.write(schema.Arrow().String() + "\n")
 	}
 	var columns []column
 	for _, f := range schema.Fields() {
@@ -47,7 +47,7 @@ func (c *schemaCmd) Run(a *app) error {
 	return a.table([]string{"column", "type", "meaning"}, rows)
 }
 
-func (a *app) print(s string) error {
+func (a *app) write(s string) error {
 	_, err := a.stdout.Write([]byte(s))
 	return err
 }

@@ -106,8 +106,8 @@ func (s *screen) show(bar func(columns int) string) {
 	s.replace(bar(s.columns() - 1))
 }
 
-// clear takes the bar away.
-func (s *screen) clear() {
+// removeBar takes the bar away.
+func (s *screen) removeBar() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.replace("")

@@ -75,9 +75,9 @@ func (a *app) lost() error {
 	return nil
 }
 
-// flush writes what the walls hold back. Standard output keeps its failure, and standard error is never asked.
+// flush writes what the redactors hold back. Standard output keeps its failure, and standard error is never asked.
 func (a *app) flush() {
-	for _, w := range a.walls {
+	for _, w := range a.redactors {
 		_ = w.flush()
 	}
 }

@@ -167,6 +167,7 @@ func TestStandardOutput_DoesNotChangeAVerdict(t *testing.T) {
 	}{
 		"export":            {{export, exitOK}, {append(slices.Clone(export), "--generation=0"), exitUsage}},
 		"convert":           {{[]string{"convert", empty, "--out", dir + "/copy"}, exitUsage}},
+		"help":              {{[]string{"help"}, exitOK}, {[]string{"help", "files"}, exitOK}},
 		"demo":              {{[]string{"demo", "--out", torn}, exitStorage}}, // a whole one takes long, and is an export
 		"verify":            {{[]string{"verify", good}, exitOK}, {[]string{"verify", bad}, exitForeign}, {[]string{"verify", bad, "--output=json"}, exitForeign}},
 		"cat":               {{[]string{"cat", good, "--limit=20"}, exitOK}, {[]string{"cat", "--columns=_ordinal", good, torn}, exitForeign}},

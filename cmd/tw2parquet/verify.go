@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"tw2parquet/sink/dataset"
@@ -67,18 +69,22 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return usagef("%s: %w", c.Out, err)
 	}
-	switch info, err := os.Stat(root); {
-	case err != nil:
-		return usagef("%s: %w", c.Out, cause(err))
-	case !info.IsDir():
+	disk, err := store.OpenLocal(store.LocalConfig{Root: root, MustExist: true, Logger: a.log})
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
 		return usagef("%s is a file; give the output's directory, or see its documents with cat", c.Out)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
+		return usagef("%s: %w", c.Out, store.Cause(err))
+	case err != nil:
+		return err
 	}
+	defer disk.Close()
 	self, err := ownProgram(runningProgram)
 	if err != nil {
 		return err
 	}
 	report, err := dataset.Verify(ctx, dataset.Config{
-		Root: root, Reader: []string{self, checkFileName}, Memory: c.wall(a),
+		Store: disk, Reader: []string{self, checkFileName}, Memory: c.readerMemory(a),
 	})
 	switch {
 	case errors.Is(err, dataset.ErrNoOutput):
@@ -101,8 +107,8 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	}
 }
 
-// wall is what a reading process may take: enough for what the writer's own limit let through.
-func (c *verifyCmd) wall(a *app) int64 {
+// readerMemory is what a reading process may take: enough for what the writer's own limit let through.
+func (c *verifyCmd) readerMemory(a *app) int64 {
 	const most = 1 << 40 // --memory-limit off
 	return max(dataset.DefaultMemory, 2*min(int64(a.globals.MemoryLimit), most))
 }
@@ -127,14 +133,14 @@ func (c *verifyCmd) show(a *app, r *dataset.Report) error {
 	}
 	var b strings.Builder
 	for _, p := range r.Problems {
-		b.WriteString(printable(p.Path + ": " + p.Reason))
+		b.WriteString(store.Printable(p.Path + ": " + p.Reason))
 		b.WriteByte('\n')
 	}
 	for _, name := range r.Unchecked {
-		b.WriteString(printable(name + ": not checked: only the user who wrote it may read it"))
+		b.WriteString(store.Printable(name + ": not checked: only the user who wrote it may read it"))
 		b.WriteByte('\n')
 	}
-	return a.print(b.String())
+	return a.write(b.String())
 }
 
 // checkFileCmd reads the values of one file for verify, behind limits that it puts on itself.

@@ -225,7 +225,7 @@ func TestCheckFile_AnswersInAProcess(t *testing.T) {
 func TestShow_TellsBothEndsOfAWindow(t *testing.T) {
 	var out bytes.Buffer
 	a := &app{stdout: &out}
-	r := &dataset.Report{Runs: []dataset.Run{{WindowStart: "2024-01-01T00:00:00Z", WindowStop: "2024-02-01T12:00:00Z"}}}
+	r := &dataset.Report{Runs: []dataset.Verified{{WindowStart: "2024-01-01T00:00:00Z", WindowStop: "2024-02-01T12:00:00Z"}}}
 	if err := (&verifyCmd{}).show(a, r); err != nil || !strings.Contains(out.String(), "2024-01-01 to 2024-02-01T12:00:00Z ") {
 		t.Errorf("%v\n%s", err, &out)
 	}

@@ -38,7 +38,7 @@ func final(err error) bool {
 
 // exportAll runs the windows, c.Parallel at a time. A failure that concerns one window alone does not keep the
 // others from running; one that concerns all ends the run.
-func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, windows []pipeline.Window, held []held, p *progress) error {
+func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, windows []pipeline.Window, held []held) error {
 	ends := make([]windowEnd, len(windows))
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -53,7 +53,6 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, wi
 				return nil // it has not begun
 			}
 			ends[i] = c.exportOne(running, job, windows[i])
-			p.finished()
 			if ends[i].err == nil {
 				return nil
 			}
@@ -85,10 +84,7 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, wi
 // exportOne runs a window to its end and judges it.
 func (c *exportCmd) exportOne(ctx context.Context, job *pipeline.Job, w pipeline.Window) windowEnd {
 	e := windowEnd{begun: true}
-	e.err = pipeline.Guard(func() (err error) {
-		e.report, err = job.Export(ctx, w)
-		return err
-	})
+	e.report, e.err = job.Export(ctx, w)
 	var task *pipeline.TaskError
 	var api *source.Error
 	switch {
@@ -138,7 +134,7 @@ func (e windowEnd) result() windowResult {
 	if sibling := (*siblingError)(nil); errors.As(e.err, &sibling) {
 		w.Error = &resultError{Code: "stopped", Message: sibling.Error(), Retryable: true, Hint: hintStopped}
 	} else if e.err != nil {
-		w.Error = classify(e.err).error()
+		w.Error = classify(e.err).failure()
 	}
 	return w
 }

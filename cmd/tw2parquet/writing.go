@@ -87,9 +87,6 @@ func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	if err != nil {
 		return output{}, errors.Join(err, disk.Close())
 	}
-	if _, next := out.Position(); a.progress != nil {
-		a.progress.resumed(t.run, next)
-	}
 	return output{out, disk}, nil
 }
 
@@ -97,6 +94,11 @@ func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 type output struct {
 	*sink.Output
 	store store.Store
+}
+
+// parts are the output by what the pipeline does with it.
+func (o output) parts() pipeline.Output {
+	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o, Close: o.Close}
 }
 
 // Close releases the run and its store.
@@ -127,7 +129,7 @@ func (w *writing) judge(r pipeline.Report) error {
 		documents = "document was"
 	}
 	return &statusError{exitData, fmt.Sprintf("%d %s rejected, more than --max-rejects %d", r.Rejected, documents, w.MaxRejects),
-		fmt.Sprintf("they lie with their reasons under _tw2parquet/%s/; run again with --max-rejects %d to accept them", r.Run, r.Rejected)}
+		fmt.Sprintf("they lie with their reasons under %s/; run again with --max-rejects %d to accept them", sink.RunDir(r.Run), r.Rejected)}
 }
 
 // judgeEmpty is exit 99 where it was asked for.

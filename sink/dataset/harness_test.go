@@ -159,27 +159,55 @@ func (j job) write(t testing.TB, root string) {
 	must(o.Complete(ctx, fmt.Appendf(nil, `{"rows":%d,"rejected":%d}`, int64(len(j.chunks))-rejected, rejected)))
 }
 
+// at is the store of a directory that is there.
+func at(t testing.TB, root string) store.Store {
+	t.Helper()
+	s, err := store.OpenLocal(store.LocalConfig{Root: root, MustExist: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// these are paths as Cat takes them.
+func these(t testing.TB, paths ...string) []Input {
+	t.Helper()
+	var inputs []Input
+	for _, p := range paths {
+		s, name, err := store.OpenPath(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		inputs = append(inputs, Input{s, name})
+	}
+	return inputs
+}
+
 // verify reads values in this process, which is quicker than one for each file, and with its walls
 // down; isolated has them.
 func verify(t testing.TB, root string) *Report {
 	t.Helper()
-	return verifyWith(t, Config{Root: root, read: func(ctx context.Context, f *os.File, _ int64) (Reading, error) { return checkValues(ctx, f), nil }})
+	return verifyWith(t, Config{Store: at(t, root), read: func(ctx context.Context, f *os.File, _ int64) (Reading, error) { return checkValues(ctx, f), nil }})
 }
 
 // isolated is the real thing.
 func isolated(t testing.TB, root string) *Report {
 	t.Helper()
-	return verifyWith(t, Config{Root: root, Reader: self("check-file")})
+	return verifyWith(t, Config{Store: at(t, root), Reader: self("check-file")})
 }
 
 func verifyWith(t testing.TB, cfg Config) *Report {
 	t.Helper()
-	before := tree(t, cfg.Root)
+	defer cfg.Store.Close() // there may be a thousand
+	root := cfg.Store.Path("")
+	before := tree(t, root)
 	report, err := Verify(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tree(t, cfg.Root) != before {
+	if tree(t, root) != before {
 		t.Fatal("verify changed something")
 	}
 	if report.OK != (len(report.Problems) == 0) {

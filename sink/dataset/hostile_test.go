@@ -129,7 +129,7 @@ func TestVerifyAndCat_RefuseHandMadeFooters(t *testing.T) {
 		put(t, filepath.Join(root, name), bad)
 		rehash(t, root, bad)
 		named(t, what, root, isolated(t, root), name)
-		err := Cat(context.Background(), io.Discard, Print{Paths: []string{filepath.Join(root, name)}, Limit: -1})
+		err := Cat(context.Background(), io.Discard, Print{Inputs: these(t, filepath.Join(root, name)), Limit: -1})
 		if foreign := (*sink.ForeignError)(nil); !errors.As(err, &foreign) || foreign.Path != filepath.Join(root, name) {
 			t.Errorf("%s: cat says %v", what, err)
 		}

@@ -10,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"maps"
 	"path"
+	"slices"
 
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // maxRejectLine bounds a line of the index of rejects: some numbers and a short reason.
@@ -28,7 +30,7 @@ func (r *run) checkRejects(ctx context.Context, v *verifier) error {
 			listed[r.manifest.Rejects[i].Name] = &r.manifest.Rejects[i]
 		}
 		if len(listed) != len(r.manifest.Rejects) {
-			v.problem(r.id, r.manifestName(), "it lists a file of rejects twice")
+			v.problem(r.ID, r.manifestName(), "it lists a file of rejects twice")
 		}
 	}
 	expected := map[string]bool{}
@@ -37,9 +39,9 @@ func (r *run) checkRejects(ctx context.Context, v *verifier) error {
 		if !ok || f.Rejected == 0 {
 			continue
 		}
-		index, raw, ok := sink.RejectNames(r.id, p.seq, f.Rejects)
+		index, raw, ok := sink.RejectNames(r.ID, p.seq, f.Rejects)
 		if !ok {
-			v.problem(r.id, p.name, "it names its rejects %q", clean(f.Rejects))
+			v.problem(r.ID, p.name, "it names its rejects %q", clean(f.Rejects))
 			continue
 		}
 		expected[index], expected[raw] = true, true
@@ -58,7 +60,7 @@ func (r *run) checkRejects(ctx context.Context, v *verifier) error {
 	}
 	for _, a := range r.manifest.Rejects {
 		if listed[a.Name] != nil {
-			v.problem(r.id, r.manifestName(), "it lists %q, but no file of the run has rejects there", clean(a.Name))
+			v.problem(r.ID, r.manifestName(), "it lists %q, but no file of the run has rejects there", clean(a.Name))
 		}
 	}
 	r.strayRejects(v, expected)
@@ -67,17 +69,19 @@ func (r *run) checkRejects(ctx context.Context, v *verifier) error {
 
 // strayRejects reports rejects of a complete run that no file of it has.
 func (r *run) strayRejects(v *verifier, expected map[string]bool) {
-	dir := path.Join(sink.StateDir, r.id)
-	entries, err := fs.ReadDir(v.root.FS(), dir)
-	if err != nil {
-		v.problem(r.id, dir, "%s", unreadable(err))
-		return
-	}
-	for _, e := range entries {
-		if name := path.Join(dir, e.Name()); sink.IsRejects(e.Name()) && !expected[name] {
-			v.problem(r.id, name, "the run is complete, and none of its files has these rejects")
+	for _, base := range slices.Sorted(maps.Keys(r.records)) {
+		if name := r.records[base].Name; sink.IsRejects(base) && !expected[name] {
+			v.problem(r.ID, name, "the run is complete, and none of its files has these rejects")
 		}
 	}
+}
+
+// record is a record of the run, which may have been published since the output was listed.
+func (r *run) record(ctx context.Context, v *verifier, name string) (store.Entry, error) {
+	if e, ok := r.records[path.Base(name)]; ok {
+		return e, nil
+	}
+	return v.since(ctx, name, "")
 }
 
 // rejectCheck examines the two files of a data file's rejects.
@@ -92,21 +96,28 @@ type rejectCheck struct {
 // aside reads a file of rejects through take and compares it with its line in the manifest.
 func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.RejectFile, take func(r io.Reader) (string, error)) error {
 	bad := func(reason string) error {
-		c.v.problem(c.run.id, name, "%s", reason)
+		c.v.problem(c.run.ID, name, "%s", reason)
 		return nil
 	}
 	if c.run.manifest != nil && want == nil {
 		return bad("the manifest does not know it")
 	}
-	f, size, err := open(c.v.root, name)
-	if withheld(c.v.root, name, err) {
+	e, err := c.run.record(ctx, c.v, name)
+	var f store.File
+	if err == nil {
+		f, err = store.Open(ctx, c.v.store, e)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case withheld(name, err):
 		c.v.unchecked(name)
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return bad(unreadable(err))
 	}
 	defer f.Close()
+	size := e.Size
 	if want != nil && size != want.Bytes {
 		return bad(fmt.Sprintf("changed: it has %d bytes, the manifest says %d", size, want.Bytes))
 	}

@@ -19,6 +19,7 @@ import (
 
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // Reading is what a reading process found in a file.
@@ -52,9 +53,9 @@ func checkValues(ctx context.Context, in *os.File) Reading {
 }
 
 func (r *Reading) read(ctx context.Context, in *os.File) error {
-	size, err := regular(in)
+	size, err := in.Seek(0, io.SeekEnd)
 	if err != nil {
-		return err
+		return store.ErrNotRegular // what has no end: a pipe, a terminal
 	}
 	said, err := sink.ReadPublished(in, size)
 	if err != nil {

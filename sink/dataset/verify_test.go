@@ -328,19 +328,16 @@ func TestVerify_ContextEndsIt(t *testing.T) {
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(stop)
-	if _, err := Verify(ctx, Config{Root: root, Reader: self("check-file")}); !errors.Is(err, stop) {
+	if _, err := Verify(ctx, Config{Store: at(t, root), Reader: self("check-file")}); !errors.Is(err, stop) {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestVerify_RefusesWhatIsNoOutput(t *testing.T) {
-	if _, err := Verify(context.Background(), Config{Root: t.TempDir(), Reader: self("check-file")}); !errors.Is(err, ErrNoOutput) {
+	if _, err := Verify(context.Background(), Config{Store: at(t, t.TempDir()), Reader: self("check-file")}); !errors.Is(err, ErrNoOutput) {
 		t.Errorf("an empty directory: %v", err)
 	}
-	if _, err := Verify(context.Background(), Config{Root: filepath.Join(t.TempDir(), "none"), Reader: self("check-file")}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no directory: %v", err)
-	}
-	if _, err := Verify(context.Background(), Config{Root: t.TempDir()}); !errors.Is(err, ErrReader) {
+	if _, err := Verify(context.Background(), Config{Store: at(t, t.TempDir())}); !errors.Is(err, ErrReader) {
 		t.Errorf("no command: %v", err)
 	}
 }

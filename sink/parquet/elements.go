@@ -74,7 +74,7 @@ func newColumnTree(schema *arrow.Schema, e Encodings) (*columnTree, error) {
 		NumChildren: thrift.New(int32(schema.NumFields())),
 	}}}
 	for _, f := range schema.Fields() {
-		n, err := l.add(f, f.Name, nil, nil, 0, 0)
+		n, err := l.add(f, f.Name, nil, nil, 0, 0, hints{})
 		if err != nil {
 			return nil, fmt.Errorf("lay out columns: %w", err)
 		}
@@ -86,10 +86,11 @@ func newColumnTree(schema *arrow.Schema, e Encodings) (*columnTree, error) {
 // add appends f and all below it. name is what Parquet calls the field where that is fixed by the
 // format (element, key, value); parents is the path_in_schema above it and words the same without
 // the names that only the format brings in.
-func (l *columnTree) add(f arrow.Field, name string, parents, words []string, def, rep uint8) (*fieldNode, error) {
+func (l *columnTree) add(f arrow.Field, name string, parents, words []string, def, rep uint8, h hints) (*fieldNode, error) {
 	if f.Type == nil {
 		return nil, fmt.Errorf("field %q has no type", name)
 	}
+	h = hintsOf(f, h)
 	path := append(parents[:len(parents):len(parents)], name)
 	if name == f.Name {
 		words = append(words[:len(words):len(words)], name)
@@ -113,7 +114,7 @@ func (l *columnTree) add(f arrow.Field, name string, parents, words []string, de
 		element.NumChildren = thrift.New(int32(t.NumFields()))
 		l.elements = append(l.elements, element)
 		for _, child := range t.Fields() {
-			if err = l.addChild(n, child, child.Name, path, words, n.def, n.rep); err != nil {
+			if err = l.addChild(n, child, child.Name, path, words, n.def, n.rep, h); err != nil {
 				return nil, err
 			}
 		}
@@ -130,7 +131,7 @@ func (l *columnTree) add(f arrow.Field, name string, parents, words []string, de
 		})
 		item := t.ElemField()
 		item.Name = ""
-		if err = l.addChild(n, item, "element", append(path, "list"), words, n.def+1, n.rep+1); err != nil {
+		if err = l.addChild(n, item, "element", append(path, "list"), words, n.def+1, n.rep+1, h); err != nil {
 			return nil, err
 		}
 	case *arrow.MapType:
@@ -152,7 +153,7 @@ func (l *columnTree) add(f arrow.Field, name string, parents, words []string, de
 			field arrow.Field
 		}{{"key", key}, {"value", value}} {
 			side.field.Name = side.name
-			if err = l.addChild(n, side.field, side.name, append(path, "key_value"), words, n.def+1, n.rep+1); err != nil {
+			if err = l.addChild(n, side.field, side.name, append(path, "key_value"), words, n.def+1, n.rep+1, h); err != nil {
 				return nil, err
 			}
 		}
@@ -169,8 +170,8 @@ func (l *columnTree) add(f arrow.Field, name string, parents, words []string, de
 			optional: n.optional,
 			maxDef:   n.def,
 			maxRep:   n.rep,
-			class:    classOf(n.path, element.Type.V, l.encodings),
-			bloom:    hasBloomFilter(n.path) && element.Type.V == format.ByteArray,
+			class:    classOf(h, element.Type.V, l.encodings),
+			bloom:    h.lookup && element.Type.V == format.ByteArray,
 		}
 		l.leaves = append(l.leaves, n.leaf)
 		l.elements = append(l.elements, element)
@@ -178,8 +179,8 @@ func (l *columnTree) add(f arrow.Field, name string, parents, words []string, de
 	return n, nil
 }
 
-func (l *columnTree) addChild(n *fieldNode, f arrow.Field, name string, path, words []string, def, rep uint8) error {
-	child, err := l.add(f, name, path, words, def, rep)
+func (l *columnTree) addChild(n *fieldNode, f arrow.Field, name string, path, words []string, def, rep uint8, h hints) error {
+	child, err := l.add(f, name, path, words, def, rep, h)
 	if err != nil {
 		return err
 	}

@@ -49,9 +49,9 @@ func (p *prose) text(n int) string {
 func benchColumns() []arrow.Field {
 	return []arrow.Field{
 		required("_ordinal", arrow.PrimitiveTypes.Int64),
-		field("content", arrow.BinaryTypes.String),
+		hinted(field("content", arrow.BinaryTypes.String), "long"),
 		field("title", arrow.BinaryTypes.String),
-		field("url", arrow.BinaryTypes.String),
+		hinted(field("url", arrow.BinaryTypes.String), "prefixed lookup"),
 		field("lang", arrow.BinaryTypes.String),
 		field("host_url", arrow.BinaryTypes.String),
 		field("published", timestampUTC),
@@ -60,7 +60,7 @@ func benchColumns() []arrow.Field {
 		field("longitude", arrow.PrimitiveTypes.Float64),
 		field("tokens", arrow.ListOf(arrow.BinaryTypes.String)),
 		field("images", arrow.ListOf(arrow.StructOf(field("url", arrow.BinaryTypes.String), field("width", arrow.PrimitiveTypes.Int32)))),
-		field("docscore", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64)),
+		hinted(field("docscore", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64)), "distinct"),
 		field("author", arrow.StructOf(field("name", arrow.BinaryTypes.String), field("world_data", arrow.StructOf(field("country", arrow.BinaryTypes.String))))),
 		field("nothing", arrow.ListOf(arrow.StructOf(field("a", arrow.BinaryTypes.String)))),
 	}

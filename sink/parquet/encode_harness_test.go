@@ -404,3 +404,9 @@ func makeRecord(schema *arrow.Schema, seed uint64, rows, size int, null nulls) a
 	}
 	return b.NewRecordBatch()
 }
+
+// hinted says what is known of a field's values.
+func hinted(f arrow.Field, hint string) arrow.Field {
+	f.Metadata = arrow.NewMetadata([]string{HintKey}, []string{hint})
+	return f
+}

@@ -136,7 +136,7 @@ func TestEncode_PageBoundariesReadBack(t *testing.T) {
 func TestEncode_DictionariesReadBack(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{
 		field("s", arrow.BinaryTypes.String), field("i", arrow.PrimitiveTypes.Int32), field("j", arrow.PrimitiveTypes.Int64),
-		field("d", arrow.PrimitiveTypes.Float64), field("l", arrow.ListOf(arrow.BinaryTypes.String)), required("external_id", arrow.BinaryTypes.String),
+		field("d", arrow.PrimitiveTypes.Float64), field("l", arrow.ListOf(arrow.BinaryTypes.String)), hinted(required("external_id", arrow.BinaryTypes.String), "prefixed lookup"),
 	}, nil)
 	for _, distinct := range []int{1, 2, 3, 8, 11, 12, 100, 4096, 4097} {
 		t.Run(fmt.Sprint(distinct), func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestEncode_DictionariesReadBack(t *testing.T) {
 }
 
 func TestEncode_LargeTextsAreSplitIntoTasks(t *testing.T) {
-	schema := arrow.NewSchema([]arrow.Field{field("content", arrow.BinaryTypes.String), field("n", arrow.PrimitiveTypes.Int32)}, nil)
+	schema := arrow.NewSchema([]arrow.Field{hinted(field("content", arrow.BinaryTypes.String), "long"), field("n", arrow.PrimitiveTypes.Int32)}, nil)
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 1000 {

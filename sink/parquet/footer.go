@@ -32,8 +32,8 @@ type Footer struct {
 // Whole tells that nothing speaks for damage: the checksum that the key-value named key holds fits,
 // or there is none.
 func (f Footer) Whole(key string) bool {
-	said, any := f.KeyValues[key]
-	return !any || said == f.Checksum(key)
+	said, ok := f.KeyValues[key]
+	return !ok || said == f.Checksum(key)
 }
 
 // Checksum is what the key-value named key has to hold if the footer is as it was written: see

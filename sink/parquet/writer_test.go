@@ -250,7 +250,7 @@ func walkPages(t *testing.T, data []byte, start int64, m *columnMetaData) int64 
 func TestFooter_BloomFiltersHoldEveryValue(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{
 		field("nested", arrow.StructOf(field("url", arrow.BinaryTypes.String))),
-		field("url", arrow.BinaryTypes.String), field("external_id", arrow.BinaryTypes.String), field("other", arrow.BinaryTypes.String),
+		hinted(field("url", arrow.BinaryTypes.String), "lookup"), hinted(field("external_id", arrow.BinaryTypes.String), "prefixed lookup unknown"), field("other", arrow.BinaryTypes.String),
 	}, nil)
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	for i := range 3000 {

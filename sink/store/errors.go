@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Error is a failure of the place the files go to. Nothing published was touched.
@@ -101,10 +103,20 @@ func Cause(err error) error {
 	}
 }
 
-// Printable is a path that cannot play tricks on a terminal or a log.
-func Printable(path string) string {
-	if q := strconv.Quote(path); q != `"`+path+`"` {
-		return q
+// Printable is text from outside, such as a path or a title, that cannot play tricks on a terminal or a log:
+// control characters, marks that change the direction of text, and invalid UTF-8 become escapes.
+func Printable(text string) string {
+	var b strings.Builder
+	for i, r := range text {
+		_, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		default:
+			b.WriteRune(r)
+		}
 	}
-	return path
+	return b.String()
 }

@@ -54,3 +54,15 @@ func TestError_ClassesAndHints(t *testing.T) {
 		t.Errorf("typed twice: %s", got)
 	}
 }
+
+func TestPrintable_EscapesOnlyWhatPlaysTricks(t *testing.T) {
+	for text, want := range map[string]string{
+		`/data/a "b" \c`: `/data/a "b" \c`, "東京\u3000タワー é 🎉": "東京\u3000タワー é 🎉", "�": "�",
+		"a\nb\tc": `a\nb\tc`, "\x1b[2J": `\x1b[2J`, "\x7f\u009b": `\x7f\u009b`,
+		"a\u202eb": `a\u202eb`, "\u2028\u2029\u200b\ufeff": `\u2028\u2029\u200b\ufeff`, "a\xffb": `a\xffb`, "": "",
+	} {
+		if got := Printable(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}

@@ -73,6 +73,16 @@ func OpenDisk(path string) (*Disk, error) {
 			return nil, wrap("create directory", path, err)
 		}
 	}
+	disk, err := openDisk(path)
+	if err != nil {
+		return nil, err
+	}
+	disk.created = created
+	return disk, nil
+}
+
+// openDisk opens a root directory that is there.
+func openDisk(path string) (*Disk, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		if info, serr := os.Stat(path); serr == nil && !info.IsDir() {
@@ -80,7 +90,7 @@ func OpenDisk(path string) (*Disk, error) {
 		}
 		return nil, wrap("open directory", path, err)
 	}
-	return &Disk{root: root, created: created, flock: syscall.Flock}, nil
+	return &Disk{root: root, flock: syscall.Flock}, nil
 }
 
 func (d *Disk) Create(name string, perm fs.FileMode) (Handle, error) {

@@ -19,6 +19,8 @@ import (
 type LocalConfig struct {
 	// Root is the output directory. It is created, but its parent must exist.
 	Root string
+	// MustExist keeps a missing root from being created: errors.Is(err, fs.ErrNotExist).
+	MustExist bool
 	// Logger receives warnings; nil discards them.
 	Logger *slog.Logger
 	// FS replaces the operating system's file system, for tests. It has to contain the root.
@@ -44,7 +46,11 @@ func OpenLocal(cfg LocalConfig) (Store, error) {
 		if cfg.Root == "" || strings.ContainsRune(cfg.Root, 0) {
 			return nil, &Error{Op: "open directory", Path: cfg.Root, Err: fs.ErrInvalid, Hint: "give the path of a directory"}
 		}
-		disk, err := OpenDisk(cfg.Root)
+		open := OpenDisk
+		if cfg.MustExist {
+			open = openDisk
+		}
+		disk, err := open(cfg.Root)
 		if err != nil {
 			return nil, err
 		}
@@ -100,11 +106,10 @@ func (l *local) walk(ctx context.Context, dir, prefix string, yield func(Entry, 
 		return true
 	}
 	if err != nil {
-		return yield(Entry{}, wrap("list", l.Path(dir), err)) && false
+		return yield(Entry{Name: dir, Dir: true}, wrap("list", l.Path(dir), l.withheld(dir, err)))
 	}
 	type found struct {
 		Entry
-		dir bool
 		key string // a directory sorts by the names in it
 	}
 	var all []found
@@ -118,10 +123,13 @@ func (l *local) walk(ctx context.Context, dir, prefix string, yield func(Entry, 
 			continue
 		}
 		if err != nil {
-			return yield(Entry{}, wrap("look at", l.Path(full), err)) && false
+			if !yield(Entry{Name: full}, wrap("look at", l.Path(full), l.withheld(full, err))) {
+				return false
+			}
+			continue
 		}
-		f := found{Entry{Name: full, Size: info.Size(), Regular: info.Mode().IsRegular()}, info.IsDir(), name}
-		if f.dir {
+		f := found{Entry{Name: full, Size: info.Size(), Regular: info.Mode().IsRegular(), Dir: info.IsDir()}, name}
+		if f.Dir {
 			f.key += "/"
 		}
 		all = append(all, f)
@@ -131,7 +139,7 @@ func (l *local) walk(ctx context.Context, dir, prefix string, yield func(Entry, 
 		if !yield(f.Entry, nil) {
 			return false
 		}
-		if f.dir && !l.walk(ctx, f.Name, "", yield) {
+		if f.Dir && !l.walk(ctx, f.Name, "", yield) {
 			return false
 		}
 	}

@@ -38,10 +38,15 @@ var ErrHeld = errors.New("held by another process")
 // looks before it does anything else.
 var ErrUnclear = errors.New("the answer was lost")
 
+// ErrWithheld says that a name belongs to another user, who keeps it private.
+var ErrWithheld = errors.New("only the user who wrote it may read it")
+
 // Store is one output. It is safe for concurrent use.
 type Store interface {
 	// List describes everything whose name begins with prefix, sorted by name, and nothing that is not
-	// committed. A prefix that nothing has is an empty list. The caller may stop at any entry.
+	// committed. A prefix that nothing has is an empty list. The caller may stop at any entry. An error that
+	// comes with a name concerns that name alone: what follows is listed all the same, if the caller goes
+	// on. Any other error is the last that is heard.
 	List(ctx context.Context, prefix string) iter.Seq2[Entry, error]
 	// ReadAt fills p from the byte position off. io.ErrUnexpectedEOF if the file ends before;
 	// errors.Is(err, fs.ErrNotExist) if there is none.
@@ -60,6 +65,7 @@ type Entry struct {
 	Name    string
 	Size    int64
 	Regular bool // a plain file: not a directory, symbolic link, pipe or device
+	Dir     bool // a directory, where a store has such things
 }
 
 // Hold is the right to write. Uploads may be written by several goroutines, each by one at a time.

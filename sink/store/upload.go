@@ -23,7 +23,10 @@ type localUpload struct {
 	err    error // the first one; the file is lost then
 }
 
-var errDiscarded = errors.New("the upload was given up")
+var (
+	errDiscarded = errors.New("the upload was given up")
+	errSealed    = errors.New("the upload is sealed")
+)
 
 // stage opens a new staged file. Its mode is the published file's, so that the umask applies as it
 // does to any file; until then the directory's mode protects it.
@@ -39,8 +42,11 @@ func (h *localHold) stage(name string, access Access) (*localUpload, error) {
 }
 
 func (u *localUpload) Write(p []byte) (int, error) {
-	if u.err != nil {
+	switch {
+	case u.err != nil:
 		return 0, u.err
+	case u.sealed:
+		return 0, errSealed
 	}
 	n, err := u.buf.Write(p)
 	u.size += int64(n)
@@ -79,7 +85,7 @@ func (u *localUpload) Seal(context.Context) error {
 		return err
 	}
 	// Some network file systems report a failed write only here.
-	if err := u.fail("close", u.close()); err != nil {
+	if err := u.fail("close", u.closeFile()); err != nil {
 		return err
 	}
 	u.sealed = true
@@ -127,7 +133,7 @@ func (u *localUpload) Commit(ctx context.Context) error {
 	return nil
 }
 
-func (u *localUpload) close() error {
+func (u *localUpload) closeFile() error {
 	f := u.file
 	u.file = nil
 	if f == nil {
@@ -144,7 +150,7 @@ func (u *localUpload) Discard() {
 	if u.err == nil {
 		u.err = errDiscarded
 	}
-	_ = u.close()                  // nobody wants these bytes
+	_ = u.closeFile()              // nobody wants these bytes
 	_ = u.hold.fs.Remove(u.staged) // the next start tries again
 }
 

@@ -34,8 +34,8 @@ func (w *bitWriter) flush() {
 	w.n &= 7
 }
 
-// close fills the last byte with zeros.
-func (w *bitWriter) close() []byte {
+// finish fills the last byte with zeros.
+func (w *bitWriter) finish() []byte {
 	w.flush()
 	w.flush()
 	if w.n > 0 {

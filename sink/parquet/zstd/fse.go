@@ -173,5 +173,5 @@ func (t *table) appendTo(out []byte) []byte {
 		}
 		w.add(uint64(run), 2)
 	}
-	return w.close()
+	return w.finish()
 }

@@ -245,7 +245,7 @@ func (c *codes) appendBits(dst []byte) []byte {
 	ot.last(&w, o)
 	lt.last(&w, l)
 	w.add(1, 1)
-	return w.close()
+	return w.finish()
 }
 
 const (

@@ -14,6 +14,19 @@ import (
 	"testing"
 )
 
+// nobody is a user without rights; tests run as root would otherwise be allowed everything.
+const nobody = 65534
+
+// openWay lets other users go to a directory of this test.
+func openWay(t *testing.T, dir string) {
+	t.Helper()
+	for d := dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // modesJob has everything that a run can leave: data, rejects, a journal.
 var modesJob = job{total: 20, group: 10, reject: 3}
 
