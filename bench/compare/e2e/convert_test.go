@@ -16,11 +16,11 @@ import (
 	"tw2parquet/source/emulator"
 )
 
-// recorded is a stream of 700 results.
+// recorded is a stream of 200 results.
 func recorded(t *testing.T) []byte {
 	t.Helper()
 	var stream bytes.Buffer
-	if _, err := (bench.Corpus{Seed: 9, Results: 700}).WriteTo(&stream); err != nil {
+	if _, err := (bench.Corpus{Seed: 9, Results: 200}).WriteTo(&stream); err != nil {
 		t.Fatal(err)
 	}
 	return stream.Bytes()
@@ -71,7 +71,7 @@ func TestConvert_ReadsEveryForm(t *testing.T) {
 			command = append(command, filepath.Join(dir, name))
 		}
 		e := a.run(0, command...)
-		if e.result.Rows != 700 || e.result.Credits != 0 || e.result.Status != "complete" {
+		if e.result.Rows != 200 || e.result.Credits != 0 || e.result.Status != "complete" {
 			t.Errorf("%v: %s", args, e)
 		}
 		got := fingerprint(t, out)
@@ -82,7 +82,7 @@ func TestConvert_ReadsEveryForm(t *testing.T) {
 			t.Errorf("%v holds\n%s, want\n%s", args, got, want)
 		}
 		tree := listing(t, out)
-		if again := a.run(0, command...); again.result.Rows != 700 || listing(t, out) != tree {
+		if again := a.run(0, command...); again.result.Rows != 200 || listing(t, out) != tree {
 			t.Errorf("%v again: %s", args, again)
 		}
 	}
@@ -127,14 +127,14 @@ func TestConvert_RejectsBrokenLines(t *testing.T) {
 	a := serve(t, emulator.Config{})
 	lines := strings.SplitAfter(string(recorded(t)), "\n")
 	lines[100] = lines[100][:200] + "\n"
-	lines[300] = "nonsense\n"
+	lines[150] = "nonsense\n"
 	file := filepath.Join(t.TempDir(), "broken.jsonl")
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out := a.output()
 	e := a.run(60, "convert", file, "--out", out)
-	if e.result.Rows != 698 || e.result.Rejected != 2 {
+	if e.result.Rows != 198 || e.result.Rejected != 2 {
 		t.Errorf("%s", e)
 	}
 	kept, err := filepath.Glob(filepath.Join(out, "_tw2parquet", "*", "rejects-*"))

@@ -15,7 +15,9 @@ import (
 // halfDays exports four windows that start at midnight, at an hour, at a fraction of a second, and at
 // midnight again, into one output.
 func halfDays(t *testing.T) (a *account, out string) {
-	a = serve(t, small())
+	cfg := small()
+	cfg.DocumentsPerDay = 20
+	a = serve(t, cfg)
 	out = a.output()
 	for _, w := range [][2]string{
 		{"2024-01-01", "2024-01-01T12:00:00Z"}, {"2024-01-01T12:00:00Z", "2024-01-01T18:00:00.25Z"},

@@ -17,7 +17,7 @@ import (
 // it has published a file.
 func (a *account) startAndStall(out string) *started {
 	a.t.Helper()
-	a.script(`{"endpoint":"results","nth":1,"stall":{"at":2000000}}`)
+	a.script(`{"endpoint":"results","nth":1,"stall":{"at":500000}}`)
 	// The idle time-out is longer than the test, so that the pause lasts until the process ends.
 	args := append([]string{"export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01",
 		"--out", out, "--idle-timeout", "24h"}, oneWindow[:]...)
