@@ -85,7 +85,7 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 			if err != nil {
 				return pipeline.Output{}, err
 			}
-			t.Cleanup(func() { disk.Close() })
+			t.Cleanup(func() { _ = disk.Close() })
 			out, err := sink.Open(ctx, sink.Config{
 				Store: disk, Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
 				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: parquet.Compression{Codec: parquet.Zstd, Level: 1},
