@@ -96,7 +96,7 @@ func TestRecover_ChecksTheChain(t *testing.T) {
 		}, "names its rejects"},
 		"a newer schema":       {set(keySchemaVersion, "2"), "newer version"},
 		"a nonsense version":   {set(keySchemaVersion, "x"), "not a number"},
-		"a negative count":     {set(keyRejected, "-1"), "no count"},
+		"a negative count":     {set(keyRejected, "-1"), "not a count"},
 		"no offset":            {drop(keyToOffset), "to_offset"},
 		"a flipped offset":     {set(keyToOffset, "to be flipped"), "checksum"},
 		"no checksum":          {drop(keyChecksum), "checksum"},
@@ -227,7 +227,7 @@ func TestRecover_NamesAMissingFile(t *testing.T) {
 	}
 }
 
-// The last file gone is no gap: the run goes on from the one before, and delivers its rows again.
+// A missing last file is not a gap: the run goes on from the one before, and delivers its rows again.
 func TestRecover_TheLastFileIsGone(t *testing.T) {
 	j := job{total: 40, group: 10, reject: 4}
 	disk := half(t, j)
