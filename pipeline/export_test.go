@@ -300,7 +300,7 @@ func TestExport_NothingDeliveredOfABoughtTaskIsNoSuccess(t *testing.T) {
 	}
 }
 
-// Nobody can tell what a complete run was once somebody edited its report: that is no bug of ours, and told.
+// Nobody can tell what a complete run was once somebody edited its report: that is not a bug of this program, and told.
 func TestExport_EditedReport(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 5})
 	if _, err := w.job.Export(t.Context(), w.window); err != nil {

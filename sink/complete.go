@@ -94,7 +94,7 @@ func (o *Output) checkListed(m *Manifest, k int, parts map[int][]part) (newer bo
 	}
 	for seq, all := range parts {
 		if seq >= len(m.Files) {
-			return false, o.foreign(all[0].Name, "the run is complete, and its manifest does not know this file")
+			return false, o.foreign(all[0].Name, "the run is complete, and its manifest does not list this file")
 		}
 	}
 	return newer, nil
