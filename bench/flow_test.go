@@ -148,7 +148,7 @@ func open(b *testing.B, codec string) *sink.Output {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { disk.Close() })
+	b.Cleanup(func() { _ = disk.Close() })
 	out, err := sink.Open(b.Context(), sink.Config{Store: disk, Run: "bench", Schema: schema.Arrow(),
 		SchemaVersion: schema.Version, Compression: compression})
 	if err != nil {

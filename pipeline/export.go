@@ -85,7 +85,7 @@ func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
 	err = x.run(ctx)
 	if err != nil && !r.Complete && j.Final != nil && j.Final(err) {
 		if werr := write(context.WithoutCancel(ctx), out.Journal, FailureRecord, r); werr != nil {
-			x.log.Warn("that the window failed could not be written down; the next start tries it in its order", "run", w.Run, "error", werr)
+			x.log.Warn("cannot record that the window failed; the next start tries it in its usual order", "run", w.Run, "error", werr)
 		}
 	}
 	return err
@@ -187,7 +187,7 @@ func (x *export) acquire(ctx context.Context) (source.Acquired, error) {
 	}
 	a, err := x.job.API.Acquire(ctx, x.window.Run, x.window.Request, x.out.Journal)
 	if err != nil && x.job.AbortOnCancel && stopped(ctx) {
-		x.log.Warn("stopped before the export task was known; if it was bought it goes on, and costs, and the next start reads it", "run", x.window.Run)
+		x.log.Warn("stopped before the export task was known; if it was bought, it keeps running and costing credits, and the next start reads it", "run", x.window.Run)
 	}
 	return a, err
 }
@@ -234,14 +234,14 @@ func (x *export) settle(ctx context.Context, task source.Task, err error) error 
 // abort ends the task, which nobody waits for any more.
 func (x *export) abort(ctx context.Context, task source.Task) {
 	if task.ID == "" {
-		x.log.Warn("the export task cannot be aborted: the server lists none for this collector; if it still runs, it goes on, and costs",
+		x.log.Warn("the export task cannot be aborted: the server lists none for this collector; if it is still running, it keeps costing credits",
 			"collector", x.report.Collector, "hint", "look for it with `tw2parquet tasks list`")
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
 	defer cancel()
 	if _, err := x.job.API.AbortTask(ctx, task.ID); err != nil {
-		x.log.Warn("the export task could not be aborted; it goes on, and costs", "task", task.ID, "error", err)
+		x.log.Warn("cannot abort the export task; it keeps running and costing credits", "task", task.ID, "error", err)
 	}
 }
 

@@ -85,7 +85,7 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 			if err != nil {
 				return pipeline.Output{}, err
 			}
-			t.Cleanup(func() { disk.Close() })
+			t.Cleanup(func() { _ = disk.Close() })
 			out, err := sink.Open(ctx, sink.Config{
 				Store: disk, Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
 				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: parquet.Compression{Codec: parquet.Zstd, Level: 1},
@@ -300,7 +300,7 @@ func TestExport_NothingDeliveredOfABoughtTaskIsNoSuccess(t *testing.T) {
 	}
 }
 
-// Nobody can tell what a complete run was once somebody edited its report: that is no bug of ours, and told.
+// Nobody can tell what a complete run was once somebody edited its report: that is not a bug of this program, and told.
 func TestExport_EditedReport(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 5})
 	if _, err := w.job.Export(t.Context(), w.window); err != nil {

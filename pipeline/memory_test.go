@@ -67,7 +67,7 @@ func TestFlow_GiBInBoundedHeap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { disk.Close() })
+	t.Cleanup(func() { _ = disk.Close() })
 	out, err := sink.Open(t.Context(), sink.Config{
 		Store: disk, Run: "gib", Schema: schema.Arrow(), SchemaVersion: schema.Version, MaxFileBytes: 1 << 20,
 		Compression: parquet.Compression{Codec: parquet.Snappy},

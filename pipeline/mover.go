@@ -101,7 +101,7 @@ func (m *mover) stream(ctx context.Context, open func(source.StreamConfig) *sour
 		if broken >= rewinds {
 			return o, fmt.Errorf("give up after %d attempts without a published file: %w", broken+1, err)
 		}
-		m.log.Warn("the stream broke behind results without an offset; reading again from the last file", "run", m.window.Run, "attempt", broken+1)
+		m.log.Warn("the stream broke after results that no offset covers; reading again from the last file", "run", m.window.Run, "attempt", broken+1)
 	}
 }
 

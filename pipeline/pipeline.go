@@ -28,7 +28,7 @@ type Sink interface {
 	// Encode cuts the encoding of one row group into independent tasks, heaviest first. rec stays
 	// valid until all of them returned; then appendGroup writes the row group out.
 	Encode(rec arrow.RecordBatch) (tasks []func() error, appendGroup func(context.Context) error)
-	// Reject keeps a result that is no readable document. raw is only borrowed.
+	// Reject keeps a result that is not a readable document. raw is only borrowed.
 	Reject(ctx context.Context, ordinal, position int64, reason string, raw []byte) error
 	// Mark says that offset covers everything appended so far and that the next result has the
 	// ordinal next. notes describe the rows since the last cut. Only here may a file be cut, which
@@ -74,7 +74,7 @@ type Outcome struct {
 
 // ErrConservation says that chunks read are not rows plus rejects: a row was lost or doubled inside
 // this process. It is never expected.
-var ErrConservation = errors.New("results read are not rows plus rejects")
+var ErrConservation = errors.New("rows and rejects do not add up to the results read")
 
 // inFlight is the number of batches, and of encoders, of a flow: one being filled while the other
 // is decoded; one being decoded while the other is encoded and appended.

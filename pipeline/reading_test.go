@@ -13,7 +13,7 @@ import (
 
 // The manifest says what reading took, as the server has it in its ledger; a complete run says it again.
 func TestReport_SaysWhatReadingTook(t *testing.T) {
-	w := newWorld(t, emulator.Config{DocumentsPerDay: 200, ControlEvery: 25, TaskDuration: 200 * time.Millisecond})
+	w := newWorld(t, emulator.Config{DocumentsPerDay: 100, ControlEvery: 25, TaskDuration: 200 * time.Millisecond})
 	w.rows, w.job.RowGroup = 150, pipeline.RowGroup{Bytes: 16 << 10}
 	busy := "busy"
 	w.server.SetFaults(&emulator.Faults{Rules: []emulator.Rule{
@@ -22,7 +22,7 @@ func TestReport_SaysWhatReadingTook(t *testing.T) {
 		{Endpoint: emulator.EndpointResults, From: 5, To: 5, Respond: &emulator.Respond{HTTP: 429, Body: &busy}},
 	}})
 	r, err := w.job.Export(t.Context(), w.window)
-	if err != nil || r.Rows != 800 {
+	if err != nil || r.Rows != 400 {
 		t.Fatalf("report %+v, error %v", r, err)
 	}
 	w.checkQueue()

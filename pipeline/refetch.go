@@ -37,7 +37,7 @@ func (x *export) refetch(ctx context.Context, a source.Acquired, damage error) e
 			var err error
 			o, err = x.mover.stream(ctx, x.job.API.Stream, source.StreamConfig{Ending: source.OffsetReached{Offset: offset, Results: next}, Expires: a.Expires})
 			if err != nil {
-				return x.report.gone(damage, err) // what was appended is discarded: it would be no whole file
+				return x.report.gone(damage, err) // what was appended is discarded: it would not be a whole file
 			}
 		}
 		if err := x.mover.finish(ctx, o); err != nil {
@@ -54,7 +54,7 @@ func (r *Report) gone(damage, err error) error {
 		return err
 	case errors.Is(err, source.ErrReplay):
 		// The damage is told, not wrapped: reading it again is what failed.
-		return fmt.Errorf("%w; the same request into another output reads all of it again, for free; here it is about: %s", err, damage.Error())
+		return fmt.Errorf("%w; the same request into another output reads all of it again, for free; damaged here: %s", err, damage.Error())
 	case errors.As(err, &e) && (e.Class == source.ClassExpired || e.Class == source.ClassRejected):
 		lost := *e
 		lost.Message += "; this cannot be read again: " + damage.Error()

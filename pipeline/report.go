@@ -199,7 +199,7 @@ func (r *Report) tally(files []File) error {
 	return nil
 }
 
-// unreadable is for a note of ours that is not as we left it.
+// unreadable is for a note that this program wrote and that has changed since.
 func unreadable(what string, err error) error {
 	return &source.Error{Class: source.ClassForeign, Message: fmt.Sprintf("%s cannot be read: %v", what, err),
 		Hint: "nothing was touched; restore what was there, or choose another output"}
@@ -243,7 +243,7 @@ func (x *export) judge() error {
 	delivered := r.Rows + r.Rejected
 	switch extra := delivered - r.Processed; {
 	case r.TaskID == "":
-		x.log.Warn("the server lists no task for these results; whether they are all cannot be checked", "run", r.Run, "rows", r.Rows)
+		x.log.Warn("the server lists no task for these results; whether they are complete cannot be checked", "run", r.Run, "rows", r.Rows)
 	case r.Missing > 0:
 		x.log.Warn("the read ended before the task's count", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "missing", r.Missing)
 		// A few less may have been counted and not delivered; nothing at all means that something took
@@ -252,7 +252,7 @@ func (x *export) judge() error {
 			return fmt.Errorf("%w: %d of %d", ErrMissing, delivered, r.Processed)
 		}
 	case extra > 0:
-		x.log.Warn("more results came than the task counted; some may be there twice", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "extra", extra)
+		x.log.Warn("more results came than the task counted; some may be duplicates", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "extra", extra)
 		if x.job.Strict {
 			return fmt.Errorf("%w: %d of %d", ErrExtra, delivered, r.Processed)
 		}

@@ -50,10 +50,10 @@ func (o *Output) recoverComplete(ctx context.Context, m *Manifest, k int) error 
 		}
 	}
 	o.manifest = m
-	// The last start may have died after the manifest; that is no reason to fail this one, which
+	// The last start may have died after the manifest; that must not fail this one, which
 	// may not even be allowed to write.
 	if _, err := o.hold.Clear(ctx); err != nil {
-		o.log.Warn("what an earlier start left unfinished stays", "error", err)
+		o.log.Warn("cannot remove what an earlier start left unfinished", "error", err)
 	}
 	o.removeStale(ctx, o.stale.takeAll())
 	o.sweepRejects(ctx)
@@ -94,7 +94,7 @@ func (o *Output) checkListed(m *Manifest, k int, parts map[int][]part) (newer bo
 	}
 	for seq, all := range parts {
 		if seq >= len(m.Files) {
-			return false, o.foreign(all[0].Name, "the run is complete, and its manifest does not know this file")
+			return false, o.foreign(all[0].Name, "the run is complete, and its manifest does not list this file")
 		}
 	}
 	return newer, nil
@@ -169,7 +169,7 @@ func (o *Output) checkOne(ctx context.Context, seq int, found map[string]store.E
 	}
 	is, err := o.hashFile(ctx, name, size)
 	if err == nil && is != sum {
-		return o.damaged(name, "damaged: its bytes do not fit the checksum in the manifest"), nil
+		return o.damaged(name, "damaged: its bytes do not match the checksum in the manifest"), nil
 	}
 	return nil, err
 }

@@ -30,7 +30,7 @@ type Config struct {
 	// Meta are further footer key-values of every file, without the "tw2parquet." prefix.
 	Meta map[string]string
 	// MaxFileBytes and MaxFileRows are the sizes at which a file is closed, at the first mark from
-	// there on; 0 is no limit. The bytes are those written before the footer.
+	// there on; 0 is unlimited. The bytes are those written before the footer.
 	MaxFileBytes int64
 	MaxFileRows  int64
 	Compression  parquet.Compression
@@ -56,7 +56,7 @@ func (c *Config) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Store == nil {
-		bad("store: it is missing")
+		bad("store: required")
 	}
 	if !runPattern.MatchString(c.Run) {
 		bad("run %q: use 1 to 64 lower-case letters and digits", c.Run)
@@ -69,7 +69,7 @@ func (c *Config) validate() error {
 		}
 	}
 	if c.Schema == nil || c.Schema.NumFields() == 0 {
-		bad("schema: at least one field is needed")
+		bad("schema: needs at least one field")
 	}
 	if _, err := ParseVersion(c.SchemaVersion); err != nil {
 		bad("schema version %q: use a decimal number", c.SchemaVersion)
@@ -80,7 +80,7 @@ func (c *Config) validate() error {
 		}
 	}
 	if c.MaxFileBytes < 0 || c.MaxFileRows < 0 {
-		bad("file limits of %d bytes and %d rows: they are not negative", c.MaxFileBytes, c.MaxFileRows)
+		bad("file limits of %d bytes and %d rows: must not be negative", c.MaxFileBytes, c.MaxFileRows)
 	}
 	for _, err := range []error{c.Compression.Validate(), c.Encodings.Validate()} {
 		if err != nil {
@@ -103,7 +103,7 @@ func (c *Config) log() *slog.Logger {
 // checkKey refuses footer keys that would hide the ones recovery depends on.
 func checkKey(k string) error {
 	if !keyPattern.MatchString(k) || reservedKey(k) {
-		return fmt.Errorf("footer key %q: use lower-case letters, digits and _, and none of the sink's own", k)
+		return fmt.Errorf("footer key %q: use lower-case letters, digits and _, but not the sink's own keys", k)
 	}
 	return nil
 }

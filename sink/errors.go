@@ -22,7 +22,7 @@ var ErrMissing = errors.New("a published file is missing")
 var ErrMisuse = errors.New("sink used against its contract")
 
 // errDiscarded is what a file that an earlier error ended answers to everything but Rewind.
-var errDiscarded = errors.New("the open file was given up after an earlier error; what it held is read again")
+var errDiscarded = errors.New("the open file was given up after an earlier error; what it held will be read again")
 
 // errPublishUnclear is what an Output answers after a publication failed half way: whether the file
 // is visible is known only to a new Open.

@@ -94,7 +94,7 @@ func fileOf(footer parquet.Footer) (f File, run, schemaVersion string, err error
 		v := take(key)
 		n, perr := strconv.ParseInt(v, 10, 64)
 		if (perr != nil || n < 0) && err == nil {
-			err = fmt.Errorf("the footer's %s%s is no count: %q", footerPrefix, key, shorten(v))
+			err = fmt.Errorf("the footer's %s%s is not a count: %q", footerPrefix, key, shorten(v))
 		}
 		return n
 	}
@@ -110,7 +110,7 @@ func fileOf(footer parquet.Footer) (f File, run, schemaVersion string, err error
 	}
 	said := take(keyChecksum)
 	if err == nil && footer.Checksum(footerPrefix+keyChecksum) != said {
-		err = errors.New("damaged: the footer does not fit its checksum")
+		err = errors.New("damaged: the footer does not match its checksum")
 	}
 	if err == nil && f.Rows != footer.Rows {
 		err = fmt.Errorf("the file has %d rows, its key-values say %d", footer.Rows, f.Rows)
@@ -126,7 +126,7 @@ func fileOf(footer parquet.Footer) (f File, run, schemaVersion string, err error
 	return f, run, schemaVersion, err
 }
 
-// shorten keeps what strangers wrote out of our messages, but for its beginning.
+// shorten keeps all but the beginning of foreign text out of our messages.
 func shorten(s string) string {
 	const most = 40
 	if len(s) > most {

@@ -72,7 +72,7 @@ func (o *Output) List(ctx context.Context, prefix string) ([]string, error) {
 func checkJournalName(name string) error {
 	_, manifest := layout{}.manifestNumber(name)
 	if !journalPattern.MatchString(name) || manifest || name == "lock" || name == "staging" || strings.HasPrefix(name, rejectsPrefix) {
-		return fmt.Errorf("journal entry %q: %w: use up to 100 of a-z 0-9 . _ - and none of the sink's own names", name, ErrMisuse)
+		return fmt.Errorf("journal entry %q: %w: use up to 100 of a-z 0-9 . _ - but not the sink's own names", name, ErrMisuse)
 	}
 	return nil
 }

@@ -280,7 +280,7 @@ func (o *Output) loadManifest(ctx context.Context) (*Manifest, int, error) {
 func (o *Output) readError(name string, err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return o.foreign(name, "it became shorter while it was read")
+		return o.foreign(name, "it shrank while it was being read")
 	case errors.Is(err, fs.ErrNotExist):
 		return o.missing(name)
 	}

@@ -60,8 +60,8 @@ func StateName(name string) (run, record string, ok bool) {
 // below it.
 func BelowState(name string) bool { return slices.Contains(strings.Split(name, "/"), StateDir) }
 
-// Private tells whether a name in an output is for its owner alone, whatever the umask: what lies in the
-// directory of a run, but for its manifests.
+// Private tells whether a name in an output is for its owner alone, whatever the umask: everything in the
+// directory of a run except its manifests.
 func Private(name string) bool {
 	_, record, ok := StateName(name)
 	if !ok || record == "" {

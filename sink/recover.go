@@ -92,7 +92,7 @@ func (o *Output) parts(ctx context.Context) (map[int][]part, error) {
 		seq, revision, ok := o.layout.partOf(path.Base(e.Name))
 		switch {
 		case !ok:
-			return nil, o.foreign(e.Name, "named like a file of this run, but not one of them")
+			return nil, o.foreign(e.Name, "named like a file of this run, but not one")
 		case !e.Regular:
 			return nil, o.foreign(e.Name, "not a regular file")
 		}
@@ -198,7 +198,7 @@ func (o *Output) readPart(ctx context.Context, seq int, e store.Entry) (File, er
 	case err != nil && !isOurs(footer):
 		return File{}, o.foreign(name, err.Error()) // a whole Parquet file, and somebody else's
 	case err != nil && o.newer(version) && footer.Whole(footerPrefix+keyChecksum):
-		return File{}, o.checkVersion(name, version) // its keys may be others, and that is no damage
+		return File{}, o.checkVersion(name, version) // its keys may be others, which is not damage
 	case err != nil:
 		return File{}, o.damaged(name, err.Error())
 	}
@@ -224,7 +224,7 @@ func (o *Output) checkVersion(name, version string) error {
 	}
 	if o.newer(version) {
 		e := o.foreign(name, fmt.Sprintf("written by a newer version of this program (schema version %s, this one knows %s)", version, o.cfg.SchemaVersion))
-		e.Hint = "nothing was touched; go on with that version, or choose another output"
+		e.Hint = "nothing was touched; continue with that version, or choose another output"
 		return e
 	}
 	return nil
@@ -301,7 +301,7 @@ func (o *Output) damaged(name, reason string) *ForeignError {
 }
 
 func (o *Output) missing(name string) *ForeignError {
-	e := o.damaged(name, "it was published, and is missing")
+	e := o.damaged(name, "it was published but is missing")
 	e.gone = true
 	return e
 }

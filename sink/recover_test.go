@@ -96,7 +96,7 @@ func TestRecover_ChecksTheChain(t *testing.T) {
 		}, "names its rejects"},
 		"a newer schema":       {set(keySchemaVersion, "2"), "newer version"},
 		"a nonsense version":   {set(keySchemaVersion, "x"), "not a number"},
-		"a negative count":     {set(keyRejected, "-1"), "no count"},
+		"a negative count":     {set(keyRejected, "-1"), "not a count"},
 		"no offset":            {drop(keyToOffset), "to_offset"},
 		"a flipped offset":     {set(keyToOffset, "to be flipped"), "checksum"},
 		"no checksum":          {drop(keyChecksum), "checksum"},
@@ -227,7 +227,7 @@ func TestRecover_NamesAMissingFile(t *testing.T) {
 	}
 }
 
-// The last file gone is no gap: the run goes on from the one before, and delivers its rows again.
+// A missing last file is not a gap: the run goes on from the one before, and delivers its rows again.
 func TestRecover_TheLastFileIsGone(t *testing.T) {
 	j := job{total: 40, group: 10, reject: 4}
 	disk := half(t, j)
@@ -366,7 +366,7 @@ func TestComplete_NoticesWhatBecameOfItsOwnFiles(t *testing.T) {
 		"gone":         {func(m *storetest.MemFS) error { return m.Remove(partName(testRun, 0)) }, []string{"00000.parquet", "missing"}},
 		"rejects gone": {func(m *storetest.MemFS) error { return m.Remove(rejectsName(t, m, 1, ".raw")) }, []string{"rejects-00001-", "missing"}},
 		"cut":          {func(m *storetest.MemFS) error { m.Plant(t, partName(testRun, 1), []byte("PAR1")); return nil }, []string{"00001.parquet", "4 bytes"}},
-		"one more":     {func(m *storetest.MemFS) error { m.Plant(t, partName(testRun, 9), []byte("x")); return nil }, []string{"00009.parquet", "does not know"}},
+		"one more":     {func(m *storetest.MemFS) error { m.Plant(t, partName(testRun, 9), []byte("x")); return nil }, []string{"00009.parquet", "does not list"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk := storetest.NewMemFS()
@@ -400,7 +400,7 @@ func TestRerun_ComparesWithTheManifest(t *testing.T) {
 		"a file is gone":      {func(m *storetest.MemFS) { _ = m.Remove(partName(testRun, 1)) }, []string{"00001.parquet", "missing"}},
 		"all files are gone":  {func(m *storetest.MemFS) { m.Uproot(t, testPartition) }, []string{"00000.parquet", "missing"}},
 		"a file was cut":      {func(m *storetest.MemFS) { m.Plant(t, partName(testRun, 2), []byte("PAR1")) }, []string{"00002.parquet", "4 bytes"}},
-		"a file too many":     {func(m *storetest.MemFS) { m.Plant(t, partName(testRun, 9), []byte("x")) }, []string{"00009.parquet", "does not know"}},
+		"a file too many":     {func(m *storetest.MemFS) { m.Plant(t, partName(testRun, 9), []byte("x")) }, []string{"00009.parquet", "does not list"}},
 		"an odd name":         {func(m *storetest.MemFS) { m.Plant(t, partName(testRun, 1)+".bak", []byte("x")) }, []string{".bak"}},
 		"a newer manifest":    {edit(`"format": 1`, `"format": 2`), []string{"manifest.json", "newer"}},
 		"a newer schema":      {edit(`"schema_version": "1"`, `"schema_version": "7"`), []string{"manifest.json", "newer"}},

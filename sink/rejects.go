@@ -18,7 +18,7 @@ type Rejection struct {
 	Length   int    `json:"length"`
 }
 
-// openRejects are the results of the open file that are no documents.
+// openRejects are the results of the open file that are not documents.
 type openRejects struct {
 	stem       string
 	index, raw *upload

@@ -61,7 +61,7 @@ func (s *stale) takeAll() []string {
 	return all
 }
 
-// removeStale deletes files that others have replaced. That it fails is no reason to fail: the next
+// removeStale deletes files that others have replaced. Its failure is not an error: the next
 // start tries again.
 func (o *Output) removeStale(ctx context.Context, names []string) {
 	for _, name := range names {
@@ -78,7 +78,7 @@ func (o *Output) sweepRejects(ctx context.Context) {
 	}
 	found, err := o.listRejects(ctx)
 	if err != nil {
-		o.log.Warn("rejects that belong to no file could not be looked for; the next start tries again", "error", err)
+		o.log.Warn("cannot look for rejects that belong to no file; the next start tries again", "error", err)
 		return
 	}
 	for _, r := range o.rejects {

@@ -241,7 +241,7 @@ func TestOutput_HoldsItsCallersToTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := o.Complete(ctx, []byte(`[]`)); !errors.Is(err, ErrMisuse) {
-		t.Errorf("a report that is no object: %v", err)
+		t.Errorf("a report that is not an object: %v", err)
 	}
 	if err := o.Complete(ctx, []byte(`{"a":1}`)); err != nil {
 		t.Fatal(err)
@@ -269,7 +269,7 @@ func TestOpen_NamesEveryBadField(t *testing.T) {
 		Run: "../x", Partition: "a/../b", SchemaVersion: "one", MaxFileRows: -1,
 		Meta: map[string]string{"rows": "1"}, Compression: parquet.Compression{Codec: parquet.Snappy, Level: 1}, Encodings: 7,
 	})
-	for _, want := range []string{"store:", "../x", `".."`, "schema:", "one", "not negative", `"rows"`, "no levels", "unknown choice 7"} {
+	for _, want := range []string{"store:", "../x", `".."`, "schema:", "one", "must not be negative", `"rows"`, "no levels", "unknown choice 7"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %s in: %v", want, err)
 		}

@@ -103,7 +103,7 @@ func (a *acquisition) over() error {
 	if !a.req.Stop.After(now.Add(clockTolerance)) {
 		return nil
 	}
-	return &Error{Class: ClassUsage, Message: fmt.Sprintf("stop %s lies in the future, for the server it is %s: a window that is not over cannot be complete",
+	return &Error{Class: ClassUsage, Message: fmt.Sprintf("stop %s is in the future (the server's time is %s): a window that is not over cannot be complete",
 		a.req.Stop.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)), Hint: "nothing was bought; set this machine's clock, or choose an earlier stop"}
 }
 
@@ -184,7 +184,7 @@ func (a *acquisition) refuseRepurchase(ctx context.Context) error {
 		return &Error{Class: ClassExpired, Message: "this export was bought before, and its collector " + a.id + " is gone, and the results with it",
 			Hint: a.again(int64(a.req.Limit))}
 	case len(a.history.open) > 0:
-		return &Error{Class: ClassAmbiguous, Message: "an export was perhaps bought by an attempt that got no answer, and its collector " + a.id + " is gone",
+		return &Error{Class: ClassAmbiguous, Message: "an attempt that got no answer may have bought this export, and its collector " + a.id + " is gone",
 			Hint: "check the account's credits; " + a.again(int64(a.req.Limit))}
 	}
 	return nil
@@ -221,13 +221,13 @@ func (a *acquisition) look(ctx context.Context) (Acquired, bool, error) {
 // more, and told.
 func (a *acquisition) adopt(ctx context.Context, tasks []Task) (Acquired, error) {
 	for _, t := range tasks[1:] {
-		a.c.log.Warn("the same export was bought twice; the older task is read and the younger aborted",
+		a.c.log.Warn("the same export was bought twice; reading the older task and aborting the newer",
 			"collector", a.id, "kept", tasks[0].ID, "aborted", t.ID, "status", string(t.Status), "processed", t.Processed)
 		if t.Status.Terminal() {
 			continue
 		}
 		if _, err := a.c.AbortTask(ctx, t.ID); err != nil && !errors.Is(err, ErrNotFound) {
-			return Acquired{}, fmt.Errorf("abort the younger task: %w", err)
+			return Acquired{}, fmt.Errorf("abort the newer task: %w", err)
 		}
 	}
 	for _, k := range a.history.open {
@@ -247,7 +247,7 @@ func (a *acquisition) record(ctx context.Context, t Task, adopted bool) (Acquire
 		return Acquired{}, err
 	}
 	if known := a.history.task.ID; existing && known != "" && known != t.ID {
-		a.c.log.Warn("the server lists another task for this run than was read before; the server is believed", "listed", t.ID, "known", known)
+		a.c.log.Warn("the server lists a different task for this run than before; using the server's", "listed", t.ID, "known", known)
 	}
 	return Acquired{Task: t, Collector: a.collector, Adopted: adopted}, nil
 }

@@ -83,7 +83,7 @@ func (a *acquisition) bought(ctx context.Context, task Task) (Acquired, error) {
 		return a.adopt(ctx, tasks)
 	}
 	if err != nil && ctx.Err() == nil {
-		a.c.log.Warn("the tasks could not be listed after buying, to see that it was bought once", "error", err)
+		a.c.log.Warn("cannot list the tasks after buying, to check that the export was bought only once", "error", err)
 	}
 	return a.record(context.WithoutCancel(ctx), task, false)
 }
@@ -119,7 +119,7 @@ func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
 		return Acquired{}, false, a.ambiguous(ctx, "the collector cannot be read", err, true)
 	}
 	if filled {
-		a.c.log.Warn("the collector holds results though no task is listed for it; they are read", "collector", a.id)
+		a.c.log.Warn("the collector holds results although no task is listed for it; reading them", "collector", a.id)
 		for _, k := range a.history.open {
 			if err := a.closeIntent(ctx, k, outcomeNote{Outcome: outcomeFound}); err != nil {
 				return Acquired{}, false, err
@@ -184,7 +184,7 @@ func (a *acquisition) ambiguous(ctx context.Context, why string, cause error, no
 		Message: "it cannot be told whether the export was bought: " + why,
 		Hint:    "look for a task with target " + a.id + ", and if there is none, " + a.again(int64(a.req.Limit))}
 	if notYet {
-		e.Hint = "run again once the API answers; nothing is bought before looking works. Otherwise " + e.Hint
+		e.Hint = "run again once the API answers; nothing is bought until looking works. Otherwise " + e.Hint
 	}
 	var inner *Error
 	if errors.As(cause, &inner) {

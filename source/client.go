@@ -44,7 +44,7 @@ const (
 
 var (
 	errTimeout = fmt.Errorf("no complete answer within %s", callTimeout)
-	errIdle    = errors.New("no byte came within the idle timeout")
+	errIdle    = errors.New("no data came within the idle timeout")
 )
 
 // Config says how the API is reached. Only Token is required.
@@ -125,7 +125,7 @@ func New(cfg Config) (*Client, error) {
 		c.factor = 1
 	}
 	if c.factor < 0 || c.factor > 1000 || c.factor != 1 && !loopback {
-		fail(ClassUsage, "wait scale %g: only a loopback base URL may have another than 1", cfg.WaitScale)
+		fail(ClassUsage, "wait scale %g: only a loopback base URL may use a factor other than 1", cfg.WaitScale)
 	}
 	for _, n := range []struct {
 		name  string
@@ -405,7 +405,7 @@ func decoded(resp *http.Response) (io.Reader, error) {
 		return &inflater{source: resp.Body}, nil
 	}
 	return nil, &Error{Class: ClassUnavailable, HTTP: resp.StatusCode, Retryable: true, sent: true,
-		Message: "the answer comes in a compression that was not asked for"}
+		Message: "the answer has a compression that was not requested"}
 }
 
 // inflater reads its header with the first byte that is wanted, so that waiting for it is part of

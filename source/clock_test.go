@@ -116,7 +116,7 @@ func TestClock_MayJumpDuringARun(t *testing.T) {
 				if took := time.Since(began) - settled; took < time.Hour || took > time.Hour+2*pollLast {
 					t.Errorf("it was waited for %s", took)
 				}
-				if strings.Contains(log.String(), "loses its results") || strings.Count(log.String(), "clock differs") != 1 {
+				if strings.Contains(log.String(), "results expire soon") || strings.Count(log.String(), "clock differs") != 1 {
 					t.Errorf("told: %s", &log)
 				}
 			})

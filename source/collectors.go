@@ -52,7 +52,7 @@ func (c *Client) Collector(ctx context.Context, id string) (Collector, error) {
 			return Collector{}, err
 		}
 	}
-	e.Err, e.Class, e.Message = ErrNotFound, ClassRejected, "there is no such collector"
+	e.Err, e.Class, e.Message = ErrNotFound, ClassRejected, "the collector does not exist"
 	return Collector{}, e
 }
 
@@ -63,7 +63,7 @@ func (c *Client) CreateCollector(ctx context.Context, id string) (Collector, err
 	return c.collector(ctx, http.MethodPut, id, "", []byte("{}"), c.limits.collectorChange, retryPaid)
 }
 
-// DeleteCollector removes a collector and its results. A collector that is already gone is no error.
+// DeleteCollector removes a collector and its results. A collector that is already gone is not an error.
 func (c *Client) DeleteCollector(ctx context.Context, id string) (Collector, error) {
 	got, err := c.collector(ctx, http.MethodDelete, id, "", nil, c.limits.collectorChange, retryFree)
 	if errors.Is(err, ErrNotFound) {

@@ -16,8 +16,8 @@ func newCursor(offset string, results int64) cursor {
 }
 
 // add takes a result.
-func (c *cursor) add(print uint64) {
-	c.past.add(print, c.count)
+func (c *cursor) add(seen uint64) {
+	c.past.add(seen, c.count)
 	c.count++
 }
 

@@ -132,7 +132,7 @@ func (e *taskDone) poll(ctx context.Context) error {
 	if errors.Is(err, ErrNotFound) {
 		t, err = old, nil
 		t.Status = StatusGone
-		c.log.Warn("the server does not know the export task any more; its results are read all the same", "task", t.ID)
+		c.log.Warn("the server no longer knows the export task; reading its results anyway", "task", t.ID)
 	}
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func (e *taskDone) poll(ctx context.Context) error {
 	if still := now.Sub(e.movedAt); still > c.scaled(maxStandstill) && !t.Status.Terminal() {
 		return &Error{Class: ClassUnavailable, Op: "GET " + taskTemplate, Retryable: true,
 			Message: fmt.Sprintf("the export task is %s and has not moved for %s", printable(string(t.Status), 60), still.Round(time.Minute)),
-			Hint:    "run again to go on waiting for it; nothing is bought twice"}
+			Hint:    "run again to keep waiting for it; nothing is bought twice"}
 	}
 	return nil
 }
@@ -240,7 +240,7 @@ func (e *offsetReached) verdict() error {
 	case there && missing == 0:
 		return io.EOF
 	case missing > 0 && s.deadline.passed(s.c):
-		return lost(s.covered, s.Task().Count(), "their time has run out")
+		return lost(s.covered, s.Task().Count(), "they have expired")
 	case there:
 		return fmt.Errorf("%w: this offset used to cover %d results; now it covers %d", ErrReplay, e.Results-s.cfg.Results, s.covered-s.cfg.Results)
 	}

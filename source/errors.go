@@ -70,7 +70,7 @@ type Error struct {
 	retry retry
 	after time.Duration // how long the server asked to be left alone (Retry-After), 0 if it did not
 	sent  bool          // a request may have reached the server
-	bare  bool          // the answer was no envelope
+	bare  bool          // the answer was not an envelope
 }
 
 // Error tells the operation, what happened, and the numbers to look it up by.

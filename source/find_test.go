@@ -145,7 +145,7 @@ func TestStream_WarnsBeforeResultsAreLost(t *testing.T) {
 		if _, _, err := drain(t, c, cfg); !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
-		if n := strings.Count(log.String(), "loses its results"); n > 1 || (n == 1) != tt.warns || !strings.Contains(log.String(), tt.left) {
+		if n := strings.Count(log.String(), "results expire soon"); n > 1 || (n == 1) != tt.warns || !strings.Contains(log.String(), tt.left) {
 			t.Errorf("after %v it was told %d times: %s", tt.age, n, &log)
 		}
 	}

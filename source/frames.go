@@ -63,7 +63,7 @@ func (s *Stream) take(ctx context.Context, b *Batch, fr frame) (full bool, err e
 		_, err := s.c.envelope(r.op, 200, text)
 		var e *Error
 		if !errors.As(err, &e) {
-			e = classify(r.op, 200, -1, "an answer without results, in the place of results")
+			e = classify(r.op, 200, -1, "an answer without results")
 		}
 		return false, s.trouble(ctx, b, e)
 	}
@@ -85,21 +85,21 @@ func frameKind(fr *frame, text []byte) chunkKind {
 
 // result adds a result to b, unless it was there before.
 func (s *Stream) result(b *Batch, fr frame, text []byte) (full bool, err error) {
-	r, print := s.read, s.past.print(text)
-	switch r.replay.judge(print) {
+	r, seen := s.read, s.past.fingerprint(text)
+	switch r.replay.judge(seen) {
 	case again:
 		s.tally(func(n *StreamStats) { n.Replayed++ })
 		r.last = false
 		return false, nil
 	case misjudged:
-		return false, s.cut(b, errors.New("results came that begin like earlier ones, and were taken for them"))
+		return false, s.cut(b, errors.New("new results began like earlier ones and were mistaken for them"))
 	case restarted:
-		return false, s.cut(b, errors.New("the server began at the first result again, whatever offset it was given"))
+		return false, s.cut(b, errors.New("the server started over at the first result, ignoring the offset"))
 	}
 	if fr.reject != "" {
 		s.c.token.mask(text) // what is not a result may be a page that quotes our request
 	}
-	s.add(print)
+	s.add(seen)
 	b.add(fr, fr.reject)
 	r.last = false
 	return s.cfg.Limits.capped(b.end(), len(b.Chunks)), nil

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// maxAfter is the longest Retry-After that is told apart: what is longer is longer than any wait of ours.
+// maxAfter is the longest Retry-After that is told apart: what is longer is longer than this package ever waits.
 const maxAfter = 365 * 24 * time.Hour
 
 // asked notes in err, if it is an *Error, how long the answer with header h asked to be left alone.
@@ -68,7 +68,7 @@ func (c *Client) bearable(e *Error, spent time.Duration) bool {
 	if c.scaled(e.after) <= c.scaled(limitBudget)-spent {
 		return true
 	}
-	e.Hint = fmt.Sprintf("the server asks to be left alone for %s, longer than is waited for; run again after that", e.after.Round(time.Second))
+	e.Hint = fmt.Sprintf("the server asks for a pause of %s, longer than this program waits; run again after that", e.after.Round(time.Second))
 	return false
 }
 

@@ -53,13 +53,13 @@ func (c *Client) openRead(ctx context.Context, collector, offset string, limits 
 
 	resp, err := c.send(r.ctx, k) //nolint:bodyclose // the reading owns the body, and closes it with itself
 	if err != nil {
-		r.close()
+		r.release()
 		return nil, c.failed(ctx, r.ctx, r.op, err)
 	}
 	answered()
 	r.body = resp.Body
 	if resp.StatusCode != http.StatusOK {
-		defer r.close()
+		defer r.release()
 		if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 			return nil, classify(r.op, resp.StatusCode, -1, "")
 		}
@@ -74,7 +74,7 @@ func (c *Client) openRead(ctx context.Context, collector, offset string, limits 
 	}
 	body, err := decoded(resp)
 	if err != nil {
-		r.close()
+		r.release()
 		return nil, c.failed(ctx, r.ctx, r.op, err)
 	}
 	if _, compressed := body.(*inflater); compressed {
@@ -92,7 +92,7 @@ func (c *Client) openRead(ctx context.Context, collector, offset string, limits 
 	return r, nil
 }
 
-func (r *reading) close() {
+func (r *reading) release() {
 	r.idle.Stop()
 	r.cancel(context.Canceled)
 	if r.body != nil {
@@ -142,13 +142,13 @@ func (s *Stream) begin(ctx context.Context) error {
 func (s *Stream) endRead() {
 	if s.read != nil {
 		if old := s.read.replay.old; old > 0 {
-			s.c.log.Warn("the server sent results again that come before the offset it was asked for; they were dropped", "results", old)
+			s.c.log.Warn("the server resent results from before the requested offset; they were dropped", "results", old)
 		}
 		if n := s.read.unknown; n > 0 {
-			s.c.log.Warn("chunks of a type that is not documented were skipped; what they hold is in no file", "chunks", n, "type", s.read.unknownType)
+			s.c.log.Warn("skipped chunks of an undocumented type; their content is not in any file", "chunks", n, "type", s.read.unknownType)
 		}
 		s.last = lastRead{state: broken, fresh: s.covered - s.read.covered}
-		s.read.close()
+		s.read.release()
 		s.read = nil
 	}
 }
@@ -184,7 +184,7 @@ func (s *Stream) cut(b *Batch, reason error) error {
 	s.tally(func(n *StreamStats) { n.Cuts++ })
 	why := s.c.describe(reason)
 	if r.standing {
-		why = "the offset does not move though results come"
+		why = "results arrive, but the offset does not move"
 	}
 	s.c.log.Debug("a read broke off", "reason", why, "results", s.covered-r.covered)
 	if err := s.back(b); err != nil {
@@ -202,7 +202,7 @@ func (s *Stream) cut(b *Batch, reason error) error {
 	}
 	return &Error{Class: ClassStream, Op: r.op, Retryable: true,
 		Message: fmt.Sprintf("no progress in %d reads from the same offset, after %d results; the last one: %s", stuckReads, s.covered, why),
-		Hint:    "what was read up to the last offset is kept; run again to go on there"}
+		Hint:    "what was read up to the last offset is kept; run again to continue from there"}
 }
 
 // trouble handles an answer that is an error: the read is over, and is tried again after a pause where

@@ -28,7 +28,7 @@ func (d *deadline) watch(c *Client, collector string, t Task) {
 	}
 	if left := d.at.Sub(c.serverNow()); left < retentionWarning {
 		d.warned = true
-		c.log.Warn("the collector loses its results soon", "retention_left", max(left, 0).Round(time.Minute), "collector", collector, "task", t.ID)
+		c.log.Warn("the collector's results expire soon", "retention_left", max(left, 0).Round(time.Minute), "collector", collector, "task", t.ID)
 	}
 }
 

@@ -35,13 +35,13 @@ func (c *Client) noteDate(h http.Header) {
 	if date.Before(plausible) {
 		if !c.unset {
 			c.unset = true
-			c.log.Warn("the server's clock cannot be right, so its date is ignored; the local clock is used", "date", date.UTC().Format(time.RFC3339))
+			c.log.Warn("the server's clock cannot be right; using the local clock", "date", date.UTC().Format(time.RFC3339))
 		}
 		return
 	}
 	c.date, c.dateSeen = date, c.clock.Now()
 	if skew := c.dateSeen.Sub(date); !c.skewed && skew.Abs() > clockTolerance {
 		c.skewed = true
-		c.log.Warn("the local clock differs from the server's, which is believed", "skew", skew.Round(time.Second))
+		c.log.Warn("the local clock differs from the server's; using the server's", "skew", skew.Round(time.Second))
 	}
 }

@@ -321,7 +321,7 @@ func TestStream_RejectsAreCounted(t *testing.T) {
 	}
 }
 
-// What is kept of bytes that are no result must not hold the token that they may quote.
+// What is kept of bytes that are not a result must not hold the token that they may quote.
 func TestStream_RejectsHoldNoToken(t *testing.T) {
 	q := newQueue(10, 2)
 	page := `<a href="/x?access_token=` + url.QueryEscape(testToken) + `">` + testToken + "</a>\n"

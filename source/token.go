@@ -151,7 +151,7 @@ func newScrubber(secret string) *scrubber {
 	for _, form := range forms(secret) {
 		switch {
 		case len(form) < 8:
-			// Shorter than eight characters is no secret (the public "demo"), and hiding it would maim
+			// Shorter than eight characters is not a secret (the public "demo"), and hiding it would maim
 			// every innocent word around it.
 		case len(form) < leakLength:
 			add(form)

@@ -216,7 +216,7 @@ func TestMetered_CountsTheCommandAlone(t *testing.T) {
 		t.Errorf("%+v for a command that prints its version", c)
 	}
 	if _, err := metered(t.Context(), nil, []string{product, "no such command"}, nil, &output); err == nil {
-		t.Error("a command that fails is no error")
+		t.Error("a command that fails is not an error")
 	}
 	if held[len(held)/2] != 1 {
 		t.Fatal("unreachable")

@@ -23,15 +23,15 @@ func (c *exportCmd) hintTruncated(w pipeline.Window, r pipeline.Report) string {
 		limit, split = source.MaxLimit, string(pipeline.SplitDay)
 	}
 	w.Request.Limit = int(limit)
-	return fmt.Sprintf("a higher --limit or a finer --split does not buy the rest, it buys the window again from its start, for %s, "+
-		"and with this --out its %d rows are then there twice; to have all of it elsewhere: %s", price, r.Rows, c.command(w.Request, split))
+	return fmt.Sprintf("a higher --limit or a finer --split does not buy the rest: it buys the window again from its start, for %s, "+
+		"and with this --out its %s would be duplicated; to export all of it elsewhere: %s", price, rowsText(r.Rows), c.command(w.Request, split))
 }
 
 // hintFailed says what a window whose task failed costs again.
 func (c *exportCmd) hintFailed(w pipeline.Window, r pipeline.Report) string {
 	w.Request.Generation = max(w.Request.Generation, 1) + 1
-	return fmt.Sprintf("running again does not mend the task; buying the window again costs up to %d credits, and with this --out the %d rows "+
-		"that are published are then there twice; to have it elsewhere: %s", w.Request.Limit+batch, r.Rows, c.command(w.Request, string(pipeline.SplitNone)))
+	return fmt.Sprintf("a retry cannot fix the task; buying the window again costs up to %d credits, and with this --out the %s "+
+		"already published would be duplicated; to export it elsewhere: %s", w.Request.Limit+batch, rowsText(r.Rows), c.command(w.Request, string(pipeline.SplitNone)))
 }
 
 // command is the command that exports r alone, into an output beside this one.

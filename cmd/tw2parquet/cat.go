@@ -17,9 +17,9 @@ type catCmd struct {
 
 // Help is the long form of --help.
 func (catCmd) Help() string {
-	return `Prints the documents of Parquet files as they came from the API, one JSON object a line, rebuilt from the columns: the
-same members with the same values, in the order of the stream. Of a directory it prints every Parquet file below it (but
-not in _tw2parquet), the files of a run in their order.
+	return `Prints the documents of Parquet files as they came from the API, one JSON object per line, rebuilt from the columns: the
+same members with the same values, in the order of the stream. For a directory it prints every Parquet file below it,
+except in _tw2parquet; the files of a run come in their order.
 
 Example:
   tw2parquet cat lake --limit 3 | jq .title
@@ -27,7 +27,7 @@ Example:
   tw2parquet cat --chunks lake | tw2parquet convert - --out copy
 
 Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
-Exit codes: 0 ok (also when the reader of the output has seen enough), 2 usage (no such path or column), 50 storage, 53 a
+Exit codes: 0 ok (also if the reader of the output stops early), 2 usage (no such path or column), 50 storage, 53 a
 file is damaged or not ours; what came before it is printed. 130 and 143 stopped.`
 }
 

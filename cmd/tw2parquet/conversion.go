@@ -71,7 +71,7 @@ func (v *conversion) input(ctx context.Context, in *input) error {
 		run, err = v.run(ctx, r, run)
 	}
 	if n := r.Stats().Unknown; n > 0 {
-		v.app.log.Warn("chunks that are neither results nor offsets were skipped; what they hold is in no file", "input", in.name, "chunks", n)
+		v.app.log.Warn("skipped chunks that are neither results nor offsets; their content is not in any file", "input", in.name, "chunks", n)
 	}
 	// What was read could not be published: that concerns all.
 	if storage := (*store.Error)(nil); errors.As(err, &storage) {
@@ -191,7 +191,7 @@ func (v *conversion) warn(r *reading, report pipeline.Report) {
 	case r.recorded.Cut != "":
 		v.app.log.Warn("accepted a recording that is cut", "input", r.input.name, "why", r.recorded.Cut)
 	case r.Stats().Controls == 0 && report.Rows+report.Rejected > 0:
-		v.app.log.Warn("the recording has no control chunk; whether these are all results cannot be told", "input", r.input.name)
+		v.app.log.Warn("the recording has no control chunk, so nothing tells whether it is complete", "input", r.input.name)
 	}
 }
 
@@ -248,16 +248,16 @@ func (r *reading) judge(ctx context.Context, err error) error {
 // kept says what became of a recording that is not whole.
 func (r *reading) kept() string {
 	if r.Stats().Results == 0 && r.recorded.From == "" {
-		return "nothing of it is converted"
+		return "nothing was converted"
 	}
-	return "what came before is converted and stays"
+	return "what came before is converted and kept"
 }
 
 // skip passes over what a run holds already.
 func (r *reading) skip(ctx context.Context, run, to string, results int64) error {
 	p, err := source.ParsePosition(to)
 	if err != nil {
-		return &inputError{fmt.Errorf("run %s ends nowhere in %s: %w", run, r.input.name, err), exitForeign, "nothing was touched; choose another output"}
+		return &inputError{fmt.Errorf("find the end of run %s in %s: %w", run, r.input.name, err), exitForeign, "nothing was touched; choose another output"}
 	}
 	err = r.Skip(ctx, p, results)
 	switch {

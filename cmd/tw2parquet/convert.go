@@ -81,7 +81,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 		case first == nil:
 			first = err
 		default:
-			a.log.Warn("another recording is not converted to its end", "error", err)
+			a.log.Warn("another recording was converted only in part", "error", err)
 		}
 	}
 	if first != nil {
@@ -128,11 +128,11 @@ func expand(args []string) ([]string, error) {
 		case err != nil:
 			return nil, usagef("%s cannot be read: %w", name, store.Cause(err))
 		case info.IsDir():
-			return nil, usagef("%s is a directory; give its files, such as %s", name, filepath.Join(name, "*"))
+			return nil, usagef("%s is a directory; name its files, such as %s", name, filepath.Join(name, "*"))
 		}
 	}
 	if stdin > 1 {
-		return nil, usagef("standard input can be read once only")
+		return nil, usagef("standard input can be read only once")
 	}
 	return names, nil
 }

@@ -187,7 +187,7 @@ func TestConvert_JudgesRecordings(t *testing.T) {
 			said := stderr
 			if r.Error != nil {
 				said += r.Error.Message
-				if r.Error.Retryable || strings.Contains(r.Error.Hint, "stays") != (r.Rows > 0) {
+				if r.Error.Retryable || strings.Contains(r.Error.Hint, "kept") != (r.Rows > 0) {
 					t.Errorf("%s: %d rows are kept, and the error is %+v", name, r.Rows, r.Error)
 				}
 			}

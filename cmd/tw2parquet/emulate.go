@@ -27,7 +27,7 @@ type emulateCmd struct {
 // Help is the long form of --help.
 func (emulateCmd) Help() string {
 	return `Serves the API on loopback until it is stopped: collectors, export tasks, credits, call limits and results,
-from documents made up from a seed. When ready it prints one JSON line with its url, a read_write token
+from documents generated from a seed. When ready it prints one JSON line with its url, a read_write token
 (TALKWALKER_ACCESS_TOKEN where that is set), and what can be exported. TW2PARQUET_WAIT_SCALE shortens the minute of
 its call limits as it shortens the waits of the client.
 

@@ -19,8 +19,8 @@ type exportCmd struct {
 	Datasets   []string `name:"dataset" placeholder:"ID" sep:"none" help:"Only this dataset of the project; repeatable." group:"What"`
 	Stream     string   `name:"stream" placeholder:"ID" help:"Export from a stream." group:"What"`
 	Query      string   `name:"query" placeholder:"Q" help:"ANDed with the above; alone: export by query." group:"What"`
-	Start      instant  `name:"start" required:"" placeholder:"T" help:"First instant: YYYY-MM-DD (UTC), RFC 3339 or epoch milliseconds." group:"What"`
-	Stop       instant  `name:"stop" required:"" placeholder:"T" help:"End, excluded." group:"What"`
+	Start      instant  `name:"start" required:"" placeholder:"T" help:"Start of the range (inclusive): YYYY-MM-DD (UTC), RFC 3339 or epoch milliseconds." group:"What"`
+	Stop       instant  `name:"stop" required:"" placeholder:"T" help:"End of the range (exclusive), same formats as --start." group:"What"`
 	Split      string   `name:"split" enum:"none,day,week,month" default:"month" help:"One export task per calendar window: none, day, week or month." group:"What"`
 	Generation int      `name:"generation" default:"1" placeholder:"N" help:"Buy the same export again, on purpose (default ${default})." group:"What"`
 
@@ -31,8 +31,8 @@ type exportCmd struct {
 	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL with # and ? escaped." group:"Writing"`
 	writing
 	Parallel      int           `name:"parallel" default:"1" placeholder:"N" help:"Windows exported at the same time (default ${default})." group:"Running"`
-	Strict        bool          `name:"strict" help:"Treat more or fewer results than the task's count as failure." group:"Running"`
-	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"A stream silent for so long counts as cut (default ${default})." group:"Running"`
+	Strict        bool          `name:"strict" help:"Fail if the results are more or fewer than the task counted." group:"Running"`
+	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"Treat a stream as cut after this long without data (default ${default})." group:"Running"`
 	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
 	Refetch       bool          `name:"refetch" help:"Read missing or damaged files again from the collector, for free, while it lives; nothing is bought." group:"Running"`
 	heartbeat     time.Duration
@@ -45,14 +45,14 @@ func (exportCmd) Help() string {
 they arrive, and writes Parquet files with a manifest. Run it again after any failure: the same request is
 the same run, which continues where its files end and buys nothing twice.
 
-A failure that concerns one window alone (40, 41, 42, 43, 44, 53, 60) does not keep the others from running; any other
-ends the run, and stops the windows that run beside it without aborting their tasks. If any window can advance by a
-retry the exit code is that of the first such window, else that of the first failed one. The result has the error of
-every window. After a signal the code is the signal's as long as a window can advance by a retry, and the message has the
-other errors too. --abort-on-cancel aborts on a signal only.
+A failure that concerns one window alone (40, 41, 42, 43, 44, 53, 60) does not stop the other windows. Any other failure
+ends the run and stops the windows beside it, without aborting their tasks. The exit code is that of the first window that
+a retry can help, else that of the first that failed; the result has the error of every window. After a signal the code is
+the signal's if a retry can help any window, and the message has the other errors too. --abort-on-cancel aborts on a
+signal only.
 
-Before buying, a warning tells what DIR holds already of the same source and time: it would be bought again, and its
-rows would be there twice.
+Before buying, a warning lists what DIR already holds of the same source and time: it would be bought again, and its
+rows would be duplicated.
 
 Example:
   export TALKWALKER_ACCESS_TOKEN=…
@@ -79,7 +79,7 @@ func (c *exportCmd) request() (source.Request, error) {
 	case c.Stream != "":
 		r.Kind = source.KindStream
 	case c.Query == "":
-		return r, usagef("give --project, --stream or --query")
+		return r, usagef("use --project, --stream or --query")
 	}
 	if r.Kind != source.KindProject && len(c.Topics)+len(c.Datasets) > 0 {
 		return r, usagef("--topic and --dataset go with --project")
@@ -168,7 +168,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 // mendable adds to the error of damaged files how to get them back.
 func mendable(err error) error {
 	if damage := (*sink.DamageError)(nil); errors.As(err, &damage) {
-		return &statusError{exitForeign, damage.Error(), "run again with --refetch: it reads them again from the collector, for free, for 7 days after the export; verify finds out what else is damaged"}
+		return &statusError{exitForeign, damage.Error(), "run again with --refetch: it reads them again from the collector, for free, for 7 days after the export; verify lists all damage"}
 	}
 	return err
 }
@@ -248,7 +248,7 @@ func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, window
 		planned.Planned = what
 		a.result.add(planned)
 	}
-	a.log.Info("a plan only", "windows", len(windows), "to_buy", len(windows)-len(state), "max_credits", price)
+	a.log.Info("this is only a plan", "windows", len(windows), "to_buy", len(windows)-len(state), "max_credits", price)
 	a.result.Status = "planned"
 	a.result.MaxCredits = &price
 	return c.checkPlanned(price)

@@ -108,17 +108,17 @@ func (a *app) hideEarly() {
 func (a *app) refuseToken(flag string, values ...string) error {
 	for _, v := range values {
 		if hidden := a.account.token.Hide([]byte(v)); string(hidden) != v {
-			return usagef("--%s holds the access token; the token belongs into %s or a token file", flag, tokenEnv)
+			return usagef("--%s holds the access token; the token belongs in %s or a token file", flag, tokenEnv)
 		}
 	}
 	return nil
 }
 
-// warnOfReaders tells of a token file that others than its owner may read. Its name is not repeated.
+// warnOfReaders warns of a token file that users other than its owner may read. Its name is not repeated.
 func (a *app) warnOfReaders(name string) {
 	info, err := os.Stat(name)
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0 {
-		a.log.Warn("others than its owner may read the token file", "mode", info.Mode().String(), "hint", "chmod 600, or defaultMode: 0400 of a Kubernetes secret")
+		a.log.Warn("users other than its owner may read the token file", "mode", info.Mode().String(), "hint", "chmod 600, or defaultMode: 0400 of a Kubernetes secret")
 	}
 }
 
@@ -128,7 +128,7 @@ func readLimited(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if info.Size() > limit {
-		return nil, fmt.Errorf("it has %d bytes, which no token has", info.Size())
+		return nil, fmt.Errorf("it has %d bytes, too many for a token", info.Size())
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -167,7 +167,7 @@ func loopback(baseURL string) bool {
 	return strings.EqualFold(u.Hostname(), "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// size is a number of bytes: 256MiB, 1GiB, 10MB, 4096. "off" is no limit.
+// size is a number of bytes: 256MiB, 1GiB, 10MB, 4096. "off" is unlimited.
 type size int64
 
 func (s *size) UnmarshalText(text []byte) error {
@@ -185,7 +185,7 @@ func (s *size) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if err != nil || math.IsNaN(n) || n < 0 || n*float64(unit) >= math.MaxInt64 {
-		return fmt.Errorf("%q is no size: give bytes or a number with KiB, MiB, GiB, KB, MB or GB", t)
+		return fmt.Errorf("%q is not a size; use bytes or a number with KiB, MiB, GiB, KB, MB or GB", t)
 	}
 	*s = size(n * float64(unit))
 	return nil
@@ -218,14 +218,14 @@ func (i *instant) UnmarshalText(text []byte) error {
 	for _, layout := range []string{"2006-01-02", time.RFC3339Nano} {
 		if at, err := time.Parse(layout, t); err == nil {
 			if at.Before(year1990) {
-				return fmt.Errorf("%s lies before 1990", t)
+				return fmt.Errorf("%s is before 1990", t)
 			}
 			if !at.Equal(at.Truncate(time.Millisecond)) {
-				return fmt.Errorf("%s is finer than a millisecond, which the API counts in", t)
+				return fmt.Errorf("%s is finer than a millisecond, the API's resolution", t)
 			}
 			i.Time = at.UTC()
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no time: give YYYY-MM-DD, RFC 3339 or epoch milliseconds", t)
+	return fmt.Errorf("%q is not a time; use YYYY-MM-DD, RFC 3339 or epoch milliseconds", t)
 }

@@ -17,7 +17,7 @@ func through(command string) string {
 	return "convert it on the way: " + command + " | tw2parquet convert - --out …"
 }
 
-const notAStream = "give what the API's results call sends, one chunk a line"
+const notAStream = "use the output of the API's results call, one chunk per line"
 
 // magics are the first bytes of formats, longer ones first where one begins with another.
 var magics = []struct {
@@ -35,7 +35,7 @@ var magics = []struct {
 	{"PK\x05\x06", format{"an empty zip archive", notAStream}},
 	{"7z\xbc\xaf\x27\x1c", format{"a 7z archive", through("7z x -so %s")}},
 	{"Rar!\x1a\x07", format{"a rar archive", "unpack it first"}},
-	{"PAR1", format{"a Parquet file", "it needs no conversion; tw2parquet cat prints the documents of ours"}},
+	{"PAR1", format{"a Parquet file", "it needs no conversion; tw2parquet cat prints the documents in files of this program"}},
 	{"PARE", format{"an encrypted Parquet file", notAStream}},
 	{"ARROW1", format{"an Arrow IPC file", notAStream}},
 	{"FEA1", format{"a Feather file", notAStream}},
@@ -61,7 +61,7 @@ var (
 // sniffed is how much of an input is looked at.
 const sniffed = 64 << 10
 
-// foreign recognises an input by its beginning, after decompression. whole tells that there is no more.
+// foreign recognises an input by its beginning, after decompression. whole tells that head is all of it.
 func foreign(head []byte, whole bool) (format, bool) {
 	for _, m := range magics {
 		if bytes.HasPrefix(head, []byte(m.bytes)) && !(m.bytes == "BZh" && !bzip2(head)) {
@@ -71,7 +71,7 @@ func foreign(head []byte, whole bool) (format, bool) {
 	const tarMagic = 257 // POSIX.1-1988: after the first file's name, mode, owner, size and so on
 	switch {
 	case bytes.HasPrefix(head, gzipMagic), bytes.HasPrefix(head, zstdMagic):
-		return format{"compressed twice", "decompress it once and give it again"}, true
+		return format{"compressed twice", "decompress it once, then convert it"}, true
 	case len(head) > tarMagic+5 && string(head[tarMagic:tarMagic+5]) == "ustar":
 		return format{"a tar archive", through("tar -xOf %s")}, true
 	case len(head) > 1 && head[0] == 'x' && bytes.IndexByte([]byte("\x01\x9c\xda"), head[1]) >= 0:

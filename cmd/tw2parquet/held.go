@@ -118,7 +118,7 @@ func (c *exportCmd) warnOfOverlaps(ctx context.Context, log *slog.Logger, h *hol
 	}
 	there, err := h.purchases(ctx)
 	if err != nil {
-		log.Warn("not all of what this output holds could be read, so that nothing warns of buying that twice", "error", err)
+		log.Warn("cannot read all that this output holds, so nothing warns of buying it twice", "error", err)
 	}
 	slices.SortFunc(there, func(x, y pipeline.Asking) int { return x.Start.Compare(y.Start) })
 	overlaps := 0
@@ -133,12 +133,12 @@ func (c *exportCmd) warnOfOverlaps(ctx context.Context, log *slog.Logger, h *hol
 			continue
 		}
 		if overlaps++; overlaps <= warned {
-			log.Warn("this output holds results of the same source and time already; what is bought again costs again, and its rows are then there twice",
+			log.Warn("this output already holds results of the same source and time; buying them again costs again and duplicates their rows",
 				"run", old.Run, "window", pipeline.PartitionName(old.Start), "stop", rfc3339(old.Stop), "generation", old.Asked.Generation,
 				"windows_to_buy", again, "max_credits", int64(again)*int64(c.Limit))
 		}
 	}
 	if overlaps > warned {
-		log.Warn("more runs in this output overlap what is to be bought", "runs", overlaps-warned)
+		log.Warn("more runs in this output overlap with what would be bought", "runs", overlaps-warned)
 	}
 }

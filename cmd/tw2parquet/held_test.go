@@ -26,7 +26,7 @@ func TestExport_WarnsOfWhatIsThere(t *testing.T) {
 	} {
 		before := len(x.Ledger().Changing())
 		code, _, stderr := x.export(t.Context(), append(strings.Fields(flags), "--dry-run")...)
-		warned := strings.Contains(stderr, "results of the same source and time already")
+		warned := strings.Contains(stderr, "already holds results of the same source and time")
 		if code != exitOK || warned != (want != "") || !strings.Contains(stderr, want) || warned && !strings.Contains(stderr, "run="+x.runs[0]) || len(x.Ledger().Changing()) != before {
 			t.Errorf("%s: exit %d\n%s", flags, code, stderr)
 		}

@@ -229,6 +229,7 @@ func TestManual_ManifestAndRequest(t *testing.T) {
 	manifest := members(reflect.TypeFor[sink.Manifest](), "")
 	differ(t, "manifest", documented(section(t, "files", "Manifest")), append(manifest, members(reflect.TypeFor[pipeline.Report](), "report.")...))
 	differ(t, "request.json", documented(section(t, "files", "request.json")), members(reflect.TypeFor[pipeline.Asking](), ""))
+	differ(t, "result line", documented(section(t, "files", "Result line")), members(reflect.TypeFor[result](), ""))
 	differ(t, "rejects", documented(section(t, "files", "Rejects")), members(reflect.TypeFor[sink.Rejection](), ""))
 }
 

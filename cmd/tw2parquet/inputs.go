@@ -30,7 +30,7 @@ type input struct {
 	head    []byte // read ahead
 	raw     io.Reader
 	whole   bool  // head is all there is
-	err     error // why there is no more, unless whole
+	err     error // why reading ended, unless whole
 	closers []func() error
 }
 
@@ -80,7 +80,7 @@ func (in *input) refuse() error {
 		}
 		todo = fmt.Sprintf(todo, name)
 	}
-	return usagef("%s is %s and not a recorded stream of results; %s", in.name, f.name, todo)
+	return usagef("%s is %s, not a recorded result stream; %s", in.name, f.name, todo)
 }
 
 // Read gives what was read ahead, then the rest.
@@ -254,7 +254,7 @@ func (g *gunzip) next() (err error) {
 			return err
 		}
 		if first, _ := g.in.Peek(len(gzipMagic)); len(first) == len(gzipMagic) && !bytes.Equal(first, gzipMagic) {
-			return errors.New("something else follows it")
+			return errors.New("other data follows it")
 		}
 		err = g.member.Reset(g.in)
 	}

@@ -32,7 +32,7 @@ func localPath(arg string) (string, error) {
 	case err != nil || strings.Contains(u.Path, "\x00"):
 		return "", errors.New("not a file URL; write a % that is part of the path as %25, or give the path without file://")
 	case u.User != nil || u.Host != "" && !strings.EqualFold(u.Host, "localhost"):
-		return "", errors.New("a file URL names no other host; an absolute path follows three slashes, as in file:///data/lake")
+		return "", errors.New("a file URL cannot name another host; an absolute path follows three slashes, as in file:///data/lake")
 	case !strings.HasPrefix(u.Path, "/"):
 		return "", errors.New("a file URL needs an absolute path, as in file:///data/lake; without file: a path may be relative")
 	}

@@ -131,7 +131,7 @@ func openPipe(ctx context.Context, path string, patience time.Duration) (*os.Fil
 		select {
 		case <-again.C:
 		case <-enough.C:
-			return nil, fmt.Errorf("it is a pipe, and nobody has opened it for reading within %v", patience)
+			return nil, fmt.Errorf("it is a pipe that nobody opened for reading within %v", patience)
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -160,7 +160,7 @@ func (r *resultFile) write(content []byte) error {
 	return overwriteFile(r.path, content)
 }
 
-// unlessLeft is the error of a write, but for a reader that has seen enough, as with standard output.
+// unlessLeft is the error of a write, unless the reader stopped reading, as with standard output.
 func unlessLeft(_ int, err error) error {
 	if readerLeft(err) {
 		return nil

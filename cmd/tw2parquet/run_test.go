@@ -40,7 +40,7 @@ func lastLine(t *testing.T, stdout string) result {
 	lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
 	var r result
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
-		t.Fatalf("the last line is no result: %v\n%s", err, stdout)
+		t.Fatalf("the last line is not a result: %v\n%s", err, stdout)
 	}
 	return r
 }

@@ -15,7 +15,7 @@ type schemaCmd struct {
 
 // Help is the long form of --help.
 func (schemaCmd) Help() string {
-	return "Every file has every column, in this order, whatever the documents hold. A time\nbefore 1582-10-15 or after 9999-12-31 is null, and as it was sent in _extra.\n\nExample:\n  tw2parquet schema --format duckdb\n\nExit codes: 0 ok, 2 usage, 50 the output cannot be written."
+	return "Every file has every column, in this order, whatever the documents hold. A time\nbefore 1582-10-15 or after 9999-12-31 is null in its column; _extra has it as it was sent.\n\nExample:\n  tw2parquet schema --format duckdb\n\nExit codes: 0 ok, 2 usage, 50 the output cannot be written."
 }
 
 // column is one leaf or node of the schema as `--format json` prints it.

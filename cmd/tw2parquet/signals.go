@@ -91,8 +91,8 @@ type stopping struct {
 	exit    func(code int)
 }
 
-// withSignals listens to SIGINT, SIGTERM and SIGHUP, but for those that whoever started us wants to be
-// ignored, as nohup does. A closed pipe behind standard output or error must not kill a run before it
+// withSignals listens to SIGINT, SIGTERM and SIGHUP, except those that the parent process ignores,
+// as nohup does. A closed pipe behind standard output or error must not kill a run before it
 // has published, and neither may a limit of file sizes, so SIGPIPE and SIGXFSZ become errors of the write.
 func withSignals(ctx context.Context) (context.Context, *stopping, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -26,10 +26,11 @@ func (verifyCmd) Help() string {
 counts, offsets and ordinals without a gap, the checksum of every page, every value of every column, the rejected
 results. Parquet files that belong to no run are reported too: a query over the folder would read them. It changes
 nothing. What another user wrote can be verified where the umask let you read it; rejected results stay private to
-who wrote them, and are told as not checked. A run without a manifest is shown as incomplete; as long as its files are in order that is no failure.
+who wrote them, and are listed as not checked. A run without a manifest is shown as incomplete; that is not a failure
+if its files are in order.
 
-Values are read in a process of their own with bounded memory (twice --memory-limit, at least 2 GiB) and time, so that a
-hostile file can do no harm.
+Values are read in a separate process with bounded memory (twice --memory-limit, at least 2 GiB) and time, so that a
+hostile file cannot do harm.
 
 Example:
   tw2parquet verify lake
@@ -37,7 +38,7 @@ Example:
 
 Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
 Exit codes: 0 everything is as it was published, 2 usage (no such output), 50 storage, 53 a file is damaged, missing or
-not ours, 130 and 143 stopped. They are the same whether anybody reads the output to its end or not.`
+not ours, 130 and 143 stopped. They do not depend on who reads the output.`
 }
 
 // checkFileName is the hidden command that verify starts for each file.
@@ -72,7 +73,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	disk, err := store.OpenLocal(store.LocalConfig{Root: root, MustExist: true, Logger: a.log})
 	switch {
 	case errors.Is(err, syscall.ENOTDIR):
-		return usagef("%s is a file; give the output's directory, or see its documents with cat", c.Out)
+		return usagef("%s is a file; name the output directory, or print its documents with cat", c.Out)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
 		return usagef("%s: %w", c.Out, store.Cause(err))
 	case err != nil:
@@ -90,7 +91,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	case errors.Is(err, dataset.ErrNoOutput):
 		return usagef("%s: %w", c.Out, err)
 	case errors.Is(err, dataset.ErrReader):
-		return &statusError{exitStorage, err.Error(), "nothing was found wrong with the files read so far"}
+		return &statusError{exitStorage, err.Error(), "the files read so far are sound"}
 	case err != nil:
 		return interrupted(ctx, &store.Error{Op: "verify", Path: root, Err: err})
 	}

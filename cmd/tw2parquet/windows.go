@@ -61,7 +61,7 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, wi
 			case !o.alone():
 				stop(&siblingError{name})
 			case len(windows) > 1:
-				a.log.Warn("a window failed; this does not keep the others from running", "window", name, "code", o.Code, "error", oneLine(o.Message), "hint", o.Hint)
+				a.log.Warn("a window failed; the others go on", "window", name, "code", o.Code, "error", oneLine(o.Message), "hint", o.Hint)
 			}
 			return nil
 		})
@@ -92,11 +92,11 @@ func (c *exportCmd) exportOne(ctx context.Context, job *pipeline.Job, w pipeline
 		e.err = &statusError{exitTask, task.Error(), c.hintFailed(w, e.report)}
 		// A signal that came at the same time changes nothing: the window is at its end.
 	case errors.Is(e.err, pipeline.ErrMissing) && e.report.Rows+e.report.Rejected == 0:
-		e.err = &statusError{exitMismatch, e.err.Error(), fmt.Sprintf("the collector gives none of the results that were paid for; look at it with "+
+		e.err = &statusError{exitMismatch, e.err.Error(), fmt.Sprintf("the collector delivers none of the results that were paid for; inspect it with "+
 			"`tw2parquet collectors get %s`, and quote task %s to support before anything is bought again", e.report.Collector, e.report.TaskID)}
 	case classify(e.err).Code == exitExpired && errors.As(e.err, &api) && e.report.Rows > 0 && !c.Refetch:
 		lost := *api
-		lost.Hint = cmp.Or(lost.Hint, byCode(exitExpired).Hint) + fmt.Sprintf("; with this --out the %d rows that are published are then there twice", e.report.Rows)
+		lost.Hint = cmp.Or(lost.Hint, byCode(exitExpired).Hint) + fmt.Sprintf("; with this --out the %s already published would be duplicated", rowsText(e.report.Rows))
 		e.err = interrupted(ctx, &lost)
 	case e.err != nil:
 		e.err = interrupted(ctx, mendable(e.err))

@@ -21,7 +21,7 @@ type writing struct {
 	Compression     string            `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none (default ${default})." group:"Writing"`
 	Encodings       parquet.Encodings `name:"encodings" default:"broad" placeholder:"CHOICE" help:"broad: plain and dictionary, which every engine reads; compact: delta encodings where they are smaller (default ${default})." group:"Writing"`
 	Workers         int               `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
-	MaxRejects      int64             `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are written aside; more than N fail the run (-1: never) (default ${default})." group:"Writing"`
+	MaxRejects      int64             `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are set aside; more than N of them fail the run (-1: never) (default ${default})." group:"Writing"`
 	MaxDocumentSize size              `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected (default ${default})." group:"Writing"`
 }
 
@@ -129,7 +129,7 @@ func (w *writing) judge(r pipeline.Report) error {
 		documents = "document was"
 	}
 	return &statusError{exitData, fmt.Sprintf("%d %s rejected, more than --max-rejects %d", r.Rejected, documents, w.MaxRejects),
-		fmt.Sprintf("they lie with their reasons under %s/; run again with --max-rejects %d to accept them", sink.RunDir(r.Run), r.Rejected)}
+		fmt.Sprintf("they are kept with their reasons under %s/; run again with --max-rejects %d to accept them", sink.RunDir(r.Run), r.Rejected)}
 }
 
 // judgeEmpty is exit 99 where it was asked for.

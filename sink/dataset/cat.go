@@ -119,7 +119,7 @@ func (in Input) files(ctx context.Context) ([]store.Entry, error) {
 	}
 	files := d.Files()
 	if len(files) == 0 {
-		return nil, &InputError{in.Store.Path(""), "no Parquet file lies below it"}
+		return nil, &InputError{in.Store.Path(""), "it contains no Parquet file"}
 	}
 	return files, nil
 }

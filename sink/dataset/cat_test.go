@@ -238,7 +238,7 @@ func TestCat_NamesForeignFiles(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	// An older version lacks columns; that is no stranger.
+	// An older version lacks columns; that is not foreign.
 	if got := cat(t, Print{Inputs: these(t, write("old", ordinal, key, extra, text("url"))), Limit: -1}); len(got) != 1 || string(got[0]) != `{"url":""}` {
 		t.Errorf("%s", got)
 	}

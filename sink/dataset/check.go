@@ -38,8 +38,8 @@ func (p *part) account() (sink.File, bool) {
 	return sink.File{}, false
 }
 
-// check examines the file by itself: footer, checksums, and every value. An error is none of the
-// file's.
+// check examines the file by itself: footer, checksums, and every value. An error is not about the
+// file.
 func (p *part) check(ctx context.Context, v *verifier) error {
 	f, err := store.OpenFile(ctx, v.store, p.entry)
 	if ctx.Err() != nil {
@@ -102,7 +102,7 @@ func (p *part) compare(size int64) string {
 		{"rows", s.Rows == w.Rows},
 		{"rejects", s.Rejected == w.Rejected && s.Rejects == w.Rejects},
 		{"offset before it", s.FromOffset == w.FromOffset},
-		{"offset behind it", s.ToOffset == w.ToOffset},
+		{"offset after it", s.ToOffset == w.ToOffset},
 		{"first ordinal", s.FirstOrdinal == w.FirstOrdinal},
 		{"next ordinal", s.NextOrdinal == w.NextOrdinal},
 		{"notes", maps.Equal(s.Notes, w.Notes)},
@@ -128,7 +128,7 @@ func (p *part) hash(ctx context.Context, f io.ReaderAt, size int64) (problem str
 		return problem, err
 	}
 	if p.want != nil && hex.EncodeToString(h.Sum(nil)) != p.want.SHA256 {
-		return "damaged: its bytes do not fit the checksum in the manifest", nil
+		return "damaged: its bytes do not match the checksum in the manifest", nil
 	}
 	return "", nil
 }

@@ -36,7 +36,7 @@
 // The manifest's files are there, and no others of its name; bytes, sizes and footers are as the
 // manifest says; the files form a chain (offsets, ordinals, numbers); every column of every row can be
 // read and has the schema's type; _ordinal rises, stays in the file's range, and leaves out exactly the
-// ordinals of the rejects; the totals add up. A run without a manifest is incomplete, which is no
+// ordinals of the rejects; the totals add up. A run without a manifest is incomplete, which is not
 // damage: its files are held against their own footers, which carry a checksum of all that comes before
 // the footer and one of the footer itself.
 package dataset

@@ -43,7 +43,7 @@ const (
 // add takes in a record, and whatever else lies in the run's directory.
 func (r *Run) add(name string, e store.Entry) {
 	if path.Base(name) != name {
-		return // below a directory that is none of ours
+		return // below a directory that is not a run
 	}
 	r.records[name] = e
 	if k, ok := sink.ManifestNumber(name); ok {

@@ -53,7 +53,7 @@ func (w *walker) check(groups []parquet.RowGroup) error {
 
 func (w *walker) chunk(c *parquet.Chunk) error {
 	if !knownCodec(c.Codec) {
-		return fmt.Errorf("codec %d is none that is written here", c.Codec)
+		return fmt.Errorf("codec %d is not one that this program writes", c.Codec)
 	}
 	pos, end, values := c.First, c.First+c.Bytes, int64(0)
 	for n := 0; pos < end; n++ {
@@ -70,11 +70,11 @@ func (w *walker) chunk(c *parquet.Chunk) error {
 		case h.Values > maxPageValues:
 			return fmt.Errorf("page %d: it claims %d entries", n, h.Values)
 		case h.Type == parquet.DictionaryPage && n > 0:
-			return fmt.Errorf("page %d: a dictionary behind data", n)
+			return fmt.Errorf("page %d: a dictionary after data", n)
 		case h.Type == parquet.DataPage || h.Type == parquet.DataPageV2:
 			values += h.Values
 		case h.Type != parquet.DictionaryPage:
-			return fmt.Errorf("page %d: pages of type %d are unknown", n, h.Type)
+			return fmt.Errorf("page %d: unknown page type %d", n, h.Type)
 		}
 		if w.sums && h.HasCRC {
 			sum, err := w.sum(body, h.Bytes)
@@ -82,7 +82,7 @@ func (w *walker) chunk(c *parquet.Chunk) error {
 				return fmt.Errorf("page %d: %w", n, err)
 			}
 			if sum != h.CRC {
-				return fmt.Errorf("page %d: its bytes do not fit its checksum", n)
+				return fmt.Errorf("page %d: its bytes do not match its checksum", n)
 			}
 		}
 		w.pages++

@@ -14,13 +14,13 @@ func unreadable(err error) string {
 	var typed *store.Error
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "it was published, and is missing"
+		return "it was published but is missing"
 	case errors.Is(err, store.ErrNotRegular):
 		return store.ErrNotRegular.Error()
 	case errors.Is(err, errNoRunDir), errors.Is(err, errNoState):
 		return err.Error()
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
-		return "it became shorter while it was read"
+		return "it shrank while it was being read"
 	case errors.As(err, &typed):
 		err = typed.Err
 	}

@@ -100,7 +100,7 @@ func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.RejectF
 		return nil
 	}
 	if c.run.manifest != nil && want == nil {
-		return bad("the manifest does not know it")
+		return bad("the manifest does not list it")
 	}
 	e, err := c.run.record(ctx, c.v, name)
 	var f store.File
@@ -129,7 +129,7 @@ func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.RejectF
 	case problem != "":
 		return bad(problem)
 	case want != nil && hex.EncodeToString(h.Sum(nil)) != want.SHA256:
-		return bad("damaged: its bytes do not fit the checksum in the manifest")
+		return bad("damaged: its bytes do not match the checksum in the manifest")
 	}
 	if problem, err = take(io.NewSectionReader(f, 0, size)); problem != "" {
 		return bad(problem)
@@ -138,7 +138,7 @@ func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.RejectF
 }
 
 // index checks the list of rejects: one line each, in order, in the file's range, and just the
-// results that are no rows.
+// results that are not rows.
 func (c *rejectCheck) index(ctx context.Context, name string, want *sink.RejectFile) error {
 	c.bytes = -1
 	return c.aside(ctx, name, want, func(in io.Reader) (string, error) {
@@ -154,7 +154,7 @@ func (c *rejectCheck) index(ctx context.Context, name string, want *sink.RejectF
 			}
 			var x sink.Rejection
 			if err != nil || json.Unmarshal(bytes.TrimSpace(line), &x) != nil {
-				return fmt.Sprintf("line %d is no rejection", n+1), nil
+				return fmt.Sprintf("line %d is not a rejection", n+1), nil
 			}
 			switch {
 			case x.Ordinal < next || x.Ordinal >= c.file.NextOrdinal:

@@ -35,7 +35,7 @@ type Config struct {
 	read reader // nil: Reader, in a process
 }
 
-// reader reads the values of an open file. An error is none of the file's.
+// reader reads the values of an open file. An error is not about the file.
 type reader func(ctx context.Context, f *os.File, size int64) (Reading, error)
 
 // Verified is what was found of a run.
@@ -68,12 +68,12 @@ type Report struct {
 	Rejected int64      `json:"rejected"`
 	Bytes    int64      `json:"bytes"`
 	Problems []Problem  `json:"problems"`
-	// Unchecked are files that only the user who wrote them may read: rejects. They are no problem.
+	// Unchecked are files that only the user who wrote them may read: rejects. They are not a problem.
 	Unchecked []string `json:"unchecked,omitempty"`
 }
 
 // ErrNoOutput says that a directory holds neither runs nor Parquet files.
-var ErrNoOutput = errors.New("no output: it has no directory _tw2parquet")
+var ErrNoOutput = errors.New("not an output: it has no directory _tw2parquet")
 
 // verifier holds an output while it is verified.
 type verifier struct {
@@ -211,11 +211,11 @@ func (v *verifier) strays(d *Dataset) {
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		switch id := names[name]; {
 		case inState(name):
-			v.problem("", name, "no Parquet file may lie in here")
+			v.problem("", name, "no Parquet file belongs here")
 		case id == "":
 			v.problem("", name, "not a file of this output")
 		case d.Run(id) != nil:
-			v.problem(id, name, "the run is complete, and its manifest does not know this file")
+			v.problem(id, name, "the run is complete, and its manifest does not list this file")
 		default:
 			v.problem(id, name, "its run has no directory in _tw2parquet")
 		}

@@ -1,4 +1,4 @@
-// Package parquet turns Arrow records into Parquet files, and reads of foreign files only what can be
+// Package parquet turns Arrow records into Parquet files, and reads from foreign files only what can be
 // read without trusting them.
 //
 // Writing takes two steps, so that one row group can be encoded by many goroutines while another is

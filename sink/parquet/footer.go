@@ -48,7 +48,7 @@ func (f Footer) Checksum(key string) string {
 // no way to panic. It does not look at the pages.
 func ReadFooter(r io.ReaderAt, size int64) (Footer, error) {
 	if size < int64(2*len(magic)+4) {
-		return Footer{}, fmt.Errorf("%d bytes are no Parquet file", size)
+		return Footer{}, fmt.Errorf("not a Parquet file: only %d bytes", size)
 	}
 	head := make([]byte, len(magic))
 	if _, err := r.ReadAt(head, 0); err != nil {
@@ -59,7 +59,7 @@ func ReadFooter(r io.ReaderAt, size int64) (Footer, error) {
 		return Footer{}, fmt.Errorf("read the last bytes: %w", err)
 	}
 	if string(head) != magic || string(tail[len(tail)-len(magic):]) != magic {
-		return Footer{}, errors.New("no Parquet file, or one that was cut short")
+		return Footer{}, errors.New("not a Parquet file, or cut short")
 	}
 	length := int64(binary.LittleEndian.Uint32(tail[len(tail)-8:]))
 	switch {
@@ -112,7 +112,7 @@ func sealFooter(footer []byte, key string) string {
 	return sum
 }
 
-// shorten keeps what strangers wrote out of our messages, but for its beginning.
+// shorten keeps all but the beginning of foreign text out of our messages.
 func shorten(s string) string {
 	const most = 40
 	if len(s) > most {

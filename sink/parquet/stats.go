@@ -12,7 +12,7 @@ import (
 
 // bounds are the smallest and largest value of a page or column chunk as statistics hold them:
 // PLAIN without the length (Parquet format, parquet.thrift, Statistics). A truncated bound still
-// holds, but is no value of the column: exact says which it is.
+// holds, but is not a value of the column: exact says which it is.
 type bounds struct {
 	min, max           []byte
 	exactMin, exactMax bool
@@ -143,7 +143,7 @@ func upperBound(b []byte, limit int) (bound []byte, exact bool) {
 			continue
 		case r == utf8.MaxRune:
 			continue
-		case r == 0xd7ff: // surrogates are no characters
+		case r == 0xd7ff: // surrogates are not characters
 			r = 0xe000 - 1
 		}
 		if len(p)+utf8.RuneLen(r+1) <= limit {

@@ -272,7 +272,7 @@ func FuzzBounds(f *testing.F) {
 			t.Errorf("%q: upper bound %q, exact %v", value, high, exact)
 		}
 		if utf8.Valid(value) && !(utf8.Valid(low) && utf8.Valid(high)) {
-			t.Errorf("%q: bounds %q and %q are no texts", value, low, high)
+			t.Errorf("%q: bounds %q and %q are not text", value, low, high)
 		}
 	})
 }

@@ -72,13 +72,13 @@ func wrap(op, path string, err error) error {
 	case is(syscall.EROFS):
 		e.ReadOnly, e.Hint = true, "the file system is read-only; choose another output or mount it writable"
 	case is(fs.ErrPermission):
-		e.ReadOnly, e.Hint = true, "the user of this process may not do that there; check owner and mode of the directories"
+		e.ReadOnly, e.Hint = true, "the user of this process lacks permission; check owner and mode of the directories"
 	case is(syscall.EXDEV):
 		e.Hint = "data and " + StateDir + " must lie on one file system: no mount point inside the output"
 	case is(syscall.ENAMETOOLONG):
 		e.Hint = "choose a shorter output path"
 	case is(syscall.ENOTDIR):
-		e.Hint = "something that is not a directory stands in the path"
+		e.Hint = "part of the path is not a directory"
 	case is(syscall.ELOOP) || strings.Contains(fmt.Sprint(Cause(err)), "escapes"):
 		e.Hint = "symbolic links inside the output are not followed"
 	case is(syscall.EMFILE, syscall.ENFILE):

@@ -44,7 +44,7 @@ func OpenLocal(cfg LocalConfig) (Store, error) {
 	}
 	if l.fs == nil {
 		if cfg.Root == "" || strings.ContainsRune(cfg.Root, 0) {
-			return nil, &Error{Op: "open directory", Path: cfg.Root, Err: fs.ErrInvalid, Hint: "give the path of a directory"}
+			return nil, &Error{Op: "open directory", Path: cfg.Root, Err: fs.ErrInvalid, Hint: "use the path of a directory"}
 		}
 		open := OpenDisk
 		if cfg.MustExist {

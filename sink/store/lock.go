@@ -94,7 +94,7 @@ func (d *Disk) lockError(name string, err error) error {
 	e := &Error{Op: "lock", Path: d.path(name), Err: err}
 	switch {
 	case errors.Is(err, syscall.ENOLCK):
-		e.Hint = "the file server gives no lock; start its lock service (NFS 3: rpc.statd), or choose another output"
+		e.Hint = "the file server grants no lock; start its lock service (NFS 3: rpc.statd), or choose another output"
 	case errors.Is(err, syscall.EBADF):
 		e.Hint = "the file system locks only what can be written, as NFS does; let this user write the file, or choose another output"
 	case errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EINVAL):

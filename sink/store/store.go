@@ -51,7 +51,7 @@ type Store interface {
 	// ReadAt fills p from the byte position off. io.ErrUnexpectedEOF if the file ends before;
 	// errors.Is(err, fs.ErrNotExist) if there is none.
 	ReadAt(ctx context.Context, name string, p []byte, off int64) error
-	// Hold takes the exclusive use of a directory, without waiting: ErrHeld if somebody else has it. It
+	// Hold takes exclusive use of a directory, without waiting: ErrHeld if somebody else has it. It
 	// changes nothing but that the directory exists.
 	Hold(ctx context.Context, dir string) (Hold, error)
 	// Path is what a person would look for under a name.
@@ -145,7 +145,7 @@ func Stat(ctx context.Context, s Store, name string) (Entry, error) {
 }
 
 // ErrUnfit says that a name holds something that cannot be the record that is looked for.
-var ErrUnfit = errors.New("not a record of ours")
+var ErrUnfit = errors.New("not a record of this program")
 
 // ReadRecord reads a small file whole. errors.Is(err, fs.ErrNotExist) if there is none, ErrUnfit if it is
 // not a regular file or larger than most bytes.
@@ -157,7 +157,7 @@ func ReadRecord(ctx context.Context, s Store, name string, most int64) ([]byte, 
 	case !e.Regular:
 		return nil, fmt.Errorf("%w: not a regular file", ErrUnfit)
 	case e.Size > most:
-		return nil, fmt.Errorf("%w: %d bytes are more than it can have", ErrUnfit, e.Size)
+		return nil, fmt.Errorf("%w: %d bytes are too many", ErrUnfit, e.Size)
 	}
 	data := make([]byte, e.Size)
 	return data, s.ReadAt(ctx, name, data, 0)

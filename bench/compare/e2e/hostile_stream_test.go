@@ -279,7 +279,7 @@ func TestStream_GoesBackOrAhead(t *testing.T) {
 	out := a.output()
 	e := a.export(0, out, "--split", "none", "--strict")
 	a.expectExact(e, out)
-	if !strings.Contains(e.stderr, "sent results again") {
+	if !strings.Contains(e.stderr, "resent results") {
 		t.Errorf("nothing is said\n%s", e)
 	}
 	for code, flags := range map[int][]string{0: {"--split", "none"}, 42: {"--split", "none", "--strict"}} {

@@ -74,7 +74,7 @@ func TestTime_SetWhileItRuns(t *testing.T) {
 	if len(posts) != 2 || posts[1].Time.Sub(posts[0].Time) < 2*minute-time.Second {
 		t.Errorf("posts: %+v", posts)
 	}
-	if strings.Contains(e.stderr, "loses its results") || strings.Count(e.stderr, "clock differs") > 1 {
+	if strings.Contains(e.stderr, "results expire soon") || strings.Count(e.stderr, "clock differs") > 1 {
 		t.Errorf("%s", e)
 	}
 	a.expectQuiet(0, out, "--split", "none")

@@ -23,7 +23,7 @@ func (p *started) lastLine(t *testing.T) result {
 	var r result
 	lines := strings.Split(strings.TrimSpace(p.stdout.String()), "\n")
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
-		t.Fatalf("the last line is no result: %v\n%s\n%s", err, &p.stdout, &p.stderr)
+		t.Fatalf("the last line is not a result: %v\n%s\n%s", err, &p.stdout, &p.stderr)
 	}
 	return r
 }

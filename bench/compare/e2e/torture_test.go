@@ -63,7 +63,7 @@ func knob(t *testing.T, name string, usual int) int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("%s=%s is no number from 1 on", name, text)
+		t.Fatalf("%s=%s is not a number from 1 on", name, text)
 	}
 	return n
 }

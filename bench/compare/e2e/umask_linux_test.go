@@ -97,7 +97,7 @@ func as(user int, name string, args ...string) ([]byte, error) {
 	}
 	text, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		panic(err) // it was not started, which is no answer
+		panic(err) // it was not started, which is not an answer
 	}
 	return text, err
 }

@@ -100,7 +100,7 @@ func TestValues_OfEveryColumn(t *testing.T) {
 		}
 		for path := range want {
 			if !known[path] {
-				t.Errorf("%s.txt names %s, which is no leaf of the schema", name, path)
+				t.Errorf("%s.txt names %s, which is not a leaf of the schema", name, path)
 			}
 		}
 	}
