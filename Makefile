@@ -1,7 +1,7 @@
 # Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
 # compiler (DuckDB in the tests) and the module proxy; nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help build cross test race libzstd torture fuzz lint vuln bench bench-compare demo query clean
+.PHONY: help build cross test test-product test-compare test-all race libzstd torture fuzz lint vuln bench bench-compare demo query clean
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -23,7 +23,19 @@ cross: ## build and vet for every supported platform; every other one is refused
 	@set -e; for p in $(PLATFORMS); do echo "$$p"; export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; go build ./...; go vet ./...; done
 	@for p in $(filter-out $(PLATFORMS),$(shell go tool dist list)); do why=$$(GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=1 go list -deps ./cmd/tw2parquet 2>&1 >/dev/null); case "$$?$$(echo "$$why" | wc -l)$$why" in 11sink/platform.go:*) ;; *) echo "$$p is not refused as it should be: $$why"; exit 1;; esac; done
 
-test: ## every test, the ones with DuckDB included
+# test: every oracle (DuckDB, the emulator's ledger, encoding/json), every command and kind of fault in one or two places.
+# test-all: the same faults in every place, long loops and races, memory over long streams, the other builds.
+# torture: death and damage, TORTURE times as often as in test-all, with streams cut at every byte.
+test: ## the tests, in some three minutes on two cores
+	@$(MAKE) --no-print-directory -j2 test-product test-compare
+
+test-product:
+	go test -short -timeout 30m ./...
+
+test-compare: # with DuckDB, and the built binary against the emulator
+	cd bench/compare && go test -short -timeout 30m ./...
+
+test-all: ## every test in full length
 	go test -timeout 30m ./...
 	GOEXPERIMENT=simd go test ./schema
 	cd bench/compare && go test -timeout 30m ./...
@@ -36,7 +48,7 @@ libzstd: ## the tests of what is written, with zstd through cgo
 	go test -timeout 30m -tags libzstd ./sink/... ./cmd/...
 	cd bench/compare && E2E_BUILD_FLAGS=-tags=libzstd go test -timeout 30m -run 'Convert|Values' ./e2e
 
-torture: ## kills, cuts, races, full disks and power cuts, TORTURE times as many as in the tests; ends with the figures
+torture: ## kills, cuts, races, full disks and power cuts, TORTURE times as many as in test-all; ends with the figures
 	TORTURE=$(TORTURE) go -C sink test -timeout 0 -run 'TestCrash_|TestFault_'
 	TORTURE=$(TORTURE) go -C bench/compare/e2e test -timeout 0 -run TestTorture
 

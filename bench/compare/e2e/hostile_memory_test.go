@@ -73,6 +73,7 @@ func repeat(w io.Writer, text string, n int) {
 // TestMemory_IsBounded sends what would fill a memory that grew with it. A result before and one behind
 // must come through. Bounds are about one and a half times what is used.
 func TestMemory_IsBounded(t *testing.T) {
+	long(t, "TestMemory_OfABomb")
 	doc := func(url string) string { return chunkHead + `{"url":"` + url + `"}` + chunkTail }
 	around := func(write func(w io.Writer)) func(io.Writer) {
 		return func(w io.Writer) {

@@ -267,6 +267,7 @@ func TestNetwork_FailsElsewhere(t *testing.T) {
 // shortened waits.
 func TestNetwork_NameUnknown(t *testing.T) {
 	t.Parallel()
+	long(t, "TestLeaks_Network of package source")
 	a := serve(t, tiny())
 	a.url = "https://nonexistent.invalid"
 	e := a.export(20, a.output(), "--split", "none")
