@@ -43,7 +43,7 @@ lint: ## formatting, vet, the import fence
 bench: ## benchmarks: make bench BENCH=Decode
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
 
-bench-compare: build ## against DuckDB: time, memory, size (COMPAREFLAGS='-sides all', '-mode memory', …)
+bench-compare: build ## against DuckDB: time, memory, size (COMPAREFLAGS='-kind mix', '-mode query', '-mode memory', …)
 	go build -trimpath -tags libzstd -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tw2parquet-libzstd ./cmd/tw2parquet
 	cd bench/compare && go run . $(COMPAREFLAGS)
 

@@ -134,8 +134,8 @@ func (d *dictionary) buildWords(keys []uint64, ids []int32, limit int) bool {
 	return true
 }
 
-// buildIntegers also weighs the dictionary against the deltas, where they may be used: counters are small numbers that few
-// bits hold as they are, while figures of a source are large and as many as there are sources.
+// buildIntegers also weighs the dictionary against the deltas, where those may be used: counters are small
+// numbers that few bits hold as they are, while figures of a source are large and as many as there are sources.
 func (s *scratch) buildIntegers(v *values, l *leaf, ids []int32, limit int) bool {
 	keys := resize(&s.keys, v.n)
 	width := 4
