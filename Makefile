@@ -1,10 +1,12 @@
 # Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
 # compiler (DuckDB in the tests) and the module proxy; nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help build test race libzstd torture fuzz lint bench bench-compare demo query clean
+.PHONY: help build cross test test-product test-compare test-all race libzstd torture fuzz lint vuln bench bench-compare demo query clean
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# What tw2parquet is built for; sink/platform.go refuses the rest.
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 FUZZTIME ?= 30s
 BENCH    ?= .
 TORTURE  ?= 4
@@ -17,19 +19,36 @@ help: ## this list
 build: ## the static binary, bin/tw2parquet
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tw2parquet ./cmd/tw2parquet
 
-test: ## every test, the ones with DuckDB included
-	go test ./...
+cross: ## build and vet for every supported platform; every other one is refused, with the reason alone
+	@set -e; for p in $(PLATFORMS); do echo "$$p"; export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; go build ./...; go vet ./...; done
+	@for p in $(filter-out $(PLATFORMS),$(shell go tool dist list)); do why=$$(GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=1 go list -deps ./cmd/tw2parquet 2>&1 >/dev/null); case "$$?$$(echo "$$why" | wc -l)$$why" in 11sink/platform.go:*) ;; *) echo "$$p is not refused as it should be: $$why"; exit 1;; esac; done
+
+# test: every oracle (DuckDB, the emulator's ledger, encoding/json), every command and kind of fault in one or two places.
+# test-all: the same faults in every place, long loops and races, memory over long streams, the other builds.
+# torture: death and damage, TORTURE times as often as in test-all, with streams cut at every byte.
+test: ## the tests, in some three minutes on two cores
+	@$(MAKE) --no-print-directory -j2 test-product test-compare
+
+test-product:
+	go test -short -timeout 30m ./...
+
+test-compare: # with DuckDB, and the built binary against the emulator
+	cd bench/compare && go test -short -timeout 30m ./...
+
+test-all: ## every test in full length
+	go test -timeout 30m ./...
 	GOEXPERIMENT=simd go test ./schema
-	cd bench/compare && go test ./...
+	cd bench/compare && go test -timeout 30m ./...
+	cd bench/vuln && go test ./...
 
 race: ## the tests under the race detector
-	go test -race ./...
+	go test -race -timeout 45m ./...
 
 libzstd: ## the tests of what is written, with zstd through cgo
-	go test -tags libzstd ./sink ./sink/zstd ./cmd/...
-	cd bench/compare && E2E_BUILD_FLAGS=-tags=libzstd go test -run 'Convert|Values' ./e2e
+	go test -timeout 30m -tags libzstd ./sink/... ./cmd/...
+	cd bench/compare && E2E_BUILD_FLAGS=-tags=libzstd go test -timeout 30m -run 'Convert|Values' ./e2e
 
-torture: ## kills, cuts, races, full disks and power cuts, TORTURE times as many as in the tests; ends with the figures
+torture: ## kills, cuts, races, full disks and power cuts, TORTURE times as many as in test-all; ends with the figures
 	TORTURE=$(TORTURE) go -C sink test -timeout 0 -run 'TestCrash_|TestFault_'
 	TORTURE=$(TORTURE) go -C bench/compare/e2e test -timeout 0 -run TestTorture
 
@@ -37,13 +56,17 @@ fuzz: ## every fuzz target for FUZZTIME
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r p; do for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c6-); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
 
 lint: ## formatting, vet, the import fence
-	go run $(GOLANGCI) run ./...
-	cd bench/compare && go run $(GOLANGCI) run ./...
+	go run $(GOLANGCI) run --allow-parallel-runners ./...
+	cd bench/compare && go run $(GOLANGCI) run --allow-parallel-runners ./...
+	cd bench/vuln && go run $(GOLANGCI) run --allow-parallel-runners ./...
+
+vuln: ## known vulnerabilities of our modules, without asking a server; fails on what a newer module mends
+	cd bench/vuln && go run . ../.. ../compare .
 
 bench: ## benchmarks: make bench BENCH=Decode
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
 
-bench-compare: build ## against DuckDB: time, memory, size (COMPAREFLAGS='-kind mix', '-mode query', '-mode memory', …)
+bench-compare: build ## against DuckDB: time, memory, size (COMPAREFLAGS='-sides all', '-mode memory', …)
 	go build -trimpath -tags libzstd -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tw2parquet-libzstd ./cmd/tw2parquet
 	cd bench/compare && go run . $(COMPAREFLAGS)
 

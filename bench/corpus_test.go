@@ -45,7 +45,7 @@ func TestCorpus_RefusesUnknownKinds(t *testing.T) {
 func TestCorpus_IsAStreamOfChunks(t *testing.T) {
 	for _, kind := range Kinds() {
 		t.Run(string(kind), func(t *testing.T) {
-			c := Corpus{Seed: 7, Kind: kind, Results: 1050, ControlEvery: 500}
+			c := Corpus{Seed: 7, Kind: kind, Results: 210, ControlEvery: 100}
 			lines := bytes.Split(stream(t, c), []byte("\n"))
 			chunks, err := c.Chunks()
 			if err != nil {

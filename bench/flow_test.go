@@ -11,6 +11,8 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
@@ -84,7 +86,7 @@ func BenchmarkExport(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		stream := client.Stream(source.StreamConfig{Collector: source.CollectorID(run), TaskID: got.Task.ID, Limits: rowGroup().Batches()})
+		stream := client.Stream(source.StreamConfig{Collector: source.CollectorID(run), Ending: source.TaskDone{ID: got.Task.ID}, Limits: rowGroup().Batches()})
 		move(b, stream, out)
 		stats = stream.Stats()
 		if err := stream.Close(); err != nil {
@@ -123,7 +125,7 @@ func BenchmarkEncode(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				if err := appendGroup(); err != nil {
+				if err := appendGroup(b.Context()); err != nil {
 					b.Fatal(err)
 				}
 				if err := out.Rewind(); err != nil {
@@ -138,11 +140,16 @@ func BenchmarkEncode(b *testing.B) {
 // open makes an output in a new directory.
 func open(b *testing.B, codec string) *sink.Output {
 	b.Helper()
-	compression, err := sink.ParseCompression(codec)
+	compression, err := parquet.ParseCompression(codec)
 	if err != nil {
 		b.Fatal(err)
 	}
-	out, err := sink.Open(b.Context(), sink.Config{Root: b.TempDir(), Run: "bench", Schema: schema.Arrow(),
+	disk, err := store.OpenLocal(store.LocalConfig{Root: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = disk.Close() })
+	out, err := sink.Open(b.Context(), sink.Config{Store: disk, Run: "bench", Schema: schema.Arrow(),
 		SchemaVersion: schema.Version, Compression: compression})
 	if err != nil {
 		b.Fatal(err)

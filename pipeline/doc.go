@@ -1,7 +1,10 @@
 // Package pipeline moves what a source reads into what a sink writes.
 //
-// One window of an export is one job (export.go): acquire the task, let a flow run, reconcile the
-// counts, leave the manifest. The flow (pipeline.go, stages.go) is
+// One window of an export (export.go) begins fresh, resumes, or is complete: acquire the task, let the
+// mover move, reconcile the counts, leave the manifest. Reading damaged files again (refetch.go) and
+// converting a recording (convert.go) use the same mover (mover.go), which flows, rewinds, seals and
+// finishes, and knows nothing of buying. Whoever watches is told events (event.go). The flow
+// (pipeline.go, stages.go) is
 //
 //	reader ──► batches ──► workers: decode into an encoder, then page tasks ──► appended in stream order
 //	   ▲                                                                              │

@@ -21,6 +21,8 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
@@ -51,6 +53,10 @@ func (o output) Gap() (string, int64, bool) {
 	return g.Offset, g.Next, ok
 }
 
+func (o output) parts() pipeline.Output {
+	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o, Close: o.Close}
+}
+
 func newWorld(t *testing.T, cfg emulator.Config) *world {
 	t.Helper()
 	cfg.NoRateLimits = true
@@ -75,17 +81,27 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 	w.job = &pipeline.Job{
 		API: client, Workers: 2,
 		Open: func(ctx context.Context, win pipeline.Window) (pipeline.Output, error) {
+			disk, err := store.OpenLocal(store.LocalConfig{Root: w.root})
+			if err != nil {
+				return pipeline.Output{}, err
+			}
+			t.Cleanup(func() { _ = disk.Close() })
 			out, err := sink.Open(ctx, sink.Config{
-				Root: w.root, Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
-				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: sink.Compression{Codec: sink.Zstd, Level: 1},
+				Store: disk, Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
+				MaxFileRows: w.rows, Refetch: w.job.Refetch, Compression: parquet.Compression{Codec: parquet.Zstd, Level: 1},
 			})
 			if err != nil {
-				return nil, err
+				return pipeline.Output{}, err
 			}
-			return output{out}, nil
+			return output{out}.parts(), nil
 		},
 	}
 	return w
+}
+
+// watch has f told what happens from now on, and nobody else.
+func (w *world) watch(f func(pipeline.Event)) {
+	w.job.Observers = []pipeline.Observer{func(_ pipeline.Window, e pipeline.Event) { f(e) }}
 }
 
 // held reads the published files back with arrow-go, in the order of their numbers.
@@ -192,19 +208,19 @@ func TestExport_DeliversTheQueueAndBuysOnce(t *testing.T) {
 // Control chunks further apart than a batch: what goes out without an offset is sealed by the next
 // one, and a break before it costs reading again, never a row.
 func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
-	w := newWorld(t, emulator.Config{DocumentsPerDay: 200, ControlEvery: 100})
-	w.rows, w.job.RowGroup = 150, pipeline.RowGroup{Bytes: 16 << 10}
+	w := newWorld(t, emulator.Config{DocumentsPerDay: 50, ControlEvery: 25})
+	w.rows, w.job.RowGroup = 40, pipeline.RowGroup{Bytes: 16 << 10}
 	w.server.SetFaults(&emulator.Faults{Rules: []emulator.Rule{
-		{Endpoint: emulator.EndpointResults, To: 3, Cut: &emulator.Cut{At: 1_000_000, How: "reset"}},
+		{Endpoint: emulator.EndpointResults, To: 3, Cut: &emulator.Cut{At: 250_000, How: "reset"}},
 	}})
 	var published int
-	w.job.Observe = func(e pipeline.Event) {
-		if e.File != nil {
+	w.watch(func(e pipeline.Event) {
+		if is[pipeline.Published](e) {
 			published++
 		}
-	}
+	})
 	r, err := w.job.Export(t.Context(), w.window)
-	if err != nil || r.Rows != 800 || published < 3 {
+	if err != nil || r.Rows != 200 || published < 3 {
 		t.Fatalf("%d files, report %+v, error %v", published, r, err)
 	}
 	w.checkQueue()
@@ -214,32 +230,32 @@ func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
 }
 
 func TestExport_NoControlChunkUntilTheEnd(t *testing.T) {
-	w := newWorld(t, emulator.Config{DocumentsPerDay: 200})
-	w.rows, w.job.RowGroup = 50, pipeline.RowGroup{Bytes: 16 << 10}
+	w := newWorld(t, emulator.Config{DocumentsPerDay: 50})
+	w.rows, w.job.RowGroup = 20, pipeline.RowGroup{Bytes: 16 << 10}
 	r, err := w.job.Export(t.Context(), w.window)
-	if err != nil || r.Rows != 800 || len(r.Files) != 1 {
+	if err != nil || r.Rows != 200 || len(r.Files) != 1 {
 		t.Fatalf("report %+v, error %v: a file can only be cut at a control chunk", r, err)
 	}
 	w.checkQueue()
 }
 
 func TestExport_StoppedOnTheWayContinues(t *testing.T) {
-	w := newWorld(t, emulator.Config{DocumentsPerDay: 300, ControlEvery: 25})
-	w.rows, w.job.RowGroup = 100, pipeline.RowGroup{Bytes: 64 << 10}
+	w := newWorld(t, emulator.Config{DocumentsPerDay: 60, ControlEvery: 5})
+	w.rows, w.job.RowGroup = 20, pipeline.RowGroup{Bytes: 16 << 10}
 	for stops := 0; ; stops++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		var files int
-		w.job.Observe = func(e pipeline.Event) {
-			if e.File != nil {
+		w.watch(func(e pipeline.Event) {
+			if is[pipeline.Published](e) {
 				if files++; files == 2 {
 					cancel()
 				}
 			}
-		}
+		})
 		r, err := w.job.Export(ctx, w.window)
 		cancel()
 		if err == nil {
-			if r.Rows != 1200 || stops < 2 {
+			if r.Rows != 240 || stops < 2 {
 				t.Errorf("after %d stops: %+v", stops, r)
 			}
 			break
@@ -249,7 +265,7 @@ func TestExport_StoppedOnTheWayContinues(t *testing.T) {
 		}
 	}
 	w.checkQueue()
-	if l := w.server.Ledger(); l.Credits() != 1200 || l.ExportPosts() != 1 {
+	if l := w.server.Ledger(); l.Credits() != 240 || l.ExportPosts() != 1 {
 		t.Errorf("%d credits in %d posts", l.Credits(), l.ExportPosts())
 	}
 }
@@ -284,7 +300,7 @@ func TestExport_NothingDeliveredOfABoughtTaskIsNoSuccess(t *testing.T) {
 	}
 }
 
-// Nobody can tell what a complete run was once somebody edited its report: that is no bug of ours, and told.
+// Nobody can tell what a complete run was once somebody edited its report: that is not a bug of this program, and told.
 func TestExport_EditedReport(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 5})
 	if _, err := w.job.Export(t.Context(), w.window); err != nil {

@@ -75,7 +75,7 @@ type memory struct {
 
 var errFull = errors.New("disk full")
 
-func (m *memory) Encode(rec arrow.RecordBatch) ([]func() error, func() error) {
+func (m *memory) Encode(rec arrow.RecordBatch) ([]func() error, func(context.Context) error) {
 	column := func(name string) *array.Int64 { return rec.Column(rec.Schema().FieldIndices(name)[0]).(*array.Int64) }
 	parts := make([][2][]int64, m.tasks)
 	var tasks []func() error
@@ -90,7 +90,7 @@ func (m *memory) Encode(rec arrow.RecordBatch) ([]func() error, func() error) {
 			return nil
 		})
 	}
-	return tasks, func() error {
+	return tasks, func(context.Context) error {
 		if n := m.appends.Add(1); m.failAt > 0 && int(n) == m.failAt {
 			return errFull
 		}
@@ -102,7 +102,7 @@ func (m *memory) Encode(rec arrow.RecordBatch) ([]func() error, func() error) {
 	}
 }
 
-func (m *memory) Reject(ordinal, position int64, reason string, raw []byte) error {
+func (m *memory) Reject(_ context.Context, ordinal, position int64, reason string, raw []byte) error {
 	if position != ordinal || reason == "" || len(raw) == 0 {
 		m.t.Errorf("reject %d has position %d, reason %q and %d bytes", ordinal, position, reason, len(raw))
 	}

@@ -13,6 +13,8 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -49,6 +51,9 @@ func raced() bool {
 func TestFlow_GiBInBoundedHeap(t *testing.T) {
 	const rowGroup, workers = 4 << 20, 2
 	in := &results{n: 1 << 30}
+	if testing.Short() {
+		in.n >>= 2
+	}
 	if raced() {
 		in.n >>= 3 // the detector makes it fifteen times as slow
 	}
@@ -58,9 +63,14 @@ func TestFlow_GiBInBoundedHeap(t *testing.T) {
 			`{"chunk_type":"CT_RESULT","chunk_result":{"data":{"data":{"url":"https://example.org/%d","lang":"en","engagement":%d,"tags":["a","b"],"content":"%s"}}}}`+"\n",
 			i, i*i, strings.Repeat(fmt.Sprintf("Text %d. ", i), 10000)))
 	}
+	disk, err := store.OpenLocal(store.LocalConfig{Root: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = disk.Close() })
 	out, err := sink.Open(t.Context(), sink.Config{
-		Root: t.TempDir(), Run: "gib", Schema: schema.Arrow(), SchemaVersion: schema.Version, MaxFileBytes: 1 << 20,
-		Compression: sink.Compression{Codec: sink.Snappy},
+		Store: disk, Run: "gib", Schema: schema.Arrow(), SchemaVersion: schema.Version, MaxFileBytes: 1 << 20,
+		Compression: parquet.Compression{Codec: parquet.Snappy},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// PanicError is a panic caught in a goroutine of ours. It keeps where, not what: the value and the
+// PanicError is a panic caught in a goroutine of this program. It keeps where, not what: the value and the
 // arguments of a panic may hold a document or worse.
 type PanicError struct{ Where []string }
 

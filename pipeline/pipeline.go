@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,9 +27,9 @@ type Batches interface {
 type Sink interface {
 	// Encode cuts the encoding of one row group into independent tasks, heaviest first. rec stays
 	// valid until all of them returned; then appendGroup writes the row group out.
-	Encode(rec arrow.RecordBatch) (tasks []func() error, appendGroup func() error)
-	// Reject keeps a result that is no readable document. raw is only borrowed.
-	Reject(ordinal, position int64, reason string, raw []byte) error
+	Encode(rec arrow.RecordBatch) (tasks []func() error, appendGroup func(context.Context) error)
+	// Reject keeps a result that is not a readable document. raw is only borrowed.
+	Reject(ctx context.Context, ordinal, position int64, reason string, raw []byte) error
 	// Mark says that offset covers everything appended so far and that the next result has the
 	// ordinal next. notes describe the rows since the last cut. Only here may a file be cut, which
 	// the return value tells.
@@ -73,7 +74,7 @@ type Outcome struct {
 
 // ErrConservation says that chunks read are not rows plus rejects: a row was lost or doubled inside
 // this process. It is never expected.
-var ErrConservation = errors.New("results read are not rows plus rejects")
+var ErrConservation = errors.New("rows and rejects do not add up to the results read")
 
 // inFlight is the number of batches, and of encoders, of a flow: one being filled while the other
 // is decoded; one being decoded while the other is encoded and appended.
@@ -154,9 +155,18 @@ func driftNotes(d *schema.Drift) (map[string]string, error) {
 	if d.Empty() {
 		return nil, nil
 	}
-	text, err := json.Marshal(d)
+	text, err := jsonText(d)
 	if err != nil {
 		return nil, fmt.Errorf("encode the drift report: %w", err)
 	}
 	return map[string]string{driftNote: string(text)}, nil
+}
+
+// jsonText is JSON for files that people read too: <, > and & stay as they are.
+func jsonText(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

@@ -23,7 +23,7 @@ type item struct {
 	counts   Counts
 	rejects  []reject
 	pending  atomic.Int64 // page tasks not yet done
-	append   func() error
+	append   func(context.Context) error
 
 	mu       sync.Mutex
 	batches  []*source.Batch // read, not yet decoded
@@ -115,7 +115,7 @@ func newStages(f *Flow) *stages {
 }
 
 // read hands batch after batch to the workers until the stream ends, well or badly. Trouble with
-// the stream is no reason to drop what it brought before: the workers finish that first.
+// the stream must not drop what it brought before: the workers finish that first.
 func (s *stages) read(ctx, work context.Context) error {
 	seq := 0
 	var it *item // the row group that is being filled
@@ -345,7 +345,7 @@ func (a *appender) finish(ctx context.Context, it *item, release func(*schema.En
 		}
 		delete(a.ready, a.next)
 		a.mu.Unlock()
-		err := a.append(ctx, it)
+		err := a.place(ctx, it)
 		a.mu.Lock()
 		if err != nil {
 			return false, err // busy stays true: nothing may be appended behind a failure
@@ -355,16 +355,16 @@ func (a *appender) finish(ctx context.Context, it *item, release func(*schema.En
 	}
 }
 
-// append writes one item and marks its end.
-func (a *appender) append(ctx context.Context, it *item) error {
+// place writes one item and marks its end.
+func (a *appender) place(ctx context.Context, it *item) error {
 	o := &a.outcome
 	for _, r := range it.rejects {
-		if err := a.flow.Sink.Reject(r.ordinal, r.position, r.reason, r.raw); err != nil {
+		if err := a.flow.Sink.Reject(ctx, r.ordinal, r.position, r.reason, r.raw); err != nil {
 			return err
 		}
 	}
 	if it.append != nil {
-		if err := it.append(); err != nil {
+		if err := it.append(ctx); err != nil {
 			return err
 		}
 	}

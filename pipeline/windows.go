@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"tw2parquet/source"
@@ -55,16 +56,18 @@ func (s Split) next(t time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("split %q is not one of none, day, week, month", string(s))
 }
 
-// PartitionName is a window's value of the hive column window_start: the date of a UTC midnight,
-// else the instant without colons, which object stores and Windows dislike. A fraction of a second
-// is kept, so that two windows of one output never share a folder.
+// PartitionName is a window's value of the hive column window_start: the date of a UTC midnight, else the
+// instant in UTC as SQL writes a timestamp, "2024-01-01 12:00:00.25", with space and colons escaped. Engines
+// take the escapes out of a hive value, and this text is the only one that DuckDB, Spark, Hive and Trino all
+// cast: nothing without colons is a time to DuckDB, nothing with a T to Trino. Colons as they are break
+// Hadoop's paths. DuckDB itself names folders of timestamps like this. Two windows of one output never share a
+// folder unless they start at the same millisecond, the finest that a window knows.
 func PartitionName(start time.Time) string {
 	start = start.UTC()
-	switch {
-	case start.Equal(start.Truncate(24 * time.Hour)):
+	if start.Equal(start.Truncate(24 * time.Hour)) {
 		return start.Format("2006-01-02")
-	case start.Equal(start.Truncate(time.Second)):
-		return start.Format("2006-01-02T150405Z")
 	}
-	return start.Format("2006-01-02T150405.000Z")
+	return partitionEscapes.Replace(start.Format("2006-01-02 15:04:05.999"))
 }
+
+var partitionEscapes = strings.NewReplacer(" ", "%20", ":", "%3A")

@@ -21,7 +21,7 @@ const (
 	Text    Type = iota // string -> utf8
 	Int32               // number -> int32
 	Int64               // number -> int64
-	Time                // number of milliseconds since 1970 -> timestamp[us, UTC]
+	Time                // number of milliseconds since 1970, from 1582-10-15 to 9999-12-31 -> timestamp[us, UTC]
 	Float64             // number -> float64
 	Texts               // array of strings -> list<utf8>
 	Object              // object -> struct
@@ -43,6 +43,7 @@ type node struct {
 	name    string // the last part of the path
 	path    string
 	typ     Type
+	hints   []Hint
 	members []*node // of Object and Objects
 }
 
@@ -55,7 +56,7 @@ func tree() []*node {
 		if i := strings.LastIndexByte(f.Path, '.'); i >= 0 {
 			parent, name = strings.TrimSuffix(f.Path[:i], "[]"), f.Path[i+1:]
 		}
-		n := &node{name: name, path: f.Path, typ: f.Type}
+		n := &node{name: name, path: f.Path, typ: f.Type, hints: f.Hints}
 		byPath[f.Path] = n
 		p := byPath[parent] // a test holds that every parent has a row before its members
 		p.members = append(p.members, n)
@@ -77,9 +78,23 @@ var arrowSchema = sync.OnceValue(func() *arrow.Schema {
 func arrowFields(nodes []*node) []arrow.Field {
 	fields := make([]arrow.Field, len(nodes))
 	for i, n := range nodes {
-		fields[i] = arrow.Field{Name: n.name, Type: n.arrow(), Nullable: true}
+		fields[i] = arrow.Field{Name: n.name, Type: n.arrow(), Nullable: true, Metadata: n.metadata()}
 	}
 	return fields
+}
+
+// hintKey is the key of the hints in a column's metadata; several are separated by spaces.
+const hintKey = "tw2parquet.hints"
+
+func (n *node) metadata() arrow.Metadata {
+	if len(n.hints) == 0 {
+		return arrow.Metadata{}
+	}
+	words := make([]string, len(n.hints))
+	for i, h := range n.hints {
+		words[i] = h.String()
+	}
+	return arrow.NewMetadata([]string{hintKey}, []string{strings.Join(words, " ")})
 }
 
 func (n *node) arrow() arrow.DataType {

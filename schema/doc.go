@@ -10,9 +10,11 @@
 // # What a column holds
 //
 // A column holds a value if it has the type that the table says, else null. Numbers must have a value the
-// column can represent: 1e2 and 100.0 are the integer 100, while 1.5 or 2^63 are no int64. A float64
+// column can represent: 1e2 and 100.0 are the integer 100, while 1.5 and 2^63 are not int64. A float64
 // column holds the nearest float64, null if that is infinite. Times are sent in milliseconds and stored
-// in microseconds; 0 and negative ones are kept as sent. Three deviations still fill the column: a
+// in microseconds; 0 and negative ones are kept as sent. One before 1582-10-15 or after the year 9999 (in UTC)
+// is another system's "no date" or in a wrong unit: engines refuse it or read it differently, so it is in
+// _extra and the column is null. Three deviations still fill the column: a
 // string that is a number in a column of numbers, a string where a list of strings is usual, an object
 // where a list of objects is usual (both become a list of one). An absent member is null; so is an
 // explicit null. An element null of a list is a null element.

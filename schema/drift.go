@@ -6,7 +6,7 @@ import (
 )
 
 // Drift tells how documents differed from the table. It is plain data: encoding it as JSON and back
-// gives an equal one, but for empty maps.
+// gives an equal one, except for empty maps.
 type Drift struct {
 	// Unknown counts members without a column by their path, "[]" standing for list elements and
 	// "$chunk" for what surrounds the document.

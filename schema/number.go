@@ -34,8 +34,6 @@ digits:
 		}
 		if fraction {
 			scale--
-		} else {
-			d.exp++ // made relative to the decimal point below
 		}
 		if c == '0' {
 			if d.n > 0 {

@@ -66,6 +66,15 @@ func digits(w uint64) (v uint64, n int) {
 	return (v&pairs*(100+1e6<<32) + v>>16&pairs*(1+1e4<<32)) >> 32, n
 }
 
+// The times that a column takes, in milliseconds since 1970: from 1582-10-15, before which engines count
+// in different calendars and Spark 3 refuses to read, to the last millisecond of the year 9999, after which
+// SQL has no literals and several engines no values. What lies outside is a unit mistake or another
+// system's "no date".
+const (
+	firstTime = -12219292800000
+	lastTime  = 253402300799999
+)
+
 // setInt stores an integer if the column can hold it.
 func (e *Encoder) setInt(m *member, row int, v int64) bool {
 	switch m.typ {
@@ -75,8 +84,7 @@ func (e *Encoder) setInt(m *member, row int, v int64) bool {
 		}
 		m.col.setInt32(row, int32(v))
 	case Time:
-		const limit = math.MaxInt64 / 1000
-		if v < -limit || v > limit {
+		if v < firstTime || v > lastTime {
 			return false
 		}
 		m.col.setInt64(row, v*1000)

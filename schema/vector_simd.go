@@ -71,7 +71,7 @@ func valid(text []byte) bool {
 	return wrong.IsZero()
 }
 
-// What may be wrong with two bytes in a row. The highest bit is no mistake by itself.
+// What may be wrong with two bytes in a row. The highest bit is not a mistake by itself.
 const (
 	unfinished   = 1 << iota // a character that wants a continuation byte and does not get it
 	unexpected               // a continuation byte after ASCII

@@ -2,114 +2,187 @@ package sink
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path"
+
+	"tw2parquet/sink/store"
 )
 
-// checkComplete compares the published files of a complete run with its manifest: by name and size,
-// because a re-run has to be quick and verify reads every byte, or also by their checksums.
-func (o *Output) checkComplete(ctx context.Context, m *Manifest, deep bool) ([]slot, error) {
-	found := map[string]Entry{}
-	for dir, prefix := range map[string]string{o.layout.partition: o.layout.partPrefix(), o.layout.runDir(): rejectsPrefix} {
-		entries, err := o.store.List(ctx, dir, prefix)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range entries {
-			found[path.Join(dir, e.Name)] = e
-		}
-	}
-	if err := o.checkListed(m, found); err != nil {
-		return nil, err
-	}
-	chain := make([]slot, len(m.Files))
-	check := func(seq int, name string, size int64, sum string) error {
-		why, err := o.checkPublished(ctx, found, name, size, sum, deep)
-		if why != nil {
-			o.hurt(seq, why)
-			chain[seq].sound = false
-		}
+// recoverComplete is for a run that has a manifest, number k.
+func (o *Output) recoverComplete(ctx context.Context, m *Manifest, k int) error {
+	parts, err := o.parts(ctx)
+	if err != nil {
 		return err
 	}
+	// Newer files than the manifest names: an earlier start began to mend, and died before it said so.
+	// Then every byte is read before anything is believed.
+	begun, err := o.checkListed(m, k, parts)
+	if err != nil {
+		return err
+	}
+	f, err := o.checkPublished(ctx, m, parts, begun || o.cfg.Refetch)
+	if err != nil {
+		return err
+	}
+	mended := false
+	if begun {
+		if mended, err = o.adopt(ctx, m, f, parts); err != nil {
+			return err
+		}
+	}
+	if len(f.damage) > 0 {
+		if !o.cfg.Refetch {
+			return &DamageError{Files: f.damage}
+		}
+		o.arrange(f, &previous{m, k})
+		if err := o.hold.Prepare(ctx, o.layout.partition); err != nil {
+			return err
+		}
+		_, err := o.hold.Clear(ctx)
+		return err
+	}
+	o.files, o.rejects = m.Files, f.rejects
+	if mended {
+		m = o.newManifest(m.Report)
+		if err := o.storeManifest(ctx, m, k+1); err != nil {
+			return err
+		}
+	}
+	o.manifest = m
+	// The last start may have died after the manifest; that must not fail this one, which
+	// may not even be allowed to write.
+	if _, err := o.hold.Clear(ctx); err != nil {
+		o.log.Warn("cannot remove what an earlier start left unfinished", "error", err)
+	}
+	o.removeStale(ctx, o.stale.takeAll())
+	o.sweepRejects(ctx)
+	return nil
+}
+
+// checkListed holds what a manifest lists against what the run's names are and against what is there.
+// The names come from a file: nothing but those that we would have given is looked at. newer tells that
+// there are newer files than it lists.
+func (o *Output) checkListed(m *Manifest, k int, parts map[int][]part) (newer bool, err error) {
+	var last File
+	names := map[string]bool{}
 	for i, f := range m.Files {
-		chain[i] = slot{file: f, sound: true}
-		if err := check(i, f.Name, f.Bytes, f.SHA256); err != nil {
+		seq, revision, ok := o.layout.partOf(path.Base(f.Name))
+		switch {
+		case f.Seq != i || !ok || seq != i || path.Dir(f.Name) != o.layout.partition || f.Rejects != "" && !validStem(f.Rejects, i):
+			return false, o.foreign(o.layout.manifest(k), fmt.Sprintf("file %d is listed as %q", i, shorten(f.Name)))
+		case f.FromOffset != last.ToOffset || f.FirstOrdinal != last.NextOrdinal || f.NextOrdinal != f.FirstOrdinal+f.Rows+f.Rejected:
+			return false, o.foreign(o.layout.manifest(k), fmt.Sprintf("file %d does not continue the one before it", i))
+		}
+		last = f
+		o.stale.saw(i, revision)
+		if f.Rejects != "" {
+			index, raw := o.layout.rejects(f.Rejects)
+			names[index], names[raw] = true, true
+		}
+		for _, p := range parts[i] {
+			if p.revision != revision {
+				o.stale.add(i, p.Name)
+				newer = newer || p.revision > revision
+			}
+		}
+	}
+	for _, a := range m.Rejects {
+		if !names[a.Name] {
+			return false, o.foreign(o.layout.manifest(k), fmt.Sprintf("rejects are listed as %q", shorten(a.Name)))
+		}
+	}
+	for seq, all := range parts {
+		if seq >= len(m.Files) {
+			return false, o.foreign(all[0].Name, "the run is complete, and its manifest does not list this file")
+		}
+	}
+	return newer, nil
+}
+
+// checkPublished compares the published files of a complete run with its manifest: by name and size,
+// because a re-run has to be quick and verify reads every byte, or also by their checksums.
+func (o *Output) checkPublished(ctx context.Context, m *Manifest, parts map[int][]part, deep bool) (*finding, error) {
+	rejects, err := o.listRejects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]store.Entry{}
+	for _, all := range parts {
+		for _, p := range all {
+			files[p.Name] = p.Entry
+		}
+	}
+	f := &finding{chain: make([]slot, len(m.Files))}
+	sound := map[string]bool{}
+	for i, file := range m.Files {
+		f.chain[i] = slot{file: file, sound: true}
+		check := func(found map[string]store.Entry, name string, size int64, sum string) error {
+			why, err := o.checkOne(ctx, i, found, name, size, sum, deep)
+			if why != nil {
+				f.noteDamage(i, why)
+			}
+			if _, there := found[name]; there && why != nil {
+				o.stale.add(i, name)
+			}
+			return err
+		}
+		if err := check(files, file.Name, file.Bytes, file.SHA256); err != nil {
 			return nil, err
 		}
+		if file.Rejects == "" {
+			continue
+		}
+		index, raw := o.layout.rejects(file.Rejects)
 		for _, a := range m.Rejects {
-			if o.asideOf(a, i) {
-				if err := check(i, a.Name, a.Bytes, a.SHA256); err != nil {
+			if a.Name == index || a.Name == raw {
+				if err := check(rejects, a.Name, a.Bytes, a.SHA256); err != nil {
 					return nil, err
 				}
 			}
 		}
-	}
-	return chain, nil
-}
-
-// checkListed holds what a manifest lists against what the run's names are and against what is there.
-// The names come from a file: nothing but those that we would have given is looked at.
-func (o *Output) checkListed(m *Manifest, found map[string]Entry) error {
-	var last File
-	for i, f := range m.Files {
-		switch {
-		case f.Seq != i || f.Name != o.layout.part(i):
-			return o.foreign(o.layout.manifest(), fmt.Sprintf("file %d is listed as %q", i, shorten(f.Name)))
-		case f.FromOffset != last.ToOffset || f.FirstOrdinal != last.NextOrdinal || f.NextOrdinal != f.FirstOrdinal+f.Rows+f.Rejected:
-			return o.foreign(o.layout.manifest(), fmt.Sprintf("file %d does not continue the one before it", i))
+		sound[index], sound[raw] = f.chain[i].sound, f.chain[i].sound
+		if !f.chain[i].sound { // one of them is; the others go with it
+			for _, name := range []string{file.Name, index, raw} {
+				o.stale.add(i, name)
+			}
 		}
-		last = f
 	}
 	for _, a := range m.Rejects {
-		if seq, ok := rejectsSeq(path.Base(a.Name)); !ok || seq >= len(m.Files) || !o.asideOf(a, seq) {
-			return o.foreign(o.layout.manifest(), fmt.Sprintf("rejects are listed as %q", shorten(a.Name)))
+		if sound[a.Name] {
+			f.rejects = append(f.rejects, a)
 		}
 	}
-	for name := range found {
-		seq, ok := o.layout.partSeq(path.Base(name))
-		if path.Dir(name) == o.layout.partition && path.Dir(name) != o.layout.runDir() && (!ok || seq >= len(m.Files)) {
-			return o.foreign(name, "the run is complete, and its manifest does not know this file")
-		}
-	}
-	return nil
+	return f, nil
 }
 
-// checkPublished looks at one published file. why is set if it has to be written again.
-func (o *Output) checkPublished(ctx context.Context, found map[string]Entry, name string, size int64, sum string, deep bool) (why *ForeignError, err error) {
+// checkOne looks at one published file. why is set if it has to be written again.
+func (o *Output) checkOne(ctx context.Context, seq int, found map[string]store.Entry, name string, size int64, sum string, deep bool) (why *ForeignError, err error) {
 	e, ok := found[name]
 	switch {
 	case !ok:
 		return o.missing(name), nil
-	case !e.Regular:
-		return nil, o.foreign(name, "no regular file")
 	case e.Size != size:
-		return o.changed(ctx, name, e.Size, fmt.Sprintf("changed: it has %d bytes, the manifest says %d", e.Size, size))
+		return o.changed(ctx, seq, e, fmt.Sprintf("changed: it has %d bytes, the manifest says %d", e.Size, size))
 	case !deep:
 		return nil, nil
 	}
-	h := sha256.New()
-	if err := o.hashRange(ctx, name, h, 0, size); err != nil {
-		return nil, err
+	is, err := o.hashFile(ctx, name, size)
+	if err == nil && is != sum {
+		return o.damaged(name, "damaged: its bytes do not match the checksum in the manifest"), nil
 	}
-	if hex.EncodeToString(h.Sum(nil)) != sum {
-		return o.damaged(name, "damaged: its bytes do not fit the checksum in the manifest"), nil
-	}
-	return nil, nil
+	return nil, err
 }
 
 // changed tells a damaged file of ours from a sound one of somebody else at our name, which nobody
 // may take away.
-func (o *Output) changed(ctx context.Context, name string, size int64, reason string) (*ForeignError, error) {
-	if path.Dir(name) == o.layout.runDir() {
-		return o.damaged(name, reason), nil
+func (o *Output) changed(ctx context.Context, seq int, e store.Entry, reason string) (*ForeignError, error) {
+	if path.Dir(e.Name) == o.layout.runDir() {
+		return o.damaged(e.Name, reason), nil
 	}
-	seq, _ := o.layout.partSeq(path.Base(name))
-	_, err := o.readPart(ctx, seq, size)
+	_, err := o.readPart(ctx, seq, e)
 	if why := (*ForeignError)(nil); err == nil || errors.As(err, &why) && why.damaged {
-		return o.damaged(name, reason), nil
+		return o.damaged(e.Name, reason), nil
 	}
 	return nil, err
 }

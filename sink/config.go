@@ -9,16 +9,19 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
-// Config says what an Output writes and where. Root, Run, Schema and SchemaVersion are required.
+// Config says what an Output writes and where. Store, Run, Schema and SchemaVersion are required.
 type Config struct {
-	// Root is the output directory. It is created, but its parent must exist.
-	Root string
+	// Store is the output. Several runs may share it; the caller closes it after the last.
+	Store store.Store
 	// Run names the run: lower-case letters and digits, the same for the same request.
 	Run string
-	// Partition is the slash-separated directory below Root that the files go to, such as
-	// "window_start=2024-01-01"; "" is Root itself.
+	// Partition is the slash-separated directory of the output that the files go to, such as
+	// "window_start=2024-01-01"; "" is the output itself.
 	Partition string
 	// Schema is the schema of every file. SchemaVersion is its version, a decimal number: files of
 	// a newer one are not continued.
@@ -27,11 +30,11 @@ type Config struct {
 	// Meta are further footer key-values of every file, without the "tw2parquet." prefix.
 	Meta map[string]string
 	// MaxFileBytes and MaxFileRows are the sizes at which a file is closed, at the first mark from
-	// there on; 0 is no limit. The bytes are those written before the footer.
+	// there on; 0 is unlimited. The bytes are those written before the footer.
 	MaxFileBytes int64
 	MaxFileRows  int64
-	Compression  Compression
-	Encodings    Encodings
+	Compression  parquet.Compression
+	Encodings    parquet.Encodings
 	// SkipEmpty makes Finish publish nothing when there was no result at all. Otherwise one file
 	// without rows tells readers the schema.
 	SkipEmpty bool
@@ -40,8 +43,6 @@ type Config struct {
 	Refetch bool
 	// Logger receives debug messages and warnings; nil discards them.
 	Logger *slog.Logger
-	// FS replaces the operating system's file system, for tests. It has to contain the root.
-	FS FS
 }
 
 var (
@@ -54,8 +55,8 @@ var (
 func (c *Config) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.Root == "" || strings.ContainsRune(c.Root, 0) {
-		bad("output directory %q: give a path", c.Root)
+	if c.Store == nil {
+		bad("store: required")
 	}
 	if !runPattern.MatchString(c.Run) {
 		bad("run %q: use 1 to 64 lower-case letters and digits", c.Run)
@@ -68,9 +69,9 @@ func (c *Config) validate() error {
 		}
 	}
 	if c.Schema == nil || c.Schema.NumFields() == 0 {
-		bad("schema: at least one field is needed")
+		bad("schema: needs at least one field")
 	}
-	if _, err := parseVersion(c.SchemaVersion); err != nil {
+	if _, err := ParseVersion(c.SchemaVersion); err != nil {
 		bad("schema version %q: use a decimal number", c.SchemaVersion)
 	}
 	for k := range c.Meta {
@@ -79,9 +80,9 @@ func (c *Config) validate() error {
 		}
 	}
 	if c.MaxFileBytes < 0 || c.MaxFileRows < 0 {
-		bad("file limits of %d bytes and %d rows: they are not negative", c.MaxFileBytes, c.MaxFileRows)
+		bad("file limits of %d bytes and %d rows: must not be negative", c.MaxFileBytes, c.MaxFileRows)
 	}
-	for _, err := range []error{c.Compression.validate(), c.Encodings.validate()} {
+	for _, err := range []error{c.Compression.Validate(), c.Encodings.Validate()} {
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -102,9 +103,10 @@ func (c *Config) log() *slog.Logger {
 // checkKey refuses footer keys that would hide the ones recovery depends on.
 func checkKey(k string) error {
 	if !keyPattern.MatchString(k) || reservedKey(k) {
-		return fmt.Errorf("footer key %q: use lower-case letters, digits and _, and none of the sink's own", k)
+		return fmt.Errorf("footer key %q: use lower-case letters, digits and _, but not the sink's own keys", k)
 	}
 	return nil
 }
 
-func parseVersion(s string) (int, error) { return strconv.Atoi(s) }
+// ParseVersion reads the version of a schema, which is a decimal number.
+func ParseVersion(s string) (int, error) { return strconv.Atoi(s) }

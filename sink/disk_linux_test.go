@@ -9,10 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-)
 
-// nobody is a user without rights; tests run as root would otherwise be allowed everything.
-const nobody = 65534
+	"tw2parquet/sink/store"
+)
 
 // unprivileged runs f in a directory of its own, as a user whom permissions bind.
 func unprivileged(t *testing.T, f func(dir string)) {
@@ -22,12 +21,7 @@ func unprivileged(t *testing.T, f func(dir string)) {
 		f(dir)
 		return
 	}
-	// The way to the directory has to be open, and the directory theirs.
-	for d := dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	openWay(t, dir)
 	if err := os.Chown(dir, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
@@ -46,12 +40,12 @@ func unprivileged(t *testing.T, f func(dir string)) {
 	<-done
 }
 
-func wantStorage(t *testing.T, err error) *StorageError {
+func wantStorage(t *testing.T, err error) *store.Error {
 	t.Helper()
-	var s *StorageError
+	var s *store.Error
 	if !errors.As(err, &s) {
 		t.Errorf("got %T: %v", err, err)
-		return &StorageError{}
+		return &store.Error{}
 	}
 	if s.Hint == "" {
 		t.Errorf("no hint in %v", err)
@@ -97,6 +91,35 @@ func TestDisk_Unwritable(t *testing.T) {
 	})
 }
 
+// A complete run can be looked at on a read-only mount.
+func TestDisk_ReadOnlyMount(t *testing.T) {
+	dir := t.TempDir()
+	j := job{total: 20, group: 10}
+	if err := j.run(nil, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+		t.Logf("this process may not mount; the lock tests of the store have the rule: %v", err)
+		return
+	}
+	defer func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.run(nil, dir, nil); err != nil {
+		t.Error(err)
+	}
+	other := j
+	other.config = func(c *Config) { c.Run = "otherrun" }
+	if s := wantStorage(t, other.run(nil, dir, nil)); !s.ReadOnly {
+		t.Errorf("classed %+v", s)
+	}
+}
+
 func TestDisk_BadRoots(t *testing.T) {
 	j := job{total: 4, group: 2}
 	dir := t.TempDir()
@@ -116,7 +139,7 @@ func TestDisk_BadRoots(t *testing.T) {
 		"dangling link":     filepath.Join(dir, "dangling"),
 	} {
 		err := j.run(nil, root, nil)
-		if s := new(StorageError); !errors.As(err, &s) {
+		if s := new(store.Error); !errors.As(err, &s) {
 			t.Errorf("%s: got %T: %v", name, err, err)
 		}
 	}
@@ -151,9 +174,9 @@ func finishDisk(t *testing.T, j job, root string) {
 // nothing outside changes.
 func TestDisk_PlantedLinks(t *testing.T) {
 	j := job{total: 40, group: 10}
-	run := filepath.Join(stateDir, testRun)
+	run := filepath.Join(store.StateDir, testRun)
 	for name, at := range map[string]string{
-		"state":     stateDir,
+		"state":     store.StateDir,
 		"run":       run,
 		"staging":   filepath.Join(run, "staging"),
 		"partition": testPartition,
@@ -170,14 +193,14 @@ func TestDisk_PlantedLinks(t *testing.T) {
 		})
 	}
 	for name, at := range map[string]string{
-		"data":     filepath.Join(filepath.FromSlash(part(testRun, 0))),
+		"data":     filepath.Join(filepath.FromSlash(partName(testRun, 0))),
 		"manifest": filepath.Join(run, manifestName),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, target := range []string{"/nonexistent", "/etc/passwd", "self"} {
 				out := t.TempDir()
 				plant(t, target, filepath.Join(out, at))
-				wantForeign(t, j.run(nil, out, nil), filepath.Base(at), "no regular file")
+				wantForeign(t, j.run(nil, out, nil), filepath.Base(at), "not a regular file")
 				if got, err := os.Readlink(filepath.Join(out, at)); got != target || err != nil {
 					t.Errorf("link is now %q, %v", got, err)
 				}
@@ -186,7 +209,7 @@ func TestDisk_PlantedLinks(t *testing.T) {
 	}
 	t.Run("lock", func(t *testing.T) {
 		out, outside := t.TempDir(), t.TempDir()
-		plant(t, filepath.Join(outside, "x"), filepath.Join(out, run, lockName))
+		plant(t, filepath.Join(outside, "x"), filepath.Join(out, run, "lock"))
 		_ = wantStorage(t, j.run(nil, out, nil))
 		if left, err := os.ReadDir(outside); err != nil || len(left) != 0 {
 			t.Errorf("left outside: %v, %v", left, err)
@@ -200,8 +223,8 @@ func TestDisk_PlantedLinks(t *testing.T) {
 		}
 		closeAtEnd(t, o)
 		mustFeed(t, j, o, 0, 10)
-		plant(t, target, filepath.Join(out, part(testRun, 0)))
-		wantForeign(t, o.Finish(t.Context(), "x", 10, nil), "no regular file")
+		plant(t, target, filepath.Join(out, partName(testRun, 0)))
+		wantForeign(t, o.Finish(t.Context(), "x", 10, nil), "not a regular file")
 		if _, err := os.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("the link was followed: %v", err)
 		}
@@ -221,7 +244,7 @@ func plant(t *testing.T, target, name string) {
 // Opening a pipe for reading waits for a writer; recovery must not.
 func TestDisk_PipesDoNotHang(t *testing.T) {
 	j := job{total: 40, group: 10}
-	for _, at := range []string{part(testRun, 0), stateDir + "/" + testRun + "/" + manifestName} {
+	for _, at := range []string{partName(testRun, 0), store.StateDir + "/" + testRun + "/" + manifestName} {
 		out := t.TempDir()
 		name := filepath.Join(out, at)
 		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
@@ -230,38 +253,13 @@ func TestDisk_PipesDoNotHang(t *testing.T) {
 		if err := syscall.Mkfifo(name, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		wantForeign(t, j.run(nil, out, nil), "no regular file")
-	}
-}
-
-func TestDisk_ModesFollowTheUmask(t *testing.T) {
-	j := job{total: 20, group: 10, reject: 3}
-	for umask, want := range map[int]map[string]fs.FileMode{
-		0o022: {"": 0o750, stateDir: 0o750, part(testRun, 0): 0o440, "manifest.json": 0o440, "intent-1": 0o400, "staging": 0o700},
-		0o077: {"": 0o700, stateDir: 0o700, part(testRun, 0): 0o400, "manifest.json": 0o400, "intent-1": 0o400, "staging": 0o700},
-	} {
-		out := filepath.Join(t.TempDir(), "out")
-		old := syscall.Umask(umask)
-		err := j.run(nil, out, nil)
-		syscall.Umask(old)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, mode := range want {
-			if name != "" && !strings.Contains(name, "/") && name != stateDir {
-				name = filepath.Join(stateDir, testRun, name)
-			}
-			info, err := os.Stat(filepath.Join(out, name))
-			if err != nil || info.Mode().Perm() != mode {
-				t.Errorf("umask %o: %s has mode %v, want %v (%v)", umask, name, info.Mode(), mode, err)
-			}
-		}
+		wantForeign(t, j.run(nil, out, nil), "not a regular file")
 	}
 }
 
 func TestDisk_PublishesByRenamingWithoutLinks(t *testing.T) {
 	dir := t.TempDir()
-	disk, err := openDisk(dir)
+	disk, err := store.OpenDisk(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

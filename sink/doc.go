@@ -3,18 +3,23 @@
 //
 // # What lies where
 //
-//	<root>/<partition>/part-<run>-00000.parquet    data; complete and final once visible
-//	<root>/_tw2parquet/<run>/manifest.json         written last; its presence means complete
-//	<root>/_tw2parquet/<run>/rejects-00000.jsonl   why results of file 00000 are no rows, and where …
-//	<root>/_tw2parquet/<run>/rejects-00000.raw     … in here their bytes begin
-//	<root>/_tw2parquet/<run>/intent-1 …            the journal: small entries, each written once
-//	<root>/_tw2parquet/<run>/lock                  held (flock) by whoever works on the run
-//	<root>/_tw2parquet/<run>/staging/*.part        what nobody may see yet
-//	<root>/_tw2parquet/<run>/damaged/*             damaged files, until new ones have taken their places
+// `tw2parquet help files` specifies names, footer keys, manifest and rejects for readers and writers. Here is
+// what the code needs:
 //
-// Nothing that is not finished ends in .parquet or lies in a data directory: engines open whatever a
-// glob finds, hidden files and folders that begin with an underscore included, and one torn file
-// fails the whole query.
+//	<root>/<partition>/part-<run>-00000.parquet           data; complete and final once visible
+//	<root>/<partition>/part-<run>-00001-r1.parquet        data, written again
+//	<root>/_tw2parquet/<run>/manifest.json                written last; its presence means complete
+//	<root>/_tw2parquet/<run>/manifest-1.json              a later one; the highest number counts
+//	<root>/_tw2parquet/<run>/rejects-00000-<id>.jsonl     why results of file 00000 are not rows, and where …
+//	<root>/_tw2parquet/<run>/rejects-00000-<id>.raw       … in here their bytes begin
+//	<root>/_tw2parquet/<run>/request.json, intent-1.json … the journal: small entries, each written once
+//
+// Where unfinished files wait and how a run is locked is up to the store (sink/store).
+//
+// Nothing unfinished ends in .parquet or lies in a data directory: engines open whatever a glob finds, hidden
+// files and folders that begin with an underscore included, and one torn file fails the whole query.
+//
+// Data and manifests follow the umask. Everything else in a run's directory is readable for its owner only.
 //
 // # The footer is the state
 //
@@ -32,38 +37,31 @@
 //
 // # Publication
 //
-// A file is cut only at a mark, an offset that is known to cover everything before it. Then, with
-// the reasons at the code (staged.go, publish.go, local.go):
+// A file is cut only at a mark, an offset that is known to cover everything before it. Then, with the reasons
+// at the code (publish.go; store/upload.go for a disk):
 //
-//	footer → size check → read-only → fsync(file) → close          the staged file is whole and durable
-//	the same for its rejects, which get their names first          a visible file's rejects are there
-//	link to the final name, which fails if that is taken           the commit
-//	fsync(directory)                                               the commit is durable
-//	unlink the staged name → fsync(staging)                        tidying; failing here fails nothing
+//	footer → Seal           complete and durable, and nobody sees it
+//	Seal of its rejects     the same
+//	Commit of its rejects   a visible file's rejects are there
+//	Commit                  whole and durable under its name, which must be free: the commit
 //
-// Where a file system has no links, rename without replacing takes their place; the preflight finds
-// out, and refuses a file system that offers neither. A failed fsync is final for its file: it is
-// given up and its rows are read again, because a second fsync may claim success for bytes that the
-// kernel has dropped. An error in or after the commit leaves open whether the name is durable; the
-// Output then refuses everything, and the next start sees what is there.
+// An error before the first Commit gives up this file only, and its rows are read again. An error in or after
+// it leaves open what is visible; the Output then refuses everything, and the next start sees what is there.
 //
 // # Recovery
 //
-// Open takes the lock, and then:
+// Open takes the hold of the run, and then:
 //
 //  1. A manifest: the run is complete. Names and sizes are compared with it, nothing is written.
-//  2. Directories are created and synced, those that were there too: their names, and the names in
-//     them, may be as old as the last start and not durable yet.
-//  3. Staged files of this run are removed. The lock says that nobody is writing them.
-//  4. The footers are read, without trusting them (footer.go), and the chain is checked.
-//  5. Rejects of a file that was never published are removed.
-//  6. The preflight: a probe is written, synced, published beside the data, and must not be
-//     publishable a second time. So a disk that cannot be written is known before anything is bought.
+//  2. The store prepares its directories and removes what a dead process left unfinished.
+//  3. The footers are read, without trusting them (footer.go), and the chain is checked.
+//  4. Rejects of a file that was never published, and files that a sound revision replaced, are removed.
+//  5. The probe: the store tries out what will be done to data, so that an output that cannot be written is
+//     known before anything is bought.
 //
-// Files that are missing or damaged are a *DamageError that names them all; whatever else is out of
-// order (a file of a newer version, a stranger at one of our names, two chains) is a *ForeignError.
-// Nothing is ever repaired, overwritten or deleted but our own staging and the rejects in 5, unless the
-// caller asks for damaged files to be written again (Config.Refetch, mend.go).
+// Files that are missing or damaged are a *DamageError that names them all; whatever else is out of order (a file
+// of a newer version, a stranger at one of our names, two chains) is a *ForeignError. Nothing else is ever repaired,
+// overwritten or deleted, unless the caller asks for damaged files to be written again (Config.Refetch, mend.go).
 //
 // # Two runners
 //

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"slices"
@@ -21,6 +22,9 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 	"go.uber.org/goleak"
+
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 const (
@@ -32,7 +36,18 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("SINK_TEST_HOLD_LOCK"); dir != "" {
 		os.Exit(holdLock(dir))
 	}
+	if umask := os.Getenv("SINK_TEST_UMASK"); umask != "" {
+		os.Exit(runUnder(umask, os.Getenv("SINK_TEST_OUT")))
+	}
 	goleak.VerifyTestMain(m)
+}
+
+// stride is the step of a loop over operations or seeds: 1, and n in the quick run, which so takes one of n.
+func stride(n int) int {
+	if testing.Short() {
+		return n
+	}
+	return 1
 }
 
 func testSchema() *arrow.Schema {
@@ -83,10 +98,18 @@ func (j job) rejected(n int64) bool { return j.reject > 0 && n%j.reject == j.rej
 
 func (j job) offset(next int64) string { return fmt.Sprintf("offset/%d=", next) }
 
-func (j job) open(fsys FS, root string) (*Output, error) {
+func (j job) open(fsys store.FS, root string) (*Output, error) {
+	s, err := store.OpenLocal(store.LocalConfig{Root: root, FS: fsys})
+	if err != nil {
+		return nil, err
+	}
+	return j.openOn(s)
+}
+
+func (j job) openOn(s store.Store) (*Output, error) {
 	cfg := Config{
-		Root: root, Run: testRun, Partition: testPartition, Schema: testSchema(), SchemaVersion: "1",
-		Meta: map[string]string{"writer": "test"}, Compression: Compression{Codec: None}, MaxFileRows: 8, FS: fsys,
+		Store: s, Run: testRun, Partition: testPartition, Schema: testSchema(), SchemaVersion: "1",
+		Meta: map[string]string{"writer": "test"}, Compression: parquet.Compression{Codec: parquet.None}, MaxFileRows: 8,
 	}
 	if j.config != nil {
 		j.config(&cfg)
@@ -96,12 +119,16 @@ func (j job) open(fsys FS, root string) (*Output, error) {
 
 // run does the whole job, continuing where an earlier start ended. published is called with the
 // position after every cut.
-func (j job) run(fsys FS, root string, published func(next int64)) (err error) {
-	ctx := context.Background()
+func (j job) run(fsys store.FS, root string, published func(next int64)) error {
 	o, err := j.open(fsys, root)
 	if err != nil {
 		return err
 	}
+	return j.runOn(o, published)
+}
+
+func (j job) runOn(o *Output, published func(next int64)) (err error) {
+	ctx := context.Background()
 	defer func() {
 		if cerr := o.Close(); err == nil {
 			err = cerr
@@ -158,12 +185,12 @@ func (j job) feed(o *Output, first, next int64) error {
 		}
 	}
 	rec.Release()
-	if err := appendGroup(); err != nil {
+	if err := appendGroup(context.Background()); err != nil {
 		return err
 	}
 	for n := first; n < next; n++ {
 		if j.rejected(n) {
-			if err := o.Reject(n, 10*n, "broken", []byte(fmt.Sprintf("raw %d\n", n))); err != nil {
+			if err := o.Reject(context.Background(), n, 10*n, "broken", []byte(fmt.Sprintf("raw %d\n", n))); err != nil {
 				return err
 			}
 		}
@@ -174,12 +201,12 @@ func (j job) feed(o *Output, first, next int64) error {
 // tree reads the output as a stranger would.
 type tree interface {
 	// files returns every regular file's bytes by name, relative to the root.
-	files() map[string][]byte
+	Files() map[string][]byte
 }
 
 type dirTree string
 
-func (d dirTree) files() map[string][]byte {
+func (d dirTree) Files() map[string][]byte {
 	all := map[string][]byte{}
 	err := fs.WalkDir(os.DirFS(string(d)), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
@@ -198,7 +225,7 @@ func (d dirTree) files() map[string][]byte {
 // file that does not open or a value that is wrong.
 func (j job) visible(t *testing.T, tr tree) []int64 {
 	t.Helper()
-	all := tr.files()
+	all := tr.Files()
 	var names []string
 	for name := range all {
 		if strings.HasSuffix(name, ".parquet") {
@@ -208,8 +235,9 @@ func (j job) visible(t *testing.T, tr tree) []int64 {
 	slices.Sort(names)
 	var ordinals []int64
 	for i, name := range names {
-		if want := fmt.Sprintf("%s/part-%s-%05d.parquet", testPartition, testRun, i); name != want {
-			t.Fatalf("visible file %q, want %q", name, want)
+		seq, _, ok := layout{run: testRun, partition: testPartition}.partOf(path.Base(name))
+		if !ok || seq != i || path.Dir(name) != testPartition {
+			t.Fatalf("visible file %q, want number %d", name, i)
 		}
 		got, err := readOrdinals(all[name])
 		if err != nil {
@@ -275,12 +303,12 @@ func (j job) checkPrefix(t *testing.T, tr tree, next int64) {
 func (j job) checkComplete(t *testing.T, tr tree) {
 	t.Helper()
 	j.checkPrefix(t, tr, j.total)
-	all := tr.files()
-	m, err := DecodeManifest(all["_tw2parquet/"+testRun+"/manifest.json"])
+	all := tr.Files()
+	m, err := DecodeManifest(newestManifest(all))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Rows+m.Rejected != j.total || string(m.Run) == "" {
+	if m.Rows+m.Rejected != j.total || string(m.Report) == "" {
 		t.Fatalf("manifest of %d rows and %d rejects, want %d results", m.Rows, m.Rejected, j.total)
 	}
 	known := map[string]bool{}
@@ -320,11 +348,20 @@ func (j job) checkComplete(t *testing.T, tr tree) {
 	}
 }
 
+// newestManifest is the manifest with the highest number; nil if there is none.
+func newestManifest(all map[string][]byte) (newest []byte) {
+	l := layout{run: testRun}
+	for k := 0; all[l.manifest(k)] != nil; k++ {
+		newest = all[l.manifest(k)]
+	}
+	return newest
+}
+
 func readRejects(t *testing.T, index, raw []byte) (ordinals []int64) {
 	t.Helper()
 	lines := bufio.NewScanner(bytes.NewReader(index))
 	for lines.Scan() {
-		var x rejection
+		var x Rejection
 		if err := json.Unmarshal(lines.Bytes(), &x); err != nil {
 			t.Fatal(err)
 		}
@@ -335,3 +372,5 @@ func readRejects(t *testing.T, index, raw []byte) (ordinals []int64) {
 	}
 	return ordinals
 }
+
+func testRand() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,21 +9,23 @@ import (
 	"path"
 	"regexp"
 	"strings"
-)
 
-const lockName = "lock"
+	"tw2parquet/sink/store"
+)
 
 // maxJournalBytes bounds a journal entry; ours have a few hundred bytes.
 const maxJournalBytes = 1 << 20
 
 var journalPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
 
-// The journal is the part of an output that acquisition writes: small files beside the manifest,
+// The journal is the part of an output that acquisition writes: small records beside the manifest,
 // each written once. They are in the output because the output is the only thing that two runners of
 // the same run, or two lives of a pod, are sure to share.
 
 // Put stores data under a name that must be free: errors.Is(err, fs.ErrExist) if it is not. When it
-// returns nil the entry is durable. After any other error the entry may exist or not.
+// returns nil the entry is durable. An entry with the very same bytes is success, because an answer
+// that was lost looks like that: a caller who has to know whether it was first puts something random
+// into it. After any other error the entry may exist or not.
 func (o *Output) Put(ctx context.Context, name string, data []byte) error {
 	if o.closed {
 		return fs.ErrClosed
@@ -33,7 +36,7 @@ func (o *Output) Put(ctx context.Context, name string, data []byte) error {
 	if len(data) > maxJournalBytes {
 		return fmt.Errorf("journal entry %s: %w: %d bytes are more than %d", name, ErrMisuse, len(data), maxJournalBytes)
 	}
-	return o.put(ctx, o.layout.journal(name), data, privateMode)
+	return o.put(ctx, o.layout.journal(name), data, store.Private)
 }
 
 // Get reads an entry; errors.Is(err, fs.ErrNotExist) if there is none.
@@ -52,96 +55,55 @@ func (o *Output) List(ctx context.Context, prefix string) ([]string, error) {
 	if o.closed {
 		return nil, fs.ErrClosed
 	}
-	entries, err := o.store.List(ctx, o.layout.runDir(), prefix)
-	if err != nil {
-		return nil, err
-	}
 	var names []string
-	for _, e := range entries {
-		if e.Regular && checkJournalName(e.Name) == nil {
-			names = append(names, e.Name)
+	for e, err := range o.store.List(ctx, o.layout.journal(prefix)) {
+		if err != nil {
+			return nil, err
+		}
+		if base := path.Base(e.Name); e.Regular && path.Dir(e.Name) == o.layout.runDir() && checkJournalName(base) == nil {
+			names = append(names, base)
 		}
 	}
 	return names, nil
 }
 
-// checkJournalName keeps entries in their directory and off the sink's own names.
+// checkJournalName keeps entries in their directory and off the names of the run's own files, and of
+// what a store keeps there.
 func checkJournalName(name string) error {
-	if !journalPattern.MatchString(name) || name == lockName || name == manifestName ||
-		name == path.Base(layout{}.stagingDir()) || name == damagedName || strings.HasPrefix(name, rejectsPrefix) {
-		return fmt.Errorf("journal entry %q: %w: use up to 100 of a-z 0-9 . _ - and none of the sink's own names", name, ErrMisuse)
+	_, manifest := layout{}.manifestNumber(name)
+	if !journalPattern.MatchString(name) || manifest || name == "lock" || name == "staging" || strings.HasPrefix(name, rejectsPrefix) {
+		return fmt.Errorf("journal entry %q: %w: use up to 100 of a-z 0-9 . _ - but not the sink's own names", name, ErrMisuse)
 	}
 	return nil
 }
 
-// put publishes a small file the way a data file is published: whole, durable, never replacing.
-func (o *Output) put(ctx context.Context, name string, data []byte, perm fs.FileMode) error {
-	t, err := o.stage(ctx, data, perm)
-	if err != nil {
+// put stores a small record, and looks where the store's answer leaves it open whether it is there.
+func (o *Output) put(ctx context.Context, name string, data []byte, access store.Access) error {
+	err := o.hold.Put(ctx, name, data, access)
+	taken := errors.Is(err, fs.ErrExist)
+	if !taken && !errors.Is(err, store.ErrUnclear) {
 		return err
 	}
-	if err := o.store.Publish(ctx, t.name, name); err != nil {
-		t.discard()
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s: %w", path.Base(name), fs.ErrExist)
-		}
-		return err
+	there, rerr := store.ReadRecord(ctx, o.store, name, max(int64(len(data)), maxJournalBytes))
+	switch {
+	case rerr == nil && bytes.Equal(there, data):
+		return nil
+	case rerr == nil || taken:
+		return fmt.Errorf("%s: %w", path.Base(name), fs.ErrExist)
 	}
-	return nil
-}
-
-// stage writes a small file that is ready to be published.
-func (o *Output) stage(ctx context.Context, data []byte, perm fs.FileMode) (*stagedFile, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	t, err := o.staging.create("state", perm)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = t.Write(data); err == nil {
-		err = t.seal()
-	}
-	if err != nil {
-		t.discard()
-		return nil, err
-	}
-	return t, nil
-}
-
-// replace is put onto a name that is taken: a reader sees the old content or the new.
-func (o *Output) replace(ctx context.Context, name string, data []byte, perm fs.FileMode) error {
-	t, err := o.stage(ctx, data, perm)
-	if err != nil {
-		return err
-	}
-	if err := o.fs.Replace(t.name, name); err != nil {
-		t.discard()
-		return storageError("replace", o.layout.path(name), err)
-	}
-	return storageError("sync directory", o.layout.path(path.Dir(name)), o.fs.SyncDir(path.Dir(name)))
+	return errors.Join(err, rerr)
 }
 
 // read reads a small file whole.
 func (o *Output) read(ctx context.Context, name string, most int64) ([]byte, error) {
-	entries, err := o.store.List(ctx, path.Dir(name), path.Base(name))
-	if err != nil {
-		return nil, err
+	data, err := store.ReadRecord(ctx, o.store, name, most)
+	switch {
+	case errors.Is(err, store.ErrUnfit):
+		return nil, o.foreign(name, err.Error())
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w", path.Base(name), fs.ErrNotExist)
+	case err != nil:
+		return nil, o.readError(name, err)
 	}
-	for _, e := range entries {
-		switch {
-		case e.Name != path.Base(name):
-			continue
-		case !e.Regular:
-			return nil, o.foreign(name, "no regular file")
-		case e.Size > most:
-			return nil, o.foreign(name, fmt.Sprintf("%d bytes are more than it can have", e.Size))
-		}
-		data := make([]byte, e.Size)
-		if err := o.store.ReadRange(ctx, name, data, 0); err != nil {
-			return nil, o.readError(name, err)
-		}
-		return data, nil
-	}
-	return nil, fmt.Errorf("%s: %w", path.Base(name), fs.ErrNotExist)
+	return data, nil
 }

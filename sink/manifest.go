@@ -11,11 +11,12 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
-)
 
-const manifestName = "manifest.json"
+	"tw2parquet/sink/store"
+)
 
 // ManifestFormat is the version of the manifest's own layout.
 const ManifestFormat = 1
@@ -30,6 +31,7 @@ type File struct {
 	Seq          int    `json:"seq"`
 	Rows         int64  `json:"rows"`
 	Rejected     int64  `json:"rejected"`
+	Rejects      string `json:"rejects,omitempty"` // stem of the names of the files that hold them
 	Bytes        int64  `json:"bytes"`
 	SHA256       string `json:"sha256"` // hex; "" for a file of an earlier start, until Complete
 	FromOffset   string `json:"from_offset"`
@@ -44,8 +46,8 @@ type File struct {
 	dataSHA256 string
 }
 
-// Aside is a published file that is no data: rejected results.
-type Aside struct {
+// RejectFile is a published file of rejected results.
+type RejectFile struct {
 	Name   string `json:"name"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
@@ -54,14 +56,14 @@ type Aside struct {
 // Manifest is the file that says that a run is complete.
 type Manifest struct {
 	Format        int             `json:"format"`
-	ID            string          `json:"id"` // the run
+	Run           string          `json:"run"`
 	SchemaVersion string          `json:"schema_version"`
 	Rows          int64           `json:"rows"`
 	Rejected      int64           `json:"rejected"`
 	Bytes         int64           `json:"bytes"` // of the data files
 	Files         []File          `json:"files"`
-	Rejects       []Aside         `json:"rejects,omitempty"`
-	Run           json.RawMessage `json:"run"` // what the writer's caller says about the run
+	Rejects       []RejectFile    `json:"rejects,omitempty"`
+	Report        json.RawMessage `json:"report"` // what the writer's caller says about the run
 }
 
 // DecodeManifest reads a manifest. One that a newer version wrote is an error.
@@ -73,8 +75,8 @@ func DecodeManifest(data []byte) (*Manifest, error) {
 	if m.Format > ManifestFormat {
 		return nil, fmt.Errorf("the manifest was written by a newer version (format %d, this one knows %d)", m.Format, ManifestFormat)
 	}
-	if m.Format < 1 || m.ID == "" || len(m.Run) == 0 || m.Run[0] != '{' {
-		return nil, errors.New("the manifest is none of ours")
+	if m.Format < 1 || m.Run == "" || len(m.Report) == 0 || m.Report[0] != '{' {
+		return nil, errors.New("the manifest was not written by this program")
 	}
 	return &m, nil
 }
@@ -86,10 +88,11 @@ func (o *Output) Manifest() ([]byte, error) {
 	if o.closed {
 		return nil, fs.ErrClosed
 	}
-	for _, m := range []*Manifest{o.manifest, o.was} {
-		if m != nil {
-			return slices.Clone(m.Run), nil
-		}
+	switch {
+	case o.manifest != nil:
+		return slices.Clone(o.manifest.Report), nil
+	case o.mend != nil && o.mend.previous != nil:
+		return slices.Clone(o.mend.previous.manifest.Report), nil
 	}
 	return nil, nil
 }
@@ -98,18 +101,17 @@ func (o *Output) Manifest() ([]byte, error) {
 // of the run. run is a JSON object of the caller's. Nothing may be open. Files that an earlier start
 // published are read once more, for their checksums, and compared with what their footers say; all of
 // them must still be there.
-func (o *Output) Complete(ctx context.Context, run []byte) error {
+func (o *Output) Complete(ctx context.Context, report []byte) error {
 	if err := o.usable(); err != nil {
 		return err
 	}
-	if o.open.any() || len(o.holes) > 0 {
+	if o.open.begun() || o.mend.holey() {
 		return fmt.Errorf("complete the run: %w: there are rows after the last published file, or files missing", ErrMisuse)
 	}
 	var object map[string]json.RawMessage
-	if err := json.Unmarshal(run, &object); err != nil {
-		return fmt.Errorf("complete the run: %w: the report is no JSON object: %w", ErrMisuse, err)
+	if err := json.Unmarshal(report, &object); err != nil {
+		return fmt.Errorf("complete the run: %w: the report is not a JSON object: %w", ErrMisuse, err)
 	}
-	m := &Manifest{Format: ManifestFormat, ID: o.cfg.Run, SchemaVersion: o.cfg.SchemaVersion, Files: []File{}, Run: slices.Clone(run)}
 	for i := range o.files {
 		f := &o.files[i]
 		if f.SHA256 == "" {
@@ -119,55 +121,102 @@ func (o *Output) Complete(ctx context.Context, run []byte) error {
 			}
 			f.SHA256 = sum
 		}
-		m.Rows += f.Rows
-		m.Rejected += f.Rejected
-		m.Bytes += f.Bytes
-		m.Files = append(m.Files, *f)
 	}
-	for i := range o.asides {
-		a := &o.asides[i]
-		if a.SHA256 == "" {
-			h := sha256.New()
-			if err := o.hashRange(ctx, a.Name, h, 0, a.Bytes); err != nil {
+	for i := range o.rejects {
+		r := &o.rejects[i]
+		if r.SHA256 == "" {
+			sum, err := o.hashFile(ctx, r.Name, r.Bytes)
+			if err != nil {
 				return err
 			}
-			a.SHA256 = hex.EncodeToString(h.Sum(nil))
+			r.SHA256 = sum
 		}
 	}
-	m.Rejects = o.asides
+	m, k := o.newManifest(report), 0
+	if o.mend != nil && o.mend.previous != nil {
+		k = o.mend.previous.number + 1
+	} else {
+		// What was replaced goes first: afterwards it would be a file that the manifest does not know.
+		o.removeStale(ctx, o.stale.takeAll())
+	}
 	// What was published may have been taken away while the run went on. Nobody vouches for that.
-	if _, err := o.checkComplete(ctx, m, false); err != nil {
+	if err := o.checkThere(ctx, m); err != nil {
 		return err
 	}
-	if err := o.Damage(); err != nil {
-		return err
-	}
-	if err := o.storeManifest(ctx, m); err != nil {
+	if err := o.storeManifest(ctx, m, k); err != nil {
 		return err
 	}
 	o.manifest = m
-	o.forgetDamaged()
+	o.removeStale(ctx, o.stale.takeAll())
+	o.sweepRejects(ctx)
 	return nil
 }
 
-// storeManifest makes the manifest visible and durable, or replaces it where files were written again.
-func (o *Output) storeManifest(ctx context.Context, m *Manifest) error {
-	slices.SortFunc(m.Rejects, func(a, b Aside) int { return strings.Compare(a.Name, b.Name) })
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	if err := enc.Encode(m); err != nil {
+// checkThere looks for the files of a manifest that is about to be stored, by name and size.
+func (o *Output) checkThere(ctx context.Context, m *Manifest) error {
+	parts, err := o.parts(ctx)
+	if err != nil {
+		return err
+	}
+	if o.mend != nil {
+		for i, f := range m.Files {
+			parts[i] = slices.DeleteFunc(parts[i], func(p part) bool { return p.Name != f.Name })
+		}
+	}
+	if _, err := o.checkListed(m, 0, parts); err != nil {
+		return err
+	}
+	f, err := o.checkPublished(ctx, m, parts, false)
+	if err == nil && len(f.damage) > 0 {
+		err = &DamageError{Files: f.damage}
+	}
+	return err
+}
+
+// newManifest describes the run as it is.
+func (o *Output) newManifest(report []byte) *Manifest {
+	m := &Manifest{Format: ManifestFormat, Run: o.cfg.Run, SchemaVersion: o.cfg.SchemaVersion, Files: []File{}, Report: slices.Clone(report)}
+	for _, f := range o.files {
+		m.Rows += f.Rows
+		m.Rejected += f.Rejected
+		m.Bytes += f.Bytes
+		m.Files = append(m.Files, f)
+	}
+	m.Rejects = slices.Clone(o.rejects)
+	slices.SortFunc(m.Rejects, func(a, b RejectFile) int { return strings.Compare(a.Name, b.Name) })
+	return m
+}
+
+// storeManifest makes manifest number k visible and durable.
+func (o *Output) storeManifest(ctx context.Context, m *Manifest, k int) error {
+	text, err := jsonText(m, " ")
+	if err != nil {
 		return fmt.Errorf("encode the manifest: %w", err)
 	}
-	put := o.put
-	if o.was != nil {
-		put = o.replace
-	}
-	if err := put(ctx, o.layout.manifest(), text.Bytes(), dataMode); err != nil {
+	if err := o.put(ctx, o.layout.manifest(k), text, store.Public); err != nil {
 		return fmt.Errorf("store the manifest: %w", err)
 	}
 	return nil
+}
+
+// jsonText is how records are written, with a newline at the end. People read them too: <, > and & stay as
+// they are.
+func jsonText(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	err := e.Encode(v)
+	return b.Bytes(), err
+}
+
+// hashFile is the checksum of a file.
+func (o *Output) hashFile(ctx context.Context, name string, size int64) (string, error) {
+	h := sha256.New()
+	if err := o.hashRange(ctx, name, h, 0, size); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // hashData is the checksum of a whole file that this process did not write.
@@ -189,7 +238,7 @@ func (o *Output) hashRange(ctx context.Context, name string, h hash.Hash, from, 
 	buf := make([]byte, min(1<<20, max(0, to-from)))
 	for from < to {
 		p := buf[:min(int64(len(buf)), to-from)]
-		if err := o.store.ReadRange(ctx, name, p, from); err != nil {
+		if err := o.store.ReadAt(ctx, name, p, from); err != nil {
 			return o.readError(name, err)
 		}
 		h.Write(p)
@@ -198,33 +247,40 @@ func (o *Output) hashRange(ctx context.Context, name string, h hash.Hash, from, 
 	return nil
 }
 
-// loadManifest reads the manifest, if there is one.
-func (o *Output) loadManifest(ctx context.Context) (*Manifest, error) {
-	data, err := o.read(ctx, o.layout.manifest(), maxManifestBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// loadManifest reads the manifest that counts, if there is one, and tells its number.
+func (o *Output) loadManifest(ctx context.Context) (*Manifest, int, error) {
+	highest := -1
+	for e, err := range o.store.List(ctx, path.Join(o.layout.runDir(), manifestStem)) {
+		if err != nil {
+			return nil, 0, err
+		}
+		if k, ok := o.layout.manifestNumber(path.Base(e.Name)); ok && path.Dir(e.Name) == o.layout.runDir() {
+			highest = max(highest, k)
+		}
 	}
+	if highest < 0 {
+		return nil, 0, nil
+	}
+	name := o.layout.manifest(highest)
+	data, err := o.read(ctx, name, maxManifestBytes)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	m, err := DecodeManifest(data)
 	if err != nil {
-		return nil, o.foreign(o.layout.manifest(), err.Error())
+		return nil, 0, o.foreign(name, err.Error())
 	}
-	if m.ID != o.cfg.Run {
-		return nil, o.foreign(o.layout.manifest(), "the manifest of another run")
+	if m.Run != o.cfg.Run {
+		return nil, 0, o.foreign(name, "the manifest of another run")
 	}
-	if err := o.checkVersion(o.layout.manifest(), m.SchemaVersion); err != nil {
-		return nil, err
-	}
-	return m, nil
+	return m, highest, o.checkVersion(name, m.SchemaVersion)
 }
 
 // readError turns a file that ends early or is gone into what it means for the run.
 func (o *Output) readError(name string, err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return o.foreign(name, "it became shorter while it was read")
+		return o.foreign(name, "it shrank while it was being read")
 	case errors.Is(err, fs.ErrNotExist):
 		return o.missing(name)
 	}

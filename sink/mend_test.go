@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"strings"
 	"testing"
+
+	"tw2parquet/sink/store"
+	"tw2parquet/sink/store/storetest"
 )
 
 // mendJob is tortureJob with 1 to 3 row groups for each file, and what a caller with --refetch does.
@@ -19,7 +23,7 @@ func mendJob() job {
 }
 
 // mend opens the run, fills every hole and ends it, as the pipeline would.
-func (j job) mend(fsys FS) (err error) {
+func (j job) mend(fsys store.FS) (err error) {
 	ctx := context.Background()
 	o, err := j.open(fsys, "/out")
 	if err != nil {
@@ -38,7 +42,7 @@ func (j job) mend(fsys FS) (err error) {
 		return nil
 	}
 	o.SetMeta("task_id", "task")
-	if err := o.Mend(ctx); err != nil {
+	if err := o.Mend(); err != nil {
 		return err
 	}
 	for {
@@ -78,10 +82,10 @@ func (j job) stretchTo(o *Output, end int64) error {
 }
 
 // wreck damages a complete run's disk: each file may be gone, cut, or flipped; its rejects too.
-func wreck(t *testing.T, disk *memFS, rng *rand.Rand, manifest bool) (hurt int) {
+func wreck(t *testing.T, disk *storetest.MemFS, rng *rand.Rand, manifest bool) (hurt int) {
 	t.Helper()
 	for _, name := range sortedNames(disk) {
-		data := disk.files()[name]
+		data := disk.Files()[name]
 		mayHurt := strings.HasSuffix(name, ".parquet") || strings.Contains(name, "/rejects-")
 		if !mayHurt || rng.IntN(3) > 0 {
 			continue
@@ -92,10 +96,10 @@ func wreck(t *testing.T, disk *memFS, rng *rand.Rand, manifest bool) (hurt int) 
 				t.Fatal(err)
 			}
 		case 1:
-			disk.put(t, name, bytes.Clone(data[:rng.IntN(len(data))]))
+			disk.Plant(t, name, bytes.Clone(data[:rng.IntN(len(data))]))
 		case 2:
 			if !manifest && !strings.HasSuffix(name, ".parquet") {
-				disk.put(t, name, nil) // nothing holds the sum of rejects but the manifest
+				disk.Plant(t, name, nil) // nothing holds the sum of rejects but the manifest
 				if err := disk.Remove(name); err != nil {
 					t.Fatal(err)
 				}
@@ -103,15 +107,15 @@ func wreck(t *testing.T, disk *memFS, rng *rand.Rand, manifest bool) (hurt int) 
 			}
 			data = bytes.Clone(data)
 			data[rng.IntN(len(data))] ^= 1 << rng.IntN(8)
-			disk.put(t, name, data)
+			disk.Plant(t, name, data)
 		}
 	}
 	return hurt
 }
 
-func sortedNames(disk *memFS) []string {
+func sortedNames(disk *storetest.MemFS) []string {
 	var names []string
-	for name := range disk.files() {
+	for name := range disk.Files() {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -120,43 +124,41 @@ func sortedNames(disk *memFS) []string {
 
 func TestMend_AnyDamage(t *testing.T) {
 	j := mendJob()
-	for seed := range 300 {
+	for seed := 0; seed < 300; seed += stride(6) {
 		rng := rand.New(rand.NewPCG(uint64(seed), 5))
-		disk := newMemFS()
+		disk := storetest.NewMemFS()
 		finish(t, tortureJob(), disk)
-		sound := disk.files()
+		sound := disk.Files()
 		hurt := wreck(t, disk, rng, true)
 		// Sound files are not touched, and neither is anything without being asked.
-		before := disk.files()
+		before := disk.Files()
 		o, err := tortureJob().open(disk, "/out")
 		if err == nil {
 			err = o.Close()
 		} else if damage := (*DamageError)(nil); !errors.As(err, &damage) || !errors.Is(err, ErrForeign) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		if err != nil && !sameFiles(before, disk.files()) {
+		if err != nil && !sameFiles(before, disk.Files()) {
 			t.Fatalf("seed %d: touched without being asked", seed)
 		}
 		if err := j.mend(disk); err != nil {
 			t.Fatalf("seed %d, %d damaged: %v", seed, hurt, err)
 		}
 		j.checkComplete(t, disk)
-		for name, data := range disk.files() {
+		for name, data := range disk.Files() {
 			if bytes.Equal(before[name], sound[name]) && strings.HasSuffix(name, ".parquet") && before[name] != nil && !bytes.Equal(data, sound[name]) &&
 				!rejectsHurt(name, before, sound) {
 				t.Fatalf("seed %d: the sound %s was changed", seed, name)
-			}
-			if strings.Contains(name, "/damaged/") {
-				t.Fatalf("seed %d: left behind: %s", seed, name)
 			}
 		}
 	}
 }
 
 // rejectsHurt tells whether the rejects beside a data file were damaged: then both are written again.
-func rejectsHurt(part string, before, sound map[string][]byte) bool {
+func rejectsHurt(name string, before, sound map[string][]byte) bool {
+	seq, _, _ := layout{run: testRun}.partOf(path.Base(name))
 	for name := range sound {
-		if strings.Contains(name, "/rejects-"+part[len(part)-len("00000.parquet"):len(part)-len(".parquet")]) && !bytes.Equal(before[name], sound[name]) {
+		if strings.Contains(name, fmt.Sprintf("/rejects-%05d-", seq)) && !bytes.Equal(before[name], sound[name]) {
 			return true
 		}
 	}
@@ -180,42 +182,43 @@ func sameFiles(a, b map[string][]byte) bool {
 // all the time.
 func TestMend_SurvivesDeathAnywhere(t *testing.T) {
 	j := mendJob()
-	for _, c := range []struct {
+	step := stride(7)
+	for i, c := range []struct {
 		name     string
 		manifest bool
 		keep     float64
 	}{{"killed", true, 1}, {"power cut, nothing kept", true, 0}, {"power cut, half kept", true, 0.5}, {"killed, no manifest", false, 1}, {"power cut, no manifest", false, 0.5}} {
 		t.Run(c.name, func(t *testing.T) {
 			operations := 0
-			for at := 0; ; at++ {
+			for at := i % step; ; at += step {
 				rng := rand.New(rand.NewPCG(uint64(at), 11))
-				disk := newMemFS()
+				disk := storetest.NewMemFS()
 				finish(t, tortureJob(), disk)
-				disk = disk.crash(rng, 1)
+				disk = disk.Crash(rng, 1)
 				damageSome(t, disk, c.manifest)
-				disk = disk.crash(rng, 1) // all of that is durable
-				f := &faultFS{memFS: disk, at: at, kind: die}
+				disk = disk.Crash(rng, 1) // all of that is durable
+				f := &storetest.FaultFS{MemFS: disk, At: at, Kind: storetest.Die}
 				err := j.mend(f)
-				if f.op == "" {
+				if f.Op == "" {
 					if err != nil {
 						t.Fatal(err)
 					}
 					break
 				}
 				operations++
-				for again := 0; err != nil || f.dead; again++ {
+				for again := 0; err != nil || f.Dead; again++ {
 					if c.keep < 1 {
-						disk = disk.crash(rng, c.keep)
+						disk = disk.Crash(rng, c.keep)
 					} else {
-						disk.kill()
+						disk.Kill()
 					}
 					j.checkHalfMended(t, disk, c.manifest, f)
-					f = &faultFS{memFS: disk, at: at + rng.IntN(60), kind: die}
+					f = &storetest.FaultFS{MemFS: disk, At: at + rng.IntN(60), Kind: storetest.Die}
 					if again > 3 {
-						f.at = -1
+						f.At = -1
 					}
 					err = j.mend(f)
-					if err != nil && !f.dead {
+					if err != nil && !f.Dead {
 						t.Fatalf("at %d: %v", at, err)
 					}
 				}
@@ -224,7 +227,7 @@ func TestMend_SurvivesDeathAnywhere(t *testing.T) {
 					t.Fatalf("at %d: run again: %v", at, err)
 				}
 			}
-			if operations < 80 {
+			if operations*step < 80 {
 				t.Fatalf("only %d operations: the loop ended early", operations)
 			}
 		})
@@ -232,22 +235,22 @@ func TestMend_SurvivesDeathAnywhere(t *testing.T) {
 }
 
 // damageSome takes the first file, flips the second, cuts the last, and takes rejects of the third.
-func damageSome(t *testing.T, disk *memFS, manifest bool) {
+func damageSome(t *testing.T, disk *storetest.MemFS, manifest bool) {
 	t.Helper()
-	all := disk.files()
-	flipped := bytes.Clone(all[part(testRun, 1)])
+	all := disk.Files()
+	flipped := bytes.Clone(all[partName(testRun, 1)])
 	flipped[30] ^= 1
 	last := 0
-	for all[part(testRun, last+1)] != nil {
+	for all[partName(testRun, last+1)] != nil {
 		last++
 	}
-	if err := disk.Remove(part(testRun, 0)); err != nil {
+	if err := disk.Remove(partName(testRun, 0)); err != nil {
 		t.Fatal(err)
 	}
-	disk.put(t, part(testRun, 1), flipped)
-	disk.put(t, part(testRun, last), all[part(testRun, last)][:40])
+	disk.Plant(t, partName(testRun, 1), flipped)
+	disk.Plant(t, partName(testRun, last), all[partName(testRun, last)][:40])
 	if !manifest {
-		if err := disk.Remove(stateDir + "/" + testRun + "/manifest.json"); err != nil {
+		if err := disk.Remove(store.StateDir + "/" + testRun + "/manifest.json"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -255,17 +258,17 @@ func damageSome(t *testing.T, disk *memFS, manifest bool) {
 
 // checkHalfMended: what is visible is whole but for what was damaged before, no result is there twice,
 // and a manifest that was there is there.
-func (j job) checkHalfMended(t *testing.T, disk *memFS, manifest bool, f *faultFS) {
+func (j job) checkHalfMended(t *testing.T, disk *storetest.MemFS, manifest bool, f *storetest.FaultFS) {
 	t.Helper()
-	all := disk.files()
+	all := disk.Files()
 	seen := map[int64]bool{}
 	for name, data := range all {
-		if !strings.HasSuffix(name, ".parquet") {
+		if !strings.HasSuffix(name, ".parquet") || replaced(name, all) {
 			continue
 		}
 		ordinals, err := readOrdinals(data)
 		if err != nil {
-			continue // damaged before, and not set aside yet
+			continue // damaged before, and not replaced yet
 		}
 		for _, n := range ordinals {
 			if seen[n] {
@@ -275,7 +278,7 @@ func (j job) checkHalfMended(t *testing.T, disk *memFS, manifest bool, f *faultF
 		}
 	}
 	if manifest {
-		if _, err := DecodeManifest(all["_tw2parquet/"+testRun+"/manifest.json"]); err != nil {
+		if _, err := DecodeManifest(newestManifest(all)); err != nil {
 			t.Fatalf("%v: %v", f, err)
 		}
 	}
@@ -296,6 +299,18 @@ func (j job) checkHalfMended(t *testing.T, disk *memFS, manifest bool, f *faultF
 	}
 }
 
+// replaced tells whether a file of the same number and a higher revision is there.
+func replaced(name string, all map[string][]byte) bool {
+	l := layout{run: testRun, partition: testPartition}
+	seq, revision, _ := l.partOf(path.Base(name))
+	for other := range all {
+		if s, r, ok := l.partOf(path.Base(other)); ok && s == seq && r > revision {
+			return true
+		}
+	}
+	return false
+}
+
 // A stranger's file at one of our names is not ours to replace, and neither is a newer version's.
 func TestMend_LeavesStrangersAlone(t *testing.T) {
 	j := mendJob()
@@ -304,12 +319,12 @@ func TestMend_LeavesStrangersAlone(t *testing.T) {
 		"a newer version": build(t, tortureJob(), func(kv map[string]string) { kv[footerPrefix+keySchemaVersion] = "99" }),
 		"nobody's":        build(t, tortureJob(), func(kv map[string]string) { clear(kv) }),
 	} {
-		disk := newMemFS()
+		disk := storetest.NewMemFS()
 		finish(t, tortureJob(), disk)
-		disk.put(t, part(testRun, 1), data)
-		before := disk.files()
+		disk.Plant(t, partName(testRun, 1), data)
+		before := disk.Files()
 		wantForeign(t, j.mend(disk), "00001.parquet")
-		if !sameFiles(before, disk.files()) {
+		if !sameFiles(before, disk.Files()) {
 			t.Errorf("%s: something was touched", name)
 		}
 	}
@@ -317,10 +332,10 @@ func TestMend_LeavesStrangersAlone(t *testing.T) {
 
 func TestDamage_NamesEveryFile(t *testing.T) {
 	j := tortureJob()
-	disk := newMemFS()
+	disk := storetest.NewMemFS()
 	finish(t, j, disk)
 	for _, seq := range []int{0, 2} {
-		if err := disk.Remove(part(testRun, seq)); err != nil {
+		if err := disk.Remove(partName(testRun, seq)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -335,7 +350,7 @@ func TestDamage_NamesEveryFile(t *testing.T) {
 func TestRecover_AHugeNumber(t *testing.T) {
 	j := job{total: 40, group: 10}
 	disk := half(t, j)
-	disk.put(t, part(testRun, 2_000_000_000), []byte("x"))
+	disk.Plant(t, partName(testRun, 2_000_000_000), []byte("x"))
 	_, err := j.open(disk, "/out")
 	wantForeign(t, err, "2000000000", "missing")
 }

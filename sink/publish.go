@@ -7,22 +7,26 @@ import (
 	"io/fs"
 	"maps"
 	"strings"
+
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 // openFile is the file being written: staged, seen by nobody.
 type openFile struct {
-	data     *stagedFile  // nil before the first row group
-	parquet  *parquetFile // nil before the first row group
-	rejects  *rejectFiles // nil before the first reject
+	name     string
+	data     *upload         // nil before the first row group
+	writer   *parquet.Writer // nil before the first row group
+	rejects  *openRejects    // nil before the first reject
 	rows     int64
 	rejected int64
 }
 
-func (f *openFile) any() bool { return f.rows+f.rejected > 0 }
+func (f *openFile) begun() bool { return f.rows+f.rejected > 0 }
 
 func (f *openFile) discard() {
 	if f.data != nil {
-		f.data.discard()
+		f.data.Discard()
 	}
 	if f.rejects != nil {
 		f.rejects.discard()
@@ -40,7 +44,7 @@ type mark struct {
 // publish ends the open file at a mark and makes it visible. The order is the whole point:
 //
 //  1. the footer, which holds the position: rows and position become visible together or not at all;
-//  2. both, data and rejects, complete and durable under staged names (stagedFile.seal);
+//  2. both, data and rejects, complete and durable where nobody sees them (Seal);
 //  3. the rejects visible: if the data file is, they are;
 //  4. the data file visible: from here on the run continues after the mark.
 //
@@ -51,120 +55,140 @@ func (o *Output) publish(ctx context.Context, m mark) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f, kv, err := o.sealFile(m)
+	f, kv, err := o.sealFile(ctx, m)
 	if err != nil {
 		return o.giveUp(err)
 	}
-	asides, err := o.publishRejects(ctx, f.Seq)
+	rejects, err := o.publishRejects(ctx)
 	if err == nil {
 		err = o.publishData(ctx, f, kv)
 	}
 	if err != nil {
+		if errors.Is(err, ErrLocked) || errors.Is(err, ErrForeign) {
+			o.removeStale(ctx, namesOf(rejects)) // ours, and their file will never be
+		}
 		o.open.discard()
 		o.lost = errPublishUnclear
 		return err
 	}
 	o.open = openFile{}
 	o.files = append(o.files, f)
-	o.asides = append(o.asides, asides...)
+	o.rejects = append(o.rejects, rejects...)
+	o.removeStale(ctx, o.stale.take(f.Seq)) // at once: readers see both
 	o.log.Debug("published", "file", f.Name, "rows", f.Rows, "rejected", f.Rejected, "bytes", f.Bytes)
 	return nil
 }
 
+func namesOf(files []RejectFile) []string {
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
 // sealFile writes the footer and makes the staged files durable.
-func (o *Output) sealFile(m mark) (File, map[string]string, error) {
-	if err := o.openData(); err != nil { // a file may have rejects only, or nothing
+func (o *Output) sealFile(ctx context.Context, m mark) (File, map[string]string, error) {
+	if err := o.openData(ctx); err != nil { // a file may have rejects only, or nothing
 		return File{}, nil, err
 	}
-	if n := o.open.parquet.rows(); n != o.open.rows {
+	if n := o.open.writer.Rows(); n != o.open.rows {
 		return File{}, nil, fmt.Errorf("end file %d: %w: it has %d rows, %d were appended", len(o.files), ErrMisuse, n, o.open.rows)
 	}
 	offset, next := o.Position()
 	f := File{
-		Name: o.layout.part(len(o.files)), Seq: len(o.files),
+		Name: o.open.name, Seq: len(o.files),
 		Rows: o.open.rows, Rejected: o.open.rejected,
 		FromOffset: offset, ToOffset: m.offset, FirstOrdinal: next, NextOrdinal: m.next,
 		Notes: maps.Clone(o.meta),
 	}
 	maps.Copy(f.Notes, m.notes)
+	if o.open.rejects != nil {
+		f.Rejects = o.open.rejects.stem
+	}
 	data := o.open.data
-	o.open.parquet.writeIndexes() // an error stays with the file
+	o.open.writer.WriteIndexes() // an error stays with the file
 	kv := f.keyValues(o.cfg.Run, o.cfg.SchemaVersion, data)
-	if err := o.open.parquet.finish(kv); err != nil {
+	sum, err := o.open.writer.Finish(parquet.Metadata{KeyValues: kv, CreatedBy: f.Notes[noteWriter], ChecksumKey: footerPrefix + keyChecksum})
+	if err != nil {
 		return f, nil, fmt.Errorf("end %s: %w", f.Name, err)
 	}
-	if err := data.seal(); err != nil {
+	kv[footerPrefix+keyChecksum] = sum
+	if err := data.Seal(ctx); err != nil {
 		return f, nil, err
 	}
 	f.Bytes, f.SHA256 = data.size, data.sum()
 	if o.open.rejects != nil {
-		if err := o.open.rejects.seal(); err != nil {
+		if err := o.open.rejects.seal(ctx); err != nil {
 			return f, nil, err
 		}
 	}
 	return f, kv, nil
 }
 
-func (o *Output) publishRejects(ctx context.Context, seq int) ([]Aside, error) {
+func (o *Output) publishRejects(ctx context.Context) ([]RejectFile, error) {
 	r := o.open.rejects
 	if r == nil {
 		return nil, nil
 	}
-	index, raw := o.layout.rejects(seq)
-	var asides []Aside
+	index, raw := o.layout.rejects(r.stem)
+	var files []RejectFile
 	for _, a := range []struct {
 		name string
-		file *stagedFile
+		file *upload
 	}{{index, r.index}, {raw, r.raw}} {
-		if err := o.store.Publish(ctx, a.file.name, a.name); err != nil {
-			if errors.Is(err, fs.ErrExist) {
-				return nil, fmt.Errorf("%w: it published %s", ErrLocked, printable(o.layout.path(a.name)))
-			}
+		err := a.file.Commit(ctx)
+		// The name is random, so what has it after a lost answer is this upload.
+		if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, store.ErrUnclear) {
 			return nil, err
 		}
-		asides = append(asides, Aside{Name: a.name, Bytes: a.file.size, SHA256: a.file.sum()})
+		if err != nil {
+			if e, serr := store.Stat(ctx, o.store, a.name); serr != nil || e.Size != a.file.size {
+				return nil, errors.Join(err, serr)
+			}
+		}
+		files = append(files, RejectFile{Name: a.name, Bytes: a.file.size, SHA256: a.file.sum()})
 	}
-	return asides, nil
+	return files, nil
 }
 
 // publishData takes the step that counts.
 func (o *Output) publishData(ctx context.Context, f File, kv map[string]string) error {
-	err := o.store.Publish(ctx, o.open.data.name, f.Name)
-	if !errors.Is(err, fs.ErrExist) {
+	err := o.open.data.Commit(ctx)
+	if !errors.Is(err, fs.ErrExist) && !errors.Is(err, store.ErrUnclear) {
 		return err
 	}
-	// Somebody published this number although we hold the lock: a machine that does not see it, or
-	// this process, if a file server repeated a link whose answer was lost.
-	size, footer, err := o.look(ctx, f.Name)
-	if err != nil {
-		return err
+	// Somebody published this number although we hold the run: a machine that does not see the hold, or
+	// this process, if the answer to an earlier attempt was lost.
+	size, footer, lerr := o.look(ctx, f.Name)
+	if lerr != nil {
+		return errors.Join(err, lerr)
 	}
 	if size == f.Bytes && sameFooter(footer.KeyValues, kv) {
-		// The very bytes, so the position is ours whoever wrote them.
-		o.open.data.discard()
-		return storageError("sync directory", o.layout.path(o.layout.partition), o.fs.SyncDir(o.layout.partition))
+		o.open.data.Discard() // the very bytes are there, so the position is ours whoever wrote them
+		return nil
 	}
 	theirs, run, _, err := fileOf(footer)
 	if err == nil && run == o.cfg.Run && theirs.Seq == f.Seq {
-		return fmt.Errorf("%w: it published %s", ErrLocked, printable(o.layout.path(f.Name)))
+		return fmt.Errorf("%w: it published %s", ErrLocked, store.Printable(o.store.Path(f.Name)))
 	}
 	return o.foreign(f.Name, "it appeared while this run was about to publish a file of that name")
 }
 
 // look reads the footer of a file whose size is not known.
-func (o *Output) look(ctx context.Context, name string) (int64, Footer, error) {
-	info, err := o.fs.Lstat(name)
+func (o *Output) look(ctx context.Context, name string) (int64, parquet.Footer, error) {
+	e, err := store.Stat(ctx, o.store, name)
 	if err != nil {
-		return 0, Footer{}, storageError("look at", o.layout.path(name), err)
+		return 0, parquet.Footer{}, err
 	}
-	if !info.Mode().IsRegular() {
-		return 0, Footer{}, o.foreign(name, "it stands where a file of this run belongs, and is no regular file")
+	if !e.Regular {
+		return 0, parquet.Footer{}, o.foreign(name, "it stands where a file of this run belongs, and is not a regular file")
 	}
-	footer, err := ReadFooter(storeReader{ctx, o.store, name}, info.Size())
+	footer, err := parquet.ReadFooter(store.Reader(ctx, o.store, name), e.Size)
 	if err != nil {
-		return 0, Footer{}, o.foreign(name, "it stands where a file of this run belongs: "+err.Error())
+		return 0, parquet.Footer{}, o.foreign(name, "it stands where a file of this run belongs: "+err.Error())
 	}
-	return info.Size(), footer, nil
+	return e.Size, footer, nil
 }
 
 // sameFooter compares our key-values; a writer may add its own. They hold the checksum of the data.

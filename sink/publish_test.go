@@ -7,11 +7,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"tw2parquet/sink/store"
+	"tw2parquet/sink/store/storetest"
 )
 
 // linkFS runs before a data file is linked, as another runner would.
 type linkFS struct {
-	*memFS
+	*storetest.MemFS
 	before func(newname string)
 	after  func(newname string) error
 }
@@ -21,7 +24,7 @@ func (l linkFS) Link(oldname, newname string) error {
 	if data && l.before != nil {
 		l.before(newname)
 	}
-	err := l.memFS.Link(oldname, newname)
+	err := l.MemFS.Link(oldname, newname)
 	if data && l.after != nil && err == nil {
 		return l.after(newname)
 	}
@@ -30,10 +33,10 @@ func (l linkFS) Link(oldname, newname string) error {
 
 // publishOver tries to publish results 20 to 23 as file 2 on a disk where somebody puts a file of
 // that name just before.
-func publishOver(t *testing.T, j job, data []byte) (*memFS, *Output, error) {
+func publishOver(t *testing.T, j job, data []byte) (*storetest.MemFS, *Output, error) {
 	t.Helper()
 	disk := half(t, j)
-	o := mustOpen(t, j, linkFS{memFS: disk, before: func(name string) { disk.put(t, name, data) }})
+	o := mustOpen(t, j, linkFS{MemFS: disk, before: func(name string) { disk.Plant(t, name, data) }})
 	mustFeed(t, j, o, 20, 24)
 	return disk, o, o.Finish(t.Context(), "end", 24, nil)
 }
@@ -57,7 +60,7 @@ func TestPublish_NeverReplaces(t *testing.T) {
 			if !c.check(err) || !strings.Contains(err.Error(), "00002.parquet") {
 				t.Fatalf("got %v", err)
 			}
-			if !bytes.Equal(disk.files()[part(testRun, 2)], c.data) {
+			if !bytes.Equal(disk.Files()[partName(testRun, 2)], c.data) {
 				t.Fatal("the file was touched")
 			}
 			if len(o.Files()) != 2 {
@@ -74,7 +77,7 @@ func TestPublish_NeverReplaces(t *testing.T) {
 func TestPublish_AdoptsItsOwnFileAfterALostAnswer(t *testing.T) {
 	j := job{total: 40, group: 10}
 	disk := half(t, j)
-	o := mustOpen(t, j, linkFS{memFS: disk, after: func(name string) error {
+	o := mustOpen(t, j, linkFS{MemFS: disk, after: func(name string) error {
 		return &fs.PathError{Op: "link", Path: name, Err: syscall.EEXIST}
 	}})
 	mustFeed(t, j, o, 20, 24)
@@ -84,27 +87,27 @@ func TestPublish_AdoptsItsOwnFileAfterALostAnswer(t *testing.T) {
 	if offset, next := o.Position(); offset != "end" || next != 24 {
 		t.Fatal(offset, next)
 	}
-	j.checkPrefix(t, disk.crash(testRand(), 0), 24)
+	j.checkPrefix(t, disk.Crash(testRand(), 0), 24)
 }
 
-func TestPublish_TwinPublishedRejectsFirst(t *testing.T) {
+// Rejects of an attempt that died before its data file was published hinder nobody.
+func TestPublish_RejectsOfADeadAttempt(t *testing.T) {
 	j := job{total: 40, group: 10, reject: 2}
 	disk := half(t, j)
-	o := mustOpen(t, j, disk)
-	mustFeed(t, j, o, 20, 24)
-	disk.put(t, stateDir+"/"+testRun+"/rejects-00002.raw", []byte("twin"))
-	if err := o.Finish(t.Context(), "end", 24, nil); !errors.Is(err, ErrLocked) {
-		t.Fatalf("got %v", err)
+	dead := store.StateDir + "/" + testRun + "/rejects-00002-0123abcd.raw"
+	disk.Plant(t, dead, []byte("dead"))
+	finish(t, j, disk)
+	if disk.Files()[dead] != nil {
+		t.Error("they are still there")
 	}
-	j.checkPrefix(t, disk, 20)
 }
 
 // Published files cannot be written, by their owner either.
 func TestPublish_MakesFilesReadOnly(t *testing.T) {
 	j := job{total: 20, group: 10, reject: 3}
-	disk := newMemFS()
+	disk := storetest.NewMemFS()
 	finish(t, j, disk)
-	for name := range disk.files() {
+	for name := range disk.Files() {
 		info, err := disk.Lstat(name)
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +120,7 @@ func TestPublish_MakesFilesReadOnly(t *testing.T) {
 
 func TestJournal_PutsOnce(t *testing.T) {
 	j := job{total: 1, group: 1}
-	disk := newMemFS()
+	disk := storetest.NewMemFS()
 	o := mustOpen(t, j, disk)
 	ctx := t.Context()
 	if _, err := o.Get(ctx, "intent-1"); !errors.Is(err, fs.ErrNotExist) {
@@ -131,7 +134,7 @@ func TestJournal_PutsOnce(t *testing.T) {
 			t.Fatalf("put over %s: %v", name, err)
 		}
 		// Durable when Put returns.
-		if got := disk.crash(testRand(), 0).files()[stateDir+"/"+testRun+"/"+name]; string(got) != data {
+		if got := disk.Crash(testRand(), 0).Files()[store.StateDir+"/"+testRun+"/"+name]; string(got) != data {
 			t.Fatalf("after a power cut %s is %q", name, got)
 		}
 		if got, err := o.Get(ctx, name); string(got) != data || err != nil {

@@ -7,146 +7,156 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 // maxMissing is how many files in a row may be missing. Names are counted by it, and they are anybody's.
 const maxMissing = 10000
 
-// recover finds out where the run stands, from the published files alone. It deletes nothing but
-// what this run staged, and rejects of files that were never published; whatever else is out of
-// order is an error that names it.
-func (o *Output) recover(ctx context.Context) error {
-	m, err := o.loadManifest(ctx)
+// slot is a place in the chain of a run's files.
+type slot struct {
+	file  File
+	sound bool
+}
+
+// finding is what Open sees of a run, as long as it looks.
+type finding struct {
+	chain   []slot
+	damage  []*ForeignError // what is wrong
+	rejects []RejectFile    // of the sound files
+	orphans []string        // rejects that no file names
+	old     []string        // revisions that a sound one has replaced
+}
+
+// noteDamage says that file number seq has to be written again.
+func (f *finding) noteDamage(seq int, why *ForeignError) {
+	why.seq = seq
+	f.damage = append(f.damage, why)
+	f.chain[seq].sound = false
+}
+
+// takeStock finds out where the run stands, from the published files alone. It deletes nothing but
+// what this run left unfinished, files that others have replaced, and rejects of files that were never
+// published; whatever else is out of order is an error that names it.
+func (o *Output) takeStock(ctx context.Context) error {
+	m, k, err := o.loadManifest(ctx)
 	if err != nil {
 		return err
 	}
 	if m != nil {
-		return o.recoverComplete(ctx, m)
+		return o.recoverComplete(ctx, m, k)
 	}
-	if err := o.makeDirs(); err != nil {
+	if err := o.hold.Prepare(ctx, o.layout.partition); err != nil {
 		return err
 	}
-	removed, err := o.staging.clear()
+	removed, err := o.hold.Clear(ctx)
 	if err != nil {
 		return err
 	}
-	chain, err := o.readChain(ctx)
-	if err != nil {
+	f := &finding{}
+	if err := o.readChain(ctx, f); err != nil {
 		return err
 	}
-	unpublished, err := o.matchRejects(ctx, chain)
-	if err != nil {
+	if err := o.matchRejects(ctx, f); err != nil {
 		return err
 	}
-	if err := o.refuse(); err != nil {
-		return err
+	if len(f.damage) > 0 && !o.cfg.Refetch {
+		return &DamageError{Files: f.damage}
 	}
-	for _, name := range unpublished {
-		if err := o.store.Remove(ctx, name); err != nil {
-			return err
+	o.removeStale(ctx, f.old)
+	if len(f.damage) == 0 && o.hold.Exclusive() {
+		for _, name := range f.orphans {
+			if err := o.hold.Remove(ctx, name); err != nil {
+				return err
+			}
 		}
 	}
-	if err := o.removeProbes(ctx); err != nil {
-		return err
-	}
-	o.arrange(chain, nil)
+	o.arrange(f, nil)
 	_, next := o.Position()
-	o.log.Debug("recovered", "run", o.cfg.Run, "files", len(o.files), "results", next, "staged_removed", removed)
+	o.log.Debug("recovered", "run", o.cfg.Run, "files", len(o.files), "results", next, "unfinished_removed", removed)
 	return nil
 }
 
-// recoverComplete is for a run that has a manifest.
-func (o *Output) recoverComplete(ctx context.Context, m *Manifest) error {
-	begun, err := o.mending()
-	if err != nil {
-		return err
-	}
-	chain, err := o.checkComplete(ctx, m, begun || o.cfg.Refetch)
-	if err != nil {
-		return err
-	}
-	if err := o.refuse(); err != nil {
-		return err
-	}
-	for _, a := range m.Rejects {
-		if seq, _ := rejectsSeq(path.Base(a.Name)); chain[seq].sound {
-			o.asides = append(o.asides, a)
-		}
-	}
-	if len(o.damage) > 0 {
-		o.was = m
-		o.arrange(chain, m)
-		if err := o.makeDirs(); err != nil {
-			return err
-		}
-		if _, err := o.staging.clear(); err != nil {
-			return err
-		}
-		return o.removeProbes(ctx)
-	}
-	o.manifest, o.files = m, m.Files
-	// The last start may have died after the manifest; that is no reason to fail this one, which
-	// may not even be allowed to write.
-	if _, err := o.staging.clear(); err != nil {
-		o.log.Warn("staged files of an earlier start stay", "error", err)
-	}
-	if begun {
-		o.forgetDamaged()
-	}
-	return nil
-}
-
-// readChain reads the footers of the run's files and checks that each continues the one before. What
-// is missing or damaged is noted, and everything else out of order is an error.
-func (o *Output) readChain(ctx context.Context) ([]slot, error) {
-	entries, err := o.store.List(ctx, o.layout.partition, o.layout.partPrefix())
-	if err != nil {
-		return nil, err
-	}
-	type part struct {
-		seq int
-		Entry
-	}
-	parts := make([]part, 0, len(entries))
-	for _, e := range entries {
-		name := path.Join(o.layout.partition, e.Name)
-		seq, ok := o.layout.partSeq(e.Name)
-		if !ok {
-			return nil, o.foreign(name, "named like a file of this run, but none")
-		}
-		if !e.Regular {
-			return nil, o.foreign(name, "no regular file")
-		}
-		parts = append(parts, part{seq, e})
-	}
-	slices.SortFunc(parts, func(a, b part) int { return a.seq - b.seq })
-	var chain []slot
-	for _, p := range parts {
-		if p.seq-len(chain) > maxMissing {
-			return nil, o.foreign(o.layout.part(p.seq), fmt.Sprintf("%d files before it are missing", p.seq-len(chain)))
-		}
-		for len(chain) < p.seq {
-			o.hurt(len(chain), o.missing(o.layout.part(len(chain))))
-			chain = append(chain, slot{})
-		}
-		f, err := o.readPart(ctx, p.seq, p.Size)
-		if err == nil {
-			err = o.checkLink(chain, &f)
-		}
-		if err == nil && o.cfg.Refetch {
-			f.SHA256, err = o.hashData(ctx, &f)
-		}
-		if why := (*ForeignError)(nil); errors.As(err, &why) && why.damaged {
-			o.hurt(p.seq, why)
-			chain = append(chain, slot{})
-			continue
-		}
+// parts are the data files of the run by number, the highest revision first.
+func (o *Output) parts(ctx context.Context) (map[int][]part, error) {
+	parts := map[int][]part{}
+	for e, err := range o.store.List(ctx, path.Join(o.layout.partition, o.layout.partPrefix())) {
 		if err != nil {
 			return nil, err
 		}
-		chain = append(chain, slot{file: f, sound: true})
+		if path.Dir(e.Name) != o.layout.partition {
+			continue // below a directory that is in the way, which was seen before
+		}
+		seq, revision, ok := o.layout.partOf(path.Base(e.Name))
+		switch {
+		case !ok:
+			return nil, o.foreign(e.Name, "named like a file of this run, but not one")
+		case !e.Regular:
+			return nil, o.foreign(e.Name, "not a regular file")
+		}
+		parts[seq] = append(parts[seq], part{e, revision})
+		o.stale.saw(seq, revision)
 	}
-	return chain, nil
+	for seq := range parts {
+		slices.SortFunc(parts[seq], func(a, b part) int { return b.revision - a.revision })
+	}
+	return parts, nil
+}
+
+// part is a data file as the store lists it.
+type part struct {
+	store.Entry
+	revision int
+}
+
+// readChain reads the footers of the run's files and checks that each continues the one before. What
+// is missing or damaged is noted, and everything else out of order is an error. Of the revisions of a
+// file the highest counts.
+func (o *Output) readChain(ctx context.Context, f *finding) error {
+	parts, err := o.parts(ctx)
+	if err != nil {
+		return err
+	}
+	seqs := make([]int, 0, len(parts))
+	for seq := range parts {
+		seqs = append(seqs, seq)
+	}
+	slices.Sort(seqs)
+	for _, seq := range seqs {
+		newest := parts[seq][0]
+		if seq-len(f.chain) > maxMissing {
+			return o.foreign(newest.Name, fmt.Sprintf("%d files before it are missing", seq-len(f.chain)))
+		}
+		for len(f.chain) < seq {
+			f.chain = append(f.chain, slot{})
+			o.stale.saw(len(f.chain)-1, 0)
+			f.noteDamage(len(f.chain)-1, o.missing(o.layout.part(len(f.chain)-1, 0)))
+		}
+		file, err := o.readPart(ctx, seq, newest.Entry)
+		if err == nil {
+			err = o.checkLink(f.chain, &file)
+		}
+		if err == nil && o.cfg.Refetch {
+			file.SHA256, err = o.hashData(ctx, &file)
+		}
+		f.chain = append(f.chain, slot{file: file, sound: err == nil})
+		if why := (*ForeignError)(nil); errors.As(err, &why) && why.damaged {
+			f.noteDamage(seq, why)
+			o.stale.add(seq, newest.Name)
+		} else if err != nil {
+			return err
+		}
+		for _, old := range parts[seq][1:] {
+			if f.chain[seq].sound {
+				f.old = append(f.old, old.Name)
+			} else {
+				o.stale.add(seq, old.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // checkLink holds what a file says of its place against what is known of the files before it.
@@ -172,11 +182,11 @@ func (o *Output) checkLink(chain []slot, f *File) error {
 }
 
 // readPart reads the footer of file number seq.
-func (o *Output) readPart(ctx context.Context, seq int, size int64) (File, error) {
-	name := o.layout.part(seq)
-	footer, err := ReadFooter(storeReader{ctx, o.store, name}, size)
+func (o *Output) readPart(ctx context.Context, seq int, e store.Entry) (File, error) {
+	name := e.Name
+	footer, err := parquet.ReadFooter(store.Reader(ctx, o.store, name), e.Size)
 	if err != nil {
-		if typed := (*StorageError)(nil); errors.As(err, &typed) || ctx.Err() != nil {
+		if typed := (*store.Error)(nil); errors.As(err, &typed) || ctx.Err() != nil {
 			return File{}, o.readError(name, err)
 		}
 		return File{}, o.damaged(name, err.Error())
@@ -185,102 +195,101 @@ func (o *Output) readPart(ctx context.Context, seq int, size int64) (File, error
 	switch {
 	case err == nil && run != o.cfg.Run:
 		return File{}, o.foreign(name, fmt.Sprintf("a file of run %q", shorten(run)))
-	case err != nil && !footer.ours():
+	case err != nil && !isOurs(footer):
 		return File{}, o.foreign(name, err.Error()) // a whole Parquet file, and somebody else's
-	case err != nil && o.newer(version) && footer.whole():
-		return File{}, o.checkVersion(name, version) // its keys may be others, and that is no damage
+	case err != nil && o.newer(version) && footer.Whole(footerPrefix+keyChecksum):
+		return File{}, o.checkVersion(name, version) // its keys may be others, which is not damage
 	case err != nil:
 		return File{}, o.damaged(name, err.Error())
 	}
-	f.Name, f.Bytes = name, size
+	f.Name, f.Bytes = name, e.Size
 	if err := o.checkVersion(name, version); err != nil {
 		return File{}, err
 	}
 	switch {
 	case f.Seq != seq:
 		return File{}, o.foreign(name, fmt.Sprintf("its footer says number %d", f.Seq))
-	case f.dataBytes > size:
+	case f.dataBytes > e.Size:
 		return File{}, o.damaged(name, "shorter than its footer says")
+	case f.Rejects != "" && !validStem(f.Rejects, seq):
+		return File{}, o.foreign(name, fmt.Sprintf("its footer names its rejects %q", shorten(f.Rejects)))
 	}
 	return f, nil
 }
 
 // checkVersion refuses to continue what a newer version began.
 func (o *Output) checkVersion(name, version string) error {
-	if _, err := parseVersion(version); err != nil {
-		return o.foreign(name, fmt.Sprintf("schema version %q is no number", shorten(version)))
+	if _, err := ParseVersion(version); err != nil {
+		return o.foreign(name, fmt.Sprintf("schema version %q is not a number", shorten(version)))
 	}
 	if o.newer(version) {
 		e := o.foreign(name, fmt.Sprintf("written by a newer version of this program (schema version %s, this one knows %s)", version, o.cfg.SchemaVersion))
-		e.Hint = "nothing was touched; go on with that version, or choose another output"
+		e.Hint = "nothing was touched; continue with that version, or choose another output"
 		return e
 	}
 	return nil
 }
 
 func (o *Output) newer(version string) bool {
-	theirs, err := parseVersion(version)
-	ours, _ := parseVersion(o.cfg.SchemaVersion)
+	theirs, err := ParseVersion(version)
+	ours, _ := ParseVersion(o.cfg.SchemaVersion)
 	return err == nil && theirs > ours
 }
 
-// matchRejects checks that the rejects of published files are there, and returns those of a file
-// whose publication did not happen: they are published first, and its results are read again.
-func (o *Output) matchRejects(ctx context.Context, chain []slot) (unpublished []string, err error) {
-	entries, err := o.store.List(ctx, o.layout.runDir(), rejectsPrefix)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]Entry{}
-	for _, e := range entries {
-		name := path.Join(o.layout.runDir(), e.Name)
-		seq, ok := rejectsSeq(e.Name)
-		switch {
-		case !ok || !e.Regular:
-			continue // not ours
-		case seq < len(chain):
-			found[name] = e
-		default:
-			unpublished = append(unpublished, name)
+// listRejects are all files of rejects by name.
+func (o *Output) listRejects(ctx context.Context) (map[string]store.Entry, error) {
+	found := map[string]store.Entry{}
+	for e, err := range o.store.List(ctx, path.Join(o.layout.runDir(), rejectsPrefix)) {
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := rejectsOf(path.Base(e.Name)); ok && e.Regular && path.Dir(e.Name) == o.layout.runDir() {
+			found[e.Name] = e
 		}
 	}
-	for seq := range chain {
-		if !chain[seq].sound || chain[seq].file.Rejected == 0 {
-			continue
-		}
-		index, raw := o.layout.rejects(seq)
-		var asides []Aside
-		for _, name := range []string{index, raw} {
-			e, ok := found[name]
-			if !ok {
-				o.hurt(seq, o.missing(name))
-				chain[seq].sound = false
-				continue
-			}
-			asides = append(asides, Aside{Name: name, Bytes: e.Size})
-		}
-		if chain[seq].sound {
-			o.asides = append(o.asides, asides...)
-		}
-	}
-	return unpublished, nil
+	return found, nil
 }
 
-func (o *Output) removeProbes(ctx context.Context) error {
-	entries, err := o.store.List(ctx, o.layout.partition, o.layout.probePrefix())
+// matchRejects checks that the rejects of published files are there. Others belong to a file whose
+// publication did not happen: they are published first, and its results are read again.
+func (o *Output) matchRejects(ctx context.Context, f *finding) error {
+	found, err := o.listRejects(ctx)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if err := o.store.Remove(ctx, path.Join(o.layout.partition, e.Name)); err != nil {
-			return err
+	for seq := range f.chain {
+		s := &f.chain[seq]
+		if !s.sound || s.file.Rejected == 0 {
+			continue
 		}
+		index, raw := o.layout.rejects(s.file.Rejects)
+		var files []RejectFile
+		for _, name := range []string{index, raw} {
+			e, ok := found[name]
+			if !ok {
+				f.noteDamage(seq, o.missing(name))
+				continue
+			}
+			files = append(files, RejectFile{Name: name, Bytes: e.Size})
+			delete(found, name)
+		}
+		if s.sound {
+			f.rejects = append(f.rejects, files...)
+			continue
+		}
+		o.stale.add(seq, s.file.Name)
+		for _, file := range files {
+			o.stale.add(seq, file.Name)
+		}
+	}
+	for name := range found {
+		f.orphans = append(f.orphans, name)
 	}
 	return nil
 }
 
 func (o *Output) foreign(name, reason string) *ForeignError {
-	return &ForeignError{Path: o.layout.path(name), Reason: strings.ToValidUTF8(reason, "\uFFFD"),
+	return &ForeignError{Path: o.store.Path(name), Reason: strings.ToValidUTF8(reason, "\uFFFD"),
 		Hint: "nothing was touched; restore what was there, move it away, or choose another output"}
 }
 
@@ -292,7 +301,7 @@ func (o *Output) damaged(name, reason string) *ForeignError {
 }
 
 func (o *Output) missing(name string) *ForeignError {
-	e := o.damaged(name, "it was published, and is missing")
+	e := o.damaged(name, "it was published but is missing")
 	e.gone = true
 	return e
 }

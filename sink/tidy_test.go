@@ -7,6 +7,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"tw2parquet/sink/store"
+	"tw2parquet/sink/store/storetest"
 )
 
 // A power cut right after a run does not bring back what the run had tidied away.
@@ -14,28 +17,28 @@ func TestComplete_LeavesNothingThatAPowerCutBringsBack(t *testing.T) {
 	j := job{total: 20, group: 10, reject: 4}
 	disk := half(t, j)
 	// A probe of an earlier start, durable because something else in that directory was synced.
-	disk.put(t, testPartition+"/.tw2parquet-"+testRun+"-dead", nil)
+	disk.Plant(t, testPartition+"/.tw2parquet-"+testRun+"-dead", nil)
 	if err := disk.SyncDir(testPartition); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.run(disk, "/out", nil); err != nil { // publishes nothing but the manifest
 		t.Fatal(err)
 	}
-	j.checkComplete(t, disk.crash(testRand(), 0))
+	j.checkComplete(t, disk.Crash(testRand(), 0))
 }
 
 // shortFS loses the end of what it is told to write, and says nothing.
-type shortFS struct{ FS }
+type shortFS struct{ store.FS }
 
-func (s shortFS) Create(name string, perm fs.FileMode) (Handle, error) {
+func (s shortFS) Create(name string, perm fs.FileMode) (store.Handle, error) {
 	h, err := s.FS.Create(name, perm)
-	if err == nil && strings.Contains(name, "-00000-") {
+	if err == nil && strings.HasSuffix(name, "-3.part") {
 		h = shortHandle{h}
 	}
 	return h, err
 }
 
-type shortHandle struct{ Handle }
+type shortHandle struct{ store.Handle }
 
 func (s shortHandle) Write(p []byte) (int, error) {
 	if _, err := s.Handle.Write(p[:len(p)-1]); err != nil {
@@ -46,7 +49,7 @@ func (s shortHandle) Write(p []byte) (int, error) {
 
 func TestFinish_NoticesAFileThatIsShort(t *testing.T) {
 	j := job{total: 4, group: 2}
-	disk := newMemFS()
+	disk := storetest.NewMemFS()
 	err := j.run(shortFS{disk}, "/out", nil)
 	if err == nil || !strings.Contains(err.Error(), "bytes were written") {
 		t.Fatalf("got %v", err)
@@ -61,7 +64,7 @@ func TestDisk_OpeningAPipeReturns(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	disk, err := openDisk(dir)
+	disk, err := store.OpenDisk(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

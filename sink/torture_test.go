@@ -11,6 +11,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"tw2parquet/sink/store"
+	"tw2parquet/sink/store/storetest"
 )
 
 // tortureJob has files with and without rejects, cuts after several row groups, a short last file.
@@ -18,14 +21,14 @@ func tortureJob() job { return job{total: 23, group: 3, reject: 5} }
 
 // attempt runs the job once on a faulty disk and returns the position up to which publication was
 // confirmed to the caller.
-func attempt(j job, f *faultFS, confirmed int64) (int64, error) {
+func attempt(j job, f *storetest.FaultFS, confirmed int64) (int64, error) {
 	err := j.run(f, "/out", func(next int64) { confirmed = max(confirmed, next) })
 	return confirmed, err
 }
 
 // checkCommitted fails unless what is visible is a whole number of files, at least up to confirmed,
 // and recovery says the same.
-func checkCommitted(t *testing.T, j job, disk *memFS, confirmed int64) {
+func checkCommitted(t *testing.T, j job, disk *storetest.MemFS, confirmed int64) {
 	t.Helper()
 	o, err := j.open(disk, "/out")
 	if err != nil {
@@ -45,7 +48,7 @@ func checkCommitted(t *testing.T, j job, disk *memFS, confirmed int64) {
 }
 
 // finish runs the job to its end on a sound disk.
-func finish(t *testing.T, j job, disk *memFS) {
+func finish(t *testing.T, j job, disk *storetest.MemFS) {
 	t.Helper()
 	if err := j.run(disk, "/out", nil); err != nil {
 		t.Fatalf("run again: %v", err)
@@ -57,30 +60,33 @@ func finish(t *testing.T, j job, disk *memFS) {
 // death of the process. The run then has published a prefix, and another start ends it.
 func TestFault_AtEveryOperation(t *testing.T) {
 	j := tortureJob()
-	for _, kind := range []faultKind{failBefore, failAfter, die} {
+	for _, kind := range []storetest.FaultKind{storetest.FailBefore, storetest.FailAfter, storetest.Die} {
 		for _, errno := range []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS} {
-			if !errors.Is(errno, syscall.EIO) && kind != failBefore {
+			if !errors.Is(errno, syscall.EIO) && kind != storetest.FailBefore {
 				continue // the class of an error does not change what it left behind
 			}
 			t.Run(fmt.Sprintf("%s/%v", kind, errno), func(t *testing.T) {
-				operations := 0
-				for at := 0; ; at++ {
-					disk := newMemFS()
-					f := &faultFS{memFS: disk, at: at, kind: kind, err: errno}
+				operations, step := 0, 1
+				if kind == storetest.FailAfter || !errors.Is(errno, syscall.EIO) {
+					step = stride(5) // what is left behind is as after another of these faults
+				}
+				for at := 0; ; at += step {
+					disk := storetest.NewMemFS()
+					f := &storetest.FaultFS{MemFS: disk, At: at, Kind: kind, Err: errno}
 					confirmed, err := attempt(j, f, 0)
-					if f.op == "" {
+					if f.Op == "" {
 						break // there are fewer operations
 					}
 					operations++
 					checkFailure(t, f, errno, err)
-					if kind != die && err != nil {
+					if kind != storetest.Die && err != nil {
 						checkNothingStaged(t, f, disk)
 					}
-					disk.kill()
+					disk.Kill()
 					checkCommitted(t, j, disk, confirmed)
 					finish(t, j, disk)
 				}
-				if operations < 100 {
+				if operations*step < 100 {
 					t.Fatalf("only %d operations: the loop ended early", operations)
 				}
 			})
@@ -89,12 +95,12 @@ func TestFault_AtEveryOperation(t *testing.T) {
 }
 
 // checkFailure: an error names the storage and its class; what is not reported did not matter.
-func checkFailure(t *testing.T, f *faultFS, errno, err error) {
+func checkFailure(t *testing.T, f *storetest.FaultFS, errno, err error) {
 	t.Helper()
-	if f.kind == die || err == nil {
+	if f.Kind == storetest.Die || err == nil {
 		return
 	}
-	var s *StorageError
+	var s *store.Error
 	if !errors.As(err, &s) && !errors.Is(err, ErrLocked) {
 		t.Fatalf("%v: %T %v", f, err, err)
 	}
@@ -113,12 +119,12 @@ func checkFailure(t *testing.T, f *faultFS, errno, err error) {
 
 // checkNothingStaged: a run that failed and closed leaves no staged file, unless removing it was
 // what failed.
-func checkNothingStaged(t *testing.T, f *faultFS, disk *memFS) {
+func checkNothingStaged(t *testing.T, f *storetest.FaultFS, disk *storetest.MemFS) {
 	t.Helper()
-	if strings.HasPrefix(f.op, "remove") || strings.HasPrefix(f.op, "create") && f.kind == failAfter {
+	if strings.HasPrefix(f.Op, "remove") || strings.HasPrefix(f.Op, "create") && f.Kind == storetest.FailAfter {
 		return
 	}
-	for name := range disk.files() {
+	for name := range disk.Files() {
 		if strings.Contains(name, "/staging/") {
 			t.Fatalf("%v: left %s", f, name)
 		}
@@ -131,7 +137,7 @@ func checkNothingStaged(t *testing.T, f *faultFS, disk *memFS) {
 func TestCrash_ConfirmedFilesSurvive(t *testing.T) {
 	seeds, cuts := 300, 0
 	if testing.Short() {
-		seeds = 50
+		seeds = 30
 	}
 	if n, err := strconv.Atoi(os.Getenv("TORTURE")); err == nil {
 		seeds *= max(n, 1)
@@ -142,23 +148,23 @@ func TestCrash_ConfirmedFilesSurvive(t *testing.T) {
 		t.Run(fmt.Sprintf("keep %.0f%%", 100*keep), func(t *testing.T) {
 			for seed := range seeds {
 				rng := rand.New(rand.NewPCG(uint64(seed), uint64(keep*100)))
-				disk, confirmed := newMemFS(), int64(0)
+				disk, confirmed := storetest.NewMemFS(), int64(0)
 				var err error
 				for starts := 0; ; starts++ {
-					f := &faultFS{memFS: disk, at: rng.IntN(260), kind: die}
+					f := &storetest.FaultFS{MemFS: disk, At: rng.IntN(260), Kind: storetest.Die}
 					confirmed, err = attempt(j, f, confirmed)
-					if err == nil && !f.dead {
+					if err == nil && !f.Dead {
 						break
 					}
-					if !f.dead {
+					if !f.Dead {
 						t.Fatalf("seed %d, start %d: %v", seed, starts, err)
 					}
 					cuts++
 					// Most often the power, sometimes only the process.
 					if rng.IntN(4) > 0 {
-						disk = disk.crash(rng, keep)
+						disk = disk.Crash(rng, keep)
 					} else {
-						disk.kill()
+						disk.Kill()
 					}
 					o, err := j.open(disk, "/out")
 					if err != nil {
@@ -175,7 +181,7 @@ func TestCrash_ConfirmedFilesSurvive(t *testing.T) {
 				}
 				j.checkComplete(t, disk)
 				// A complete run stays complete after another cut: only its last unlink was not synced.
-				disk = disk.crash(rng, keep)
+				disk = disk.Crash(rng, keep)
 				finish(t, j, disk)
 			}
 		})
@@ -185,19 +191,19 @@ func TestCrash_ConfirmedFilesSurvive(t *testing.T) {
 // A file system without links publishes by renaming; the same must hold there.
 func TestFault_AtEveryOperationWithoutLinks(t *testing.T) {
 	j := tortureJob()
-	for _, kind := range []faultKind{failBefore, failAfter, die} {
-		for at := 0; ; at++ {
-			disk := newMemFS()
-			f := &faultFS{memFS: disk, at: at, kind: kind, err: syscall.EIO}
+	for _, kind := range []storetest.FaultKind{storetest.FailBefore, storetest.FailAfter, storetest.Die} {
+		for at := 0; ; at += stride(5) {
+			disk := storetest.NewMemFS()
+			f := &storetest.FaultFS{MemFS: disk, At: at, Kind: kind, Err: syscall.EIO}
 			confirmed := int64(0)
 			err := j.run(noLinkFS{f}, "/out", func(next int64) { confirmed = max(confirmed, next) })
-			if f.op == "" {
+			if f.Op == "" {
 				if err != nil {
 					t.Fatal(err)
 				}
 				break
 			}
-			disk.kill()
+			disk.Kill()
 			checkCommitted(t, j, disk, confirmed)
 			if err := j.run(noLinkFS{disk}, "/out", nil); err != nil {
 				t.Fatalf("%v: %v", f, err)
@@ -207,7 +213,7 @@ func TestFault_AtEveryOperationWithoutLinks(t *testing.T) {
 	}
 }
 
-type noLinkFS struct{ FS }
+type noLinkFS struct{ store.FS }
 
 func (noLinkFS) Link(_, newname string) error {
 	return &fs.PathError{Op: "link", Path: newname, Err: syscall.EPERM}
@@ -220,33 +226,33 @@ func (noRenameFS) Rename(_, newname string) error {
 }
 
 func TestOpen_RefusesAFileSystemThatCannotPublish(t *testing.T) {
-	err := tortureJob().run(noRenameFS{noLinkFS{newMemFS()}}, "/out", nil)
-	var s *StorageError
+	err := tortureJob().run(noRenameFS{noLinkFS{storetest.NewMemFS()}}, "/out", nil)
+	var s *store.Error
 	if !errors.As(err, &s) || s.Hint == "" {
 		t.Fatalf("got %v", err)
 	}
 }
 
 // replaceFS renames the way POSIX does.
-type replaceFS struct{ *memFS }
+type replaceFS struct{ *storetest.MemFS }
 
 func (r replaceFS) Link(oldname, newname string) error {
-	if err := r.memFS.Remove(newname); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := r.MemFS.Remove(newname); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return r.memFS.Link(oldname, newname)
+	return r.MemFS.Link(oldname, newname)
 }
 
 func TestOpen_RefusesAFileSystemThatReplaces(t *testing.T) {
-	err := tortureJob().run(replaceFS{newMemFS()}, "/out", nil)
-	var s *StorageError
+	err := tortureJob().run(replaceFS{storetest.NewMemFS()}, "/out", nil)
+	var s *store.Error
 	if !errors.As(err, &s) || !strings.Contains(s.Error(), "replaced") {
 		t.Fatalf("got %v", err)
 	}
 }
 
 // crossFS has a mount point between staging and data.
-type crossFS struct{ FS }
+type crossFS struct{ store.FS }
 
 func (c crossFS) Link(oldname, newname string) error {
 	if path.Dir(newname) == testPartition {
@@ -256,13 +262,13 @@ func (c crossFS) Link(oldname, newname string) error {
 }
 
 func TestOpen_RefusesTwoFileSystems(t *testing.T) {
-	disk := newMemFS()
+	disk := storetest.NewMemFS()
 	err := tortureJob().run(crossFS{disk}, "/out", nil)
-	var s *StorageError
+	var s *store.Error
 	if !errors.As(err, &s) || !strings.Contains(s.Hint, "one file system") {
 		t.Fatalf("got %v", err)
 	}
-	for name := range disk.files() {
+	for name := range disk.Files() {
 		if strings.HasSuffix(name, ".parquet") || strings.Contains(name, "staging/") {
 			t.Fatalf("left %s", name)
 		}

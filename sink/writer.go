@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 // Output is one run's place: the published files, the open one, and the journal beside them. It
@@ -22,25 +24,16 @@ type Output struct {
 	cfg     Config
 	log     *slog.Logger
 	layout  layout
-	fs      FS
-	disk    io.Closer // what Open opened; nil with Config.FS
-	lock    io.Closer
-	local   *local
-	store   Store
-	staging *staging
-	encoder *groupEncoder
+	store   store.Store
+	hold    store.Hold
+	encoder *parquet.Encoder
 
 	meta     map[string]string
 	files    []File
-	asides   []Aside
+	rejects  []RejectFile
 	manifest *Manifest // nil until complete
-
-	// Where files have to be written again (mend.go): files then are those before the first hole.
-	damage  []*ForeignError // what is wrong, until Mend
-	unsound []int           // the numbers of the files that it is about
-	holes   []hole
-	later   []File    // sound files behind the first hole
-	was     *Manifest // of a run that was complete
+	stale    *stale    // files that others have replaced, or will
+	mend     *mending  // nil unless files have to be written again; files then are those before the first hole
 
 	open   openFile
 	epoch  int   // counts Rewinds, so that a row group from before one cannot be appended
@@ -50,7 +43,7 @@ type Output struct {
 }
 
 // Open takes the run's lock, finds out what earlier starts published and whether the run is
-// complete, and otherwise tries the output out with a probe. It returns ErrLocked, a *StorageError
+// complete, and otherwise tries the output out with a probe. It returns ErrLocked, a *store.Error
 // or a *ForeignError, and leaves nothing behind then but directories.
 func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 	if err := cfg.validate(); err != nil {
@@ -60,38 +53,27 @@ func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 		return nil, err
 	}
 	o := &Output{
-		cfg: cfg, log: cfg.log(), layout: newLayout(&cfg), fs: cfg.FS,
-		encoder: newGroupEncoder(cfg.Schema, cfg.Compression, cfg.Encodings), meta: map[string]string{},
+		cfg: cfg, log: cfg.log(), layout: newLayout(&cfg), store: cfg.Store, stale: &stale{},
+		encoder: parquet.NewEncoder(cfg.Schema, cfg.Compression, cfg.Encodings), meta: map[string]string{},
 	}
 	maps.Copy(o.meta, cfg.Meta)
-	if o.fs == nil {
-		disk, err := openDisk(cfg.Root)
-		if err != nil {
-			return nil, err
-		}
-		o.fs, o.disk = disk, disk
+	o.hold, err = o.store.Hold(ctx, o.layout.runDir())
+	if errors.Is(err, store.ErrHeld) {
+		return nil, ErrLocked
 	}
-	o.local = &local{fs: o.fs, layout: o.layout, log: o.log}
-	o.store = o.local
-	o.staging = newStaging(o.fs, o.layout)
+	if err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.Close())
 		}
 	}()
-	for _, dir := range []string{stateDir, o.layout.runDir()} {
-		if err := makeDir(o.fs, o.layout, dir, dirMode); err != nil {
-			return nil, err
-		}
-	}
-	if o.lock, err = o.fs.Lock(o.layout.lock()); err != nil {
-		return nil, storageError("lock", o.layout.path(o.layout.lock()), err)
-	}
-	if err := o.recover(ctx); err != nil {
+	if err := o.takeStock(ctx); err != nil {
 		return nil, err
 	}
 	if o.manifest == nil { // something is to be written
-		if err := o.preflight(); err != nil {
+		if err := o.hold.Probe(ctx, o.layout.partition); err != nil {
 			return nil, err
 		}
 	}
@@ -124,44 +106,46 @@ func (o *Output) Position() (offset string, next int64) {
 // rec only; rec must stay valid until all tasks have returned. Once they all succeeded, appendGroup
 // writes the row group to the open file; it is called once. Where a file ends is decided by Mark, so
 // a row group may be encoded before the file it will go to is open.
-func (o *Output) Encode(rec arrow.RecordBatch) (tasks []func() error, appendGroup func() error) {
+func (o *Output) Encode(rec arrow.RecordBatch) (tasks []func() error, appendGroup func(context.Context) error) {
 	if !rec.Schema().Equal(o.cfg.Schema) {
 		err := fmt.Errorf("%w: the record's schema is not the output's", ErrMisuse)
-		return nil, func() error { return err }
+		return nil, func(context.Context) error { return err }
 	}
 	rows, epoch := rec.NumRows(), o.epoch
 	if rows == 0 {
-		return nil, func() error { return nil } // all of the batch was rejected
+		return nil, func(context.Context) error { return nil } // all of the batch was rejected
 	}
-	tasks, group := o.encoder.encode(rec)
-	return tasks, func() error {
+	tasks, group := o.encoder.Encode(rec)
+	return tasks, func(ctx context.Context) error {
 		if err := o.usable(); err != nil {
 			return err
 		}
 		if epoch != o.epoch {
 			return fmt.Errorf("%w: a row group from before a rewind", ErrMisuse)
 		}
-		if err := o.openData(); err != nil {
+		if err := o.openData(ctx); err != nil {
 			return o.giveUp(err)
 		}
-		if err := o.open.parquet.append(group); err != nil {
-			return o.giveUp(fmt.Errorf("append a row group to %s: %w", o.layout.part(len(o.files)), err))
+		if err := o.open.writer.Append(group); err != nil {
+			return o.giveUp(fmt.Errorf("append a row group to %s: %w", o.partName(len(o.files)), err))
 		}
 		o.open.rows += rows
 		return nil
 	}
 }
 
-// openData stages the data file if it is not yet.
-func (o *Output) openData() error {
+// openData begins the data file if it is not yet.
+func (o *Output) openData(ctx context.Context) error {
 	if o.open.data != nil {
 		return nil
 	}
-	t, err := o.staging.create(fmt.Sprintf("%05d", len(o.files)), dataMode)
+	name := o.partName(len(o.files))
+	u, err := o.hold.Create(ctx, name, store.Public)
 	if err != nil {
 		return err
 	}
-	o.open.data, o.open.parquet = t, newParquetFile(t, o.encoder)
+	data := newUpload(u)
+	o.open.name, o.open.data, o.open.writer = name, data, parquet.NewWriter(data, o.encoder)
 	return nil
 }
 
@@ -182,12 +166,12 @@ func (o *Output) Mark(ctx context.Context, offset string, next int64, notes map[
 }
 
 func (o *Output) full() bool {
-	if o.open.parquet == nil || o.lastSlot() {
+	if o.open.writer == nil || o.mend.lastSlot(len(o.files)) {
 		return false
 	}
-	return o.cfg.MaxFileBytes > 0 && o.open.parquet.size() >= o.cfg.MaxFileBytes ||
+	return o.cfg.MaxFileBytes > 0 && o.open.writer.Size() >= o.cfg.MaxFileBytes ||
 		o.cfg.MaxFileRows > 0 && o.open.rows >= o.cfg.MaxFileRows ||
-		len(o.open.parquet.groups) >= maxFileGroups
+		o.open.writer.RowGroups() >= parquet.MaxRowGroups
 }
 
 // Finish publishes what is open, which must end at the mark (offset, next). If there was no result
@@ -197,10 +181,10 @@ func (o *Output) Finish(ctx context.Context, offset string, next int64, notes ma
 	if err := o.checkMark(offset, next, notes); err != nil {
 		return err
 	}
-	if len(o.holes) > 0 {
+	if o.mend.holey() {
 		return o.fill(ctx, mark{offset, next, notes})
 	}
-	if !o.open.any() && (len(o.files) > 0 || o.cfg.SkipEmpty) {
+	if !o.open.begun() && (len(o.files) > 0 || o.cfg.SkipEmpty) {
 		return nil
 	}
 	return o.publish(ctx, mark{offset, next, notes})
@@ -251,7 +235,7 @@ func (o *Output) usable() error {
 		return o.lost
 	case o.failed != nil:
 		return o.failed
-	case len(o.damage) > 0:
+	case o.Damage() != nil:
 		return fmt.Errorf("%w: damaged files were not set aside", ErrMisuse)
 	case o.manifest != nil:
 		return fmt.Errorf("%w: the run is complete", ErrMisuse)
@@ -266,19 +250,15 @@ func (o *Output) giveUp(err error) error {
 	return err
 }
 
-// Close discards what was not published and frees the lock. It may be called again. Its error is always
-// nil: nothing is lost when a lock's file, or a directory, fails to close, and both are freed all the same.
+// Close discards what was not published and lets go of the run. It may be called again.
 func (o *Output) Close() error {
 	if o.closed {
 		return nil
 	}
 	o.closed = true
 	o.open.discard()
-	if o.lock != nil {
-		o.lock.Close()
-	}
-	if o.disk != nil {
-		o.disk.Close()
+	if o.hold != nil {
+		return o.hold.Close()
 	}
 	return nil
 }

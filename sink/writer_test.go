@@ -12,6 +12,10 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
+	"tw2parquet/sink/store/storetest"
 )
 
 func sha256Hex(data []byte) string {
@@ -28,7 +32,7 @@ func sizes(o *Output) []int64 {
 	return s
 }
 
-func mustOpen(t *testing.T, j job, fsys FS) *Output {
+func mustOpen(t *testing.T, j job, fsys store.FS) *Output {
 	t.Helper()
 	o, err := j.open(fsys, "/out")
 	if err != nil {
@@ -80,7 +84,7 @@ func TestMark_CutsAtTheRowLimit(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d rows in groups of %d", c.limit, c.group), func(t *testing.T) {
 			j := job{total: 12, group: c.group, config: func(cfg *Config) { cfg.MaxFileRows = c.limit }}
-			disk := newMemFS()
+			disk := storetest.NewMemFS()
 			finish(t, j, disk)
 			if got := fmt.Sprint(sizes(mustOpen(t, j, disk))); got != c.want {
 				t.Fatalf("files of %s results, want %s", got, c.want)
@@ -92,16 +96,16 @@ func TestMark_CutsAtTheRowLimit(t *testing.T) {
 func TestMark_CutsAtTheByteLimit(t *testing.T) {
 	// The size of one and of two row groups before the footer decides the limits to try.
 	measure := job{total: 100, group: 2, config: func(c *Config) { c.MaxFileRows = 0 }}
-	o := mustOpen(t, measure, newMemFS())
+	o := mustOpen(t, measure, storetest.NewMemFS())
 	mustFeed(t, measure, o, 0, 2)
 	mustFeed(t, measure, o, 2, 4)
-	two := o.open.parquet.size()
+	two := o.open.writer.Size()
 	for _, c := range []struct {
 		limit int64
 		cuts  bool
 	}{{two - 1, true}, {two, true}, {two + 1, false}} {
 		j := job{total: 100, group: 2, config: func(cfg *Config) { cfg.MaxFileRows, cfg.MaxFileBytes = 0, c.limit }}
-		o := mustOpen(t, j, newMemFS())
+		o := mustOpen(t, j, storetest.NewMemFS())
 		mustFeed(t, j, o, 0, 2)
 		if cut, err := o.Mark(t.Context(), "a", 2, nil); cut || err != nil {
 			t.Fatalf("limit %d, first mark: cut %v, %v", c.limit, cut, err)
@@ -115,17 +119,17 @@ func TestMark_CutsAtTheByteLimit(t *testing.T) {
 
 // A footer of more row groups would be larger than what is read of one.
 func TestMark_CutsAtTheRowGroupLimit(t *testing.T) {
-	j := job{total: maxFileGroups + 3, group: 1, config: func(cfg *Config) { cfg.MaxFileRows = 0 }}
-	disk := newMemFS()
+	j := job{total: parquet.MaxRowGroups + 3, group: 1, config: func(cfg *Config) { cfg.MaxFileRows = 0 }}
+	disk := storetest.NewMemFS()
 	finish(t, j, disk)
-	if got, want := fmt.Sprint(sizes(mustOpen(t, j, disk))), fmt.Sprint([]int64{maxFileGroups, 3}); got != want {
+	if got, want := fmt.Sprint(sizes(mustOpen(t, j, disk))), fmt.Sprint([]int64{parquet.MaxRowGroups, 3}); got != want {
 		t.Fatalf("files of %s results, want %s", got, want)
 	}
 }
 
 func TestMark_NeverCutsBetweenMarks(t *testing.T) {
 	j := job{total: 100, group: 2}
-	disk := newMemFS()
+	disk := storetest.NewMemFS()
 	o := mustOpen(t, j, disk)
 	for n := int64(0); n < 40; n += 2 { // five times the limit
 		mustFeed(t, j, o, n, n+2)
@@ -144,7 +148,7 @@ func TestMark_NeverCutsBetweenMarks(t *testing.T) {
 
 func TestRewind_DiscardsWhatIsNotPublished(t *testing.T) {
 	j := job{total: 30, group: 4, reject: 6}
-	disk := newMemFS()
+	disk := storetest.NewMemFS()
 	o := mustOpen(t, j, disk)
 	mustFeed(t, j, o, 0, 12)
 	if cut, err := o.Mark(t.Context(), j.offset(12), 12, nil); !cut || err != nil {
@@ -161,11 +165,11 @@ func TestRewind_DiscardsWhatIsNotPublished(t *testing.T) {
 	if err := o.Rewind(); err != nil {
 		t.Fatal(err)
 	}
-	if err := late(); !errors.Is(err, ErrMisuse) {
+	if err := late(t.Context()); !errors.Is(err, ErrMisuse) {
 		t.Fatalf("a row group from before the rewind was appended: %v", err)
 	}
 	j.checkPrefix(t, disk, 12)
-	for name := range disk.files() {
+	for name := range disk.Files() {
 		if strings.Contains(name, "/staging/") {
 			t.Fatalf("left %s", name)
 		}
@@ -186,7 +190,7 @@ func TestRewind_DiscardsWhatIsNotPublished(t *testing.T) {
 func TestFinish_EmptyRun(t *testing.T) {
 	for _, skip := range []bool{false, true} {
 		j := job{group: 1, config: func(c *Config) { c.SkipEmpty = skip }}
-		disk := newMemFS()
+		disk := storetest.NewMemFS()
 		o := mustOpen(t, j, disk)
 		for range 2 { // the second has nothing to do
 			if err := o.Finish(t.Context(), "earliest", 0, nil); err != nil {
@@ -215,7 +219,7 @@ func TestFinish_EmptyRun(t *testing.T) {
 
 func TestOutput_HoldsItsCallersToTheContract(t *testing.T) {
 	j := job{total: 10, group: 2}
-	o := mustOpen(t, j, newMemFS())
+	o := mustOpen(t, j, storetest.NewMemFS())
 	ctx := t.Context()
 	mustFeed(t, j, o, 0, 4)
 	for what, err := range map[string]error{
@@ -226,7 +230,7 @@ func TestOutput_HoldsItsCallersToTheContract(t *testing.T) {
 		"complete with open rows":    o.Complete(ctx, []byte(`{}`)),
 		"another schema": func() error {
 			_, appendGroup := o.Encode(record(arrow.NewSchema(append(testSchema().Fields(), arrow.Field{Name: "x", Type: arrow.Null}), nil)))
-			return appendGroup()
+			return appendGroup(context.Background())
 		}(),
 	} {
 		if !errors.Is(err, ErrMisuse) {
@@ -237,7 +241,7 @@ func TestOutput_HoldsItsCallersToTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := o.Complete(ctx, []byte(`[]`)); !errors.Is(err, ErrMisuse) {
-		t.Errorf("a report that is no object: %v", err)
+		t.Errorf("a report that is not an object: %v", err)
 	}
 	if err := o.Complete(ctx, []byte(`{"a":1}`)); err != nil {
 		t.Fatal(err)
@@ -251,7 +255,7 @@ func TestOutput_HoldsItsCallersToTheContract(t *testing.T) {
 		}
 	}
 	for what, err := range map[string]error{
-		"Reject": o.Reject(0, 0, "", nil), "Rewind": o.Rewind(), "Finish": o.Finish(ctx, "x", 4, nil),
+		"Reject": o.Reject(ctx, 0, 0, "", nil), "Rewind": o.Rewind(), "Finish": o.Finish(ctx, "x", 4, nil),
 		"Put": o.Put(ctx, "a", nil), "Manifest": func() error { _, err := o.Manifest(); return err }(),
 	} {
 		if !errors.Is(err, fs.ErrClosed) {
@@ -263,31 +267,32 @@ func TestOutput_HoldsItsCallersToTheContract(t *testing.T) {
 func TestOpen_NamesEveryBadField(t *testing.T) {
 	_, err := Open(t.Context(), Config{
 		Run: "../x", Partition: "a/../b", SchemaVersion: "one", MaxFileRows: -1,
-		Meta: map[string]string{"rows": "1"}, Compression: Compression{Codec: Snappy, Level: 1}, Encodings: 7,
+		Meta: map[string]string{"rows": "1"}, Compression: parquet.Compression{Codec: parquet.Snappy, Level: 1}, Encodings: 7,
 	})
-	for _, want := range []string{"output directory", "../x", `".."`, "schema:", "one", "not negative", `"rows"`, "no levels", "unknown choice 7"} {
+	for _, want := range []string{"store:", "../x", `".."`, "schema:", "one", "must not be negative", `"rows"`, "no levels", "unknown choice 7"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %s in: %v", want, err)
 		}
 	}
 }
 
-// A failed sync gives up the file; its rows are read again into another one. memFS panics if the
+// A failed sync gives up the file; its rows are read again into another one. MemFS panics if the
 // file is ever synced again.
 func TestFinish_FailedSyncIsFinalForTheFile(t *testing.T) {
 	j := job{total: 10, group: 2}
-	f := &faultFS{memFS: newMemFS(), at: -1, err: syscall.EIO}
+	disk := storetest.NewMemFS()
+	f := &syncFS{FS: disk}
 	o := mustOpen(t, j, f)
 	mustFeed(t, j, o, 0, 4)
-	fault := &syncFault{}
-	o.open.data.file = fault.wrap(o.open.data.file)
+	f.fail = true
 	err := o.Finish(t.Context(), "x", 4, nil)
-	if !errors.Is(err, syscall.EIO) || fault.count != 1 {
-		t.Fatalf("%d syncs, %v", fault.count, err)
+	if !errors.Is(err, syscall.EIO) || f.syncs != 1 {
+		t.Fatalf("%d syncs, %v", f.syncs, err)
 	}
-	if err := o.Finish(t.Context(), "x", 4, nil); !errors.Is(err, errDiscarded) || fault.count != 1 {
-		t.Fatalf("%d syncs, %v", fault.count, err)
+	if err := o.Finish(t.Context(), "x", 4, nil); !errors.Is(err, errDiscarded) || f.syncs != 1 {
+		t.Fatalf("%d syncs, %v", f.syncs, err)
 	}
+	f.fail = false
 	if err := o.Rewind(); err != nil {
 		t.Fatal(err)
 	}
@@ -295,24 +300,37 @@ func TestFinish_FailedSyncIsFinalForTheFile(t *testing.T) {
 	if err := o.Finish(t.Context(), "x", 4, nil); err != nil {
 		t.Fatal(err)
 	}
-	j.checkPrefix(t, f.memFS, 4)
+	j.checkPrefix(t, disk, 4)
 }
 
-type syncFault struct {
-	Handle
-	count int
+// syncFS fails to sync files as long as fail is set.
+type syncFS struct {
+	store.FS
+	fail  bool
+	syncs int // that failed
 }
 
-func (s *syncFault) wrap(h Handle) Handle { s.Handle = h; return s }
+func (f *syncFS) Create(name string, perm fs.FileMode) (store.Handle, error) {
+	h, err := f.FS.Create(name, perm)
+	return syncHandle{h, f}, err
+}
 
-func (s *syncFault) Sync() error {
-	s.count++
+type syncHandle struct {
+	store.Handle
+	fs *syncFS
+}
+
+func (h syncHandle) Sync() error {
+	if !h.fs.fail {
+		return h.Handle.Sync()
+	}
+	h.fs.syncs++
 	return syscall.EIO
 }
 
 func TestFinish_CancelledBeforeItBegins(t *testing.T) {
 	j := job{total: 10, group: 2}
-	o := mustOpen(t, j, newMemFS())
+	o := mustOpen(t, j, storetest.NewMemFS())
 	mustFeed(t, j, o, 0, 4)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -322,20 +340,5 @@ func TestFinish_CancelledBeforeItBegins(t *testing.T) {
 	// Nothing was given up: what is marked can still be sealed on the way out.
 	if err := o.Finish(context.WithoutCancel(ctx), "x", 4, nil); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestParseCompression(t *testing.T) {
-	for in, want := range map[string]string{
-		"zstd": "zstd:3", "zstd:1": "zstd:1", "zstd:19": "zstd:19", "snappy": "snappy", "none": "none",
-		"zstd:0": "", "zstd:20": "", "zstd:": "", "snappy:1": "", "gzip": "", "": "", "ZSTD": "",
-	} {
-		c, err := ParseCompression(in)
-		if (err == nil) != (want != "") || err == nil && c.String() != want {
-			t.Errorf("%q: %v, %v", in, c, err)
-		}
-	}
-	if got := (Compression{}).String(); got != "zstd:3" {
-		t.Errorf("zero value is %s", got)
 	}
 }

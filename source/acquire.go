@@ -63,9 +63,10 @@ type acquisition struct {
 	journal   Journal
 	history   history
 	collector Collector
-	existed   bool      // the collector was there before this call
-	sentAt    time.Time // server time after our own last unclear POST
-	unclear   error     // its error
+	existed   bool          // the collector was there before this call
+	sentAt    time.Time     // server time after our own last unclear POST
+	unclear   error         // its error
+	asked     time.Duration // how long its answer asked to be left alone
 }
 
 func (a *acquisition) acquire(ctx context.Context) (Acquired, error) {
@@ -102,7 +103,7 @@ func (a *acquisition) over() error {
 	if !a.req.Stop.After(now.Add(clockTolerance)) {
 		return nil
 	}
-	return &Error{Class: ClassUsage, Message: fmt.Sprintf("stop %s lies in the future, for the server it is %s: a window that is not over cannot be complete",
+	return &Error{Class: ClassUsage, Message: fmt.Sprintf("stop %s is in the future (the server's time is %s): a window that is not over cannot be complete",
 		a.req.Stop.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)), Hint: "nothing was bought; set this machine's clock, or choose an earlier stop"}
 }
 
@@ -133,6 +134,7 @@ func (a *acquisition) foreign() *Error {
 // ensureCollector finds the run's collector or creates it. It is created only where it was looked for
 // just before, and where nothing was bought into one that is gone.
 func (a *acquisition) ensureCollector(ctx context.Context) error {
+	started := a.c.clock.Now()
 	for attempt := 0; ; attempt++ {
 		var err error
 		a.collector, err = a.c.Collector(ctx, a.id)
@@ -156,11 +158,11 @@ func (a *acquisition) ensureCollector(ctx context.Context) error {
 		}
 		a.collector, err = a.c.CreateCollector(ctx, a.id)
 		var e *Error
-		if err == nil || !errors.As(err, &e) || e.retry != retryBackoff || attempt+1 >= createAttempts {
+		if err == nil || !errors.As(err, &e) || e.retry != retryBackoff || attempt+1 >= createAttempts || !a.c.bearable(e, a.c.clock.Now().Sub(started)) {
 			return err
 		}
 		// It may exist now: look, rather than replace it.
-		if err := a.c.sleep(ctx, backoff(attempt, time.Second, laterLast)); err != nil {
+		if err := a.c.sleep(ctx, max(e.after, backoff(attempt, time.Second, laterLast))); err != nil {
 			return fmt.Errorf("create collector: %w", err)
 		}
 	}
@@ -182,7 +184,7 @@ func (a *acquisition) refuseRepurchase(ctx context.Context) error {
 		return &Error{Class: ClassExpired, Message: "this export was bought before, and its collector " + a.id + " is gone, and the results with it",
 			Hint: a.again(int64(a.req.Limit))}
 	case len(a.history.open) > 0:
-		return &Error{Class: ClassAmbiguous, Message: "an export was perhaps bought by an attempt that got no answer, and its collector " + a.id + " is gone",
+		return &Error{Class: ClassAmbiguous, Message: "an attempt that got no answer may have bought this export, and its collector " + a.id + " is gone",
 			Hint: "check the account's credits; " + a.again(int64(a.req.Limit))}
 	}
 	return nil
@@ -219,17 +221,17 @@ func (a *acquisition) look(ctx context.Context) (Acquired, bool, error) {
 // more, and told.
 func (a *acquisition) adopt(ctx context.Context, tasks []Task) (Acquired, error) {
 	for _, t := range tasks[1:] {
-		a.c.log.Warn("the same export was bought twice; the older task is read and the younger aborted",
+		a.c.log.Warn("the same export was bought twice; reading the older task and aborting the newer",
 			"collector", a.id, "kept", tasks[0].ID, "aborted", t.ID, "status", string(t.Status), "processed", t.Processed)
 		if t.Status.Terminal() {
 			continue
 		}
 		if _, err := a.c.AbortTask(ctx, t.ID); err != nil && !errors.Is(err, ErrNotFound) {
-			return Acquired{}, fmt.Errorf("abort the younger task: %w", err)
+			return Acquired{}, fmt.Errorf("abort the newer task: %w", err)
 		}
 	}
 	for _, k := range a.history.open {
-		if err := a.close(ctx, k, outcomeNote{Outcome: outcomeFound, TaskID: tasks[0].ID}); err != nil {
+		if err := a.closeIntent(ctx, k, outcomeNote{Outcome: outcomeFound, TaskID: tasks[0].ID}); err != nil {
 			return Acquired{}, err
 		}
 	}
@@ -240,17 +242,17 @@ func (a *acquisition) adopt(ctx context.Context, tasks []Task) (Acquired, error)
 // record writes the task down and returns it. The server knows it anyway; the record serves when its list
 // does not reach back far enough.
 func (a *acquisition) record(ctx context.Context, t Task, adopted bool) (Acquired, error) {
-	existing, err := note(ctx, a.journal, taskRecord, taskNote{ID: t.ID, Target: t.Target, Created: t.Created, Adopted: adopted})
+	existing, err := note(ctx, a.journal, TaskRecord, taskNote{ID: t.ID, Target: t.Target, Created: t.Created, Adopted: adopted})
 	if err != nil {
 		return Acquired{}, err
 	}
 	if known := a.history.task.ID; existing && known != "" && known != t.ID {
-		a.c.log.Warn("the server lists another task for this run than was read before; the server is believed", "listed", t.ID, "known", known)
+		a.c.log.Warn("the server lists a different task for this run than before; using the server's", "listed", t.ID, "known", known)
 	}
 	return Acquired{Task: t, Collector: a.collector, Adopted: adopted}, nil
 }
 
-func (a *acquisition) close(ctx context.Context, k int, n outcomeNote) error {
+func (a *acquisition) closeIntent(ctx context.Context, k int, n outcomeNote) error {
 	n.ServerTime = a.c.serverNow().UTC()
 	_, err := note(ctx, a.journal, outcomeRecord(k), n)
 	return err

@@ -196,7 +196,7 @@ func TestAcquire_WhatIsFound(t *testing.T) {
 			a.tasks = []Task{{ID: "t", Target: id, Status: StatusFinished, Processed: 500, Created: a.clock.Now()}}
 		}},
 		{name: "record of a task without collector", class: ClassExpired, prepare: func(_ *fakeAPI, j *memoryJournal) {
-			j.records[taskRecord] = []byte(`{"id":"t","target":"` + id + `"}`)
+			j.records[TaskRecord] = []byte(`{"id":"t","target":"` + id + `"}`)
 		}},
 		{name: "open intent without collector", class: ClassAmbiguous, prepare: func(_ *fakeAPI, j *memoryJournal) {
 			j.records[intentRecord(1)] = []byte(`{"server_time":"2024-05-01T00:00:00Z"}`)
@@ -205,7 +205,7 @@ func TestAcquire_WhatIsFound(t *testing.T) {
 			a.collectors[id] = a.clock.Now()
 			a.lag = 10000 * time.Hour
 			a.tasks = []Task{{ID: "t", Target: id, Status: StatusFinished, Created: a.clock.Now()}}
-			j.records[taskRecord] = []byte(`{"id":"t","target":"` + id + `"}`)
+			j.records[TaskRecord] = []byte(`{"id":"t","target":"` + id + `"}`)
 		}, check: func(t *testing.T, _ *fakeAPI, got Acquired) {
 			if got.Task.ID != "t" || got.Task.Status != StatusFinished {
 				t.Errorf("got %+v", got.Task)
@@ -213,7 +213,7 @@ func TestAcquire_WhatIsFound(t *testing.T) {
 		}},
 		{name: "task that is gone, collector there", prepare: func(a *fakeAPI, j *memoryJournal) {
 			a.collectors[id] = a.clock.Now()
-			j.records[taskRecord] = []byte(`{"id":"t","target":"` + id + `"}`)
+			j.records[TaskRecord] = []byte(`{"id":"t","target":"` + id + `"}`)
 		}, check: func(t *testing.T, _ *fakeAPI, got Acquired) {
 			if got.Task.ID != "t" || got.Task.Status != StatusGone {
 				t.Errorf("got %+v", got.Task)

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -73,5 +74,19 @@ func TestAcquire_UnclearAnswers(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A context that ended hides only what it caused.
+func TestAmbiguous_IsToldThoughTheContextEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a := &acquisition{id: "tw2p-x", req: testRequest()}
+	if err := a.ambiguous(ctx, "because", fmt.Errorf("look: %w", context.Canceled), true); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped while looking: %v", err)
+	}
+	var e *Error
+	if err := a.ambiguous(ctx, "because", &Error{Class: ClassUnavailable, Message: "no answer"}, false); !errors.As(err, &e) || e.Class != ClassAmbiguous {
+		t.Errorf("found out and stopped: %v", err)
 	}
 }

@@ -40,6 +40,9 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 				return Acquired{}, postErr // the next start finds the open intent
 			}
 			a.sentAt, a.unclear = a.c.serverNow(), postErr
+			if e != nil {
+				a.asked = min(e.after, limitBudget)
+			}
 			a.c.log.Warn("the answer to the export request is unclear; looking for the task before anything else is sent", "error", postErr)
 			if got, found, err := a.settle(ctx); err != nil || found {
 				return got, err
@@ -47,7 +50,7 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 			continue
 		}
 		// The outcome is known: it is written down even if the process was told to stop meanwhile.
-		if err := a.close(context.WithoutCancel(ctx), k, n); err != nil {
+		if err := a.closeIntent(context.WithoutCancel(ctx), k, n); err != nil {
 			return Acquired{}, err
 		}
 		switch got {
@@ -56,11 +59,12 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 		case outcomeRejected:
 			return Acquired{}, postErr
 		}
+		spent := a.c.clock.Now().Sub(started)
 		if got == outcomeNotSent && (attempt+1 >= buyAttempts || e == nil || e.retry == retryNever) ||
-			got == outcomeLater && a.c.clock.Now().Sub(started) >= a.c.scaled(limitBudget) {
+			got == outcomeLater && (spent >= a.c.scaled(limitBudget) || !a.c.bearable(e, spent)) {
 			return Acquired{}, postErr
 		}
-		if err := a.c.sleep(ctx, backoff(attempt, 2*laterFirst, laterLast)); err != nil {
+		if err := a.c.sleep(ctx, max(e.after, backoff(attempt, 2*laterFirst, laterLast))); err != nil {
 			return Acquired{}, fmt.Errorf("buy the export: %w", err)
 		}
 		// Look before every POST.
@@ -71,27 +75,24 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 }
 
 // bought looks once more after a POST that succeeded: somebody with another journal may have bought in the
-// same second, and then the younger task is ended while it has cost little.
+// same second, and then the younger task is ended while it has cost little. When the context ends meanwhile the
+// task is returned all the same: the caller may have to abort it.
 func (a *acquisition) bought(ctx context.Context, task Task) (Acquired, error) {
 	tasks, err := a.tasks(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return Acquired{}, err
-		}
-		a.c.log.Warn("the tasks could not be listed after buying, to see that it was bought once", "error", err)
-		return a.record(ctx, task, false)
-	}
-	if len(tasks) > 1 {
+	if err == nil && len(tasks) > 1 {
 		return a.adopt(ctx, tasks)
 	}
-	return a.record(ctx, task, false)
+	if err != nil && ctx.Err() == nil {
+		a.c.log.Warn("cannot list the tasks after buying, to check that the export was bought only once", "error", err)
+	}
+	return a.record(context.WithoutCancel(ctx), task, false)
 }
 
 // settle finds out what became of POSTs without an answer, by looking until SettleTime has passed since
-// the newest sign of one, by the server's clock. Found nothing means that looking worked and that there
+// the newest sign of one, by the server's clock, or as long as its answer asked to wait. Found nothing means that looking worked and that there
 // is nothing; the intents are then closed as such. When looking fails it is ClassAmbiguous.
 func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
-	until := a.newestSign().Add(a.c.scaled(a.c.settle))
+	until := a.newestSign().Add(a.c.scaled(max(a.c.settle, a.asked)))
 	for attempt := 0; ; attempt++ {
 		got, found, err := a.look(ctx)
 		if err != nil {
@@ -118,16 +119,16 @@ func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
 		return Acquired{}, false, a.ambiguous(ctx, "the collector cannot be read", err, true)
 	}
 	if filled {
-		a.c.log.Warn("the collector holds results though no task is listed for it; they are read", "collector", a.id)
+		a.c.log.Warn("the collector holds results although no task is listed for it; reading them", "collector", a.id)
 		for _, k := range a.history.open {
-			if err := a.close(ctx, k, outcomeNote{Outcome: outcomeFound}); err != nil {
+			if err := a.closeIntent(ctx, k, outcomeNote{Outcome: outcomeFound}); err != nil {
 				return Acquired{}, false, err
 			}
 		}
 		return Acquired{Collector: a.collector, Adopted: true}, true, nil
 	}
 	for _, k := range a.history.open {
-		if err := a.close(ctx, k, outcomeNote{Outcome: outcomeAbsent}); err != nil {
+		if err := a.closeIntent(ctx, k, outcomeNote{Outcome: outcomeAbsent}); err != nil {
 			return Acquired{}, false, err
 		}
 		a.history.absent++
@@ -161,8 +162,7 @@ func (a *acquisition) newestSign() time.Time {
 
 // peek reports whether the collector holds any result.
 func (a *acquisition) peek(ctx context.Context) (filled bool, err error) {
-	// An answer cut right behind its first control chunk looks empty, so one empty answer is not enough.
-	s := a.c.Stream(StreamConfig{Collector: a.id, Limits: BatchLimits{MaxRows: 1}, Quiet: pollFirst})
+	s := a.c.Stream(StreamConfig{Collector: a.id, Ending: Peek{}})
 	defer func() { _ = s.Close() }()
 	var b Batch
 	switch err := s.Next(ctx, &b); {
@@ -177,14 +177,14 @@ func (a *acquisition) peek(ctx context.Context) (filled bool, err error) {
 
 // ambiguous asks for a person: an export was perhaps bought, and looking does not tell, or not yet.
 func (a *acquisition) ambiguous(ctx context.Context, why string, cause error, notYet bool) error {
-	if ctx.Err() != nil {
-		return cause
+	if ctx.Err() != nil && errors.Is(cause, ctx.Err()) {
+		return cause // looking was stopped; it did not fail
 	}
 	e := &Error{Class: ClassAmbiguous, Retryable: notYet,
 		Message: "it cannot be told whether the export was bought: " + why,
 		Hint:    "look for a task with target " + a.id + ", and if there is none, " + a.again(int64(a.req.Limit))}
 	if notYet {
-		e.Hint = "run again once the API answers; nothing is bought before looking works. Otherwise " + e.Hint
+		e.Hint = "run again once the API answers; nothing is bought until looking works. Otherwise " + e.Hint
 	}
 	var inner *Error
 	if errors.As(cause, &inner) {

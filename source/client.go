@@ -33,19 +33,18 @@ const (
 	// callTimeout bounds such a call from dialling to the last byte.
 	callTimeout = 60 * time.Second
 
-	// A free call is tried callAttempts times while the network or the server fails; a rate limit is
-	// waited for until limitBudget is spent, a minute at a time, as the API's own limits are counted.
+	// A free call is tried callAttempts times while the network or the server fails. A rate limit is
+	// waited for until limitBudget is spent, a minute at a time, as the API's own limits are counted. So
+	// is a server that says with Retry-After when it wants to be asked again; a wait that does not fit
+	// into what is left of the budget ends the call at once, since the run can be started again then.
 	callAttempts = 6
 	limitBudget  = 10 * time.Minute
 	limitPause   = time.Minute
-
-	// clockTolerance is how much clocks may differ without anybody being told.
-	clockTolerance = time.Minute
 )
 
 var (
 	errTimeout = fmt.Errorf("no complete answer within %s", callTimeout)
-	errIdle    = errors.New("no byte came within the idle timeout")
+	errIdle    = errors.New("no data came within the idle timeout")
 )
 
 // Config says how the API is reached. Only Token is required.
@@ -87,7 +86,8 @@ type Client struct {
 	mu       sync.Mutex
 	date     time.Time // the server's, from its last answer
 	dateSeen time.Time // ours, then
-	skewed   bool      // a wrong local clock was told
+	skewed   bool      // told that the local clock differs
+	unset    bool      // told that the server's cannot be right
 }
 
 // New checks every field of cfg; nothing is called.
@@ -115,7 +115,7 @@ func New(cfg Config) (*Client, error) {
 		c.base, loopback = base, isLoopback(base.Hostname())
 		switch {
 		case base.Host == "" || base.Opaque != "" || base.User != nil || base.RawQuery != "" || base.ForceQuery ||
-			base.Fragment != "" || strings.Trim(base.Path, "/") != "":
+			strings.Contains(cfg.BaseURL, "#") || strings.Trim(base.EscapedPath(), "/") != "":
 			fail(ClassUsage, "base URL: must be scheme and host only, such as %s", DefaultBaseURL)
 		case base.Scheme != "https" && (base.Scheme != "http" || !loopback):
 			fail(ClassUsage, "base URL: must be https; plain http is for loopback only")
@@ -125,7 +125,7 @@ func New(cfg Config) (*Client, error) {
 		c.factor = 1
 	}
 	if c.factor < 0 || c.factor > 1000 || c.factor != 1 && !loopback {
-		fail(ClassUsage, "wait scale %g: only a loopback base URL may have another than 1", cfg.WaitScale)
+		fail(ClassUsage, "wait scale %g: only a loopback base URL may use a factor other than 1", cfg.WaitScale)
 	}
 	for _, n := range []struct {
 		name  string
@@ -194,15 +194,17 @@ func newTransport() *http.Transport {
 }
 
 func isLoopback(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
 }
 
-// Host is the API's host without its port, as it enters a run's identity.
-func (c *Client) Host() string { return c.base.Hostname() }
+// Host is the API's host without its port, as it enters a run's identity: one host has one spelling.
+func (c *Client) Host() string {
+	return strings.TrimSuffix(strings.ToLower(c.base.Hostname()), ".")
+}
 
 // Close drops idle connections. Calls that are under way are not touched.
 func (c *Client) Close() {
@@ -219,32 +221,6 @@ func (c *Client) scaled(d time.Duration) time.Duration {
 
 func (c *Client) sleep(ctx context.Context, d time.Duration) error {
 	return c.clock.Sleep(ctx, c.scaled(d))
-}
-
-// serverNow is the time by the server's Date header, which decides about retention and settling; the
-// local clock only measures what has passed since. Before the first answer it is the local time.
-func (c *Client) serverNow() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.clock.Now()
-	if c.date.IsZero() {
-		return now
-	}
-	return c.date.Add(now.Sub(c.dateSeen))
-}
-
-func (c *Client) noteDate(h http.Header) {
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.date, c.dateSeen = date, c.clock.Now()
-	if skew := c.dateSeen.Sub(date); !c.skewed && skew.Abs() > clockTolerance {
-		c.skewed = true
-		c.log.Warn("the local clock differs from the server's, which is believed", "skew", skew.Round(time.Second))
-	}
 }
 
 // call is one request to the API, and what may be done when it fails.
@@ -282,31 +258,16 @@ func (c *Client) do(ctx context.Context, k call) (object, error) {
 		if !ok {
 			return nil, err
 		}
-		c.log.Debug("trying again", "op", k.op(), "error", e.Message, "code", e.Code, "http", e.HTTP, "pause", pause)
+		c.again(k.op(), e, pause)
 		if err := c.sleep(ctx, pause); err != nil {
 			return nil, fmt.Errorf("%s: %w", k.op(), err)
 		}
 	}
 }
 
-// pauseFor says how long to wait before the next attempt, ok = false when there is none left.
-func (c *Client) pauseFor(e *Error, attempt int, spent time.Duration, limit *limiter) (pause time.Duration, ok bool) {
-	switch e.retry {
-	case retryBackoff:
-		return backoff(attempt, time.Second, time.Minute), attempt+1 < callAttempts
-	case retryLimited:
-		if spent >= c.scaled(limitBudget) {
-			return 0, false
-		}
-		limit.pause(c.scaled(limitPause))
-		return limitPause + backoff(attempt, time.Second, 15*time.Second), true
-	}
-	return 0, false
-}
-
 // attempt sends one request and reads the whole answer, through a limit, before anything is decided.
 func (c *Client) attempt(ctx context.Context, k call) (object, error) {
-	answered, err := k.limit.wait(ctx)
+	answered, _, err := k.limit.wait(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.op(), err)
 	}
@@ -326,9 +287,10 @@ func (c *Client) attempt(ctx context.Context, k call) (object, error) {
 	}
 	text, err := readAll(resp)
 	if err != nil {
-		return nil, c.failed(ctx, inner, k.op(), err)
+		return nil, c.asked(c.failed(ctx, inner, k.op(), err), resp.Header)
 	}
-	return c.envelope(k.op(), resp.StatusCode, text)
+	o, err := c.envelope(k.op(), resp.StatusCode, text)
+	return o, c.asked(err, resp.Header)
 }
 
 // failed turns the error of a request into ours. A done ctx is told as such; errTimeout is not.
@@ -443,7 +405,7 @@ func decoded(resp *http.Response) (io.Reader, error) {
 		return &inflater{source: resp.Body}, nil
 	}
 	return nil, &Error{Class: ClassUnavailable, HTTP: resp.StatusCode, Retryable: true, sent: true,
-		Message: "the answer comes in a compression that was not asked for"}
+		Message: "the answer has a compression that was not requested"}
 }
 
 // inflater reads its header with the first byte that is wanted, so that waiting for it is part of

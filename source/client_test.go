@@ -32,7 +32,8 @@ func TestNew_Config(t *testing.T) {
 		ClassAuth: {{}, {Token: NewToken("a b")}, {Token: NewToken("a\x01b")}},
 		ClassUsage: {
 			{Token: token, BaseURL: "http://api.talkwalker.com"}, {Token: token, BaseURL: "ftp://127.0.0.1"}, {Token: token, BaseURL: "https://u:p@x"},
-			{Token: token, BaseURL: "https://x?access_token=" + testToken}, {Token: token, BaseURL: "https://x/path"}, {Token: token, BaseURL: "127.0.0.1"},
+			{Token: token, BaseURL: "https://x?access_token=" + testToken}, {Token: token, BaseURL: "https://x/path"}, {Token: token, BaseURL: "https://x#"},
+			{Token: token, BaseURL: "https://x/#lake"}, {Token: token, BaseURL: "https://x?"}, {Token: token, BaseURL: "https://x/%2F"}, {Token: token, BaseURL: "https://x/?a"}, {Token: token, BaseURL: "127.0.0.1"},
 			{Token: token, BaseURL: "https://x/%zz" + testToken}, {Token: token, BaseURL: "http://127.0.0.1.example.org"},
 			{Token: token, WaitScale: 0.5}, {Token: token, WaitScale: -1, BaseURL: "http://127.0.0.1"}, {Token: token, MaxDocumentBytes: -1},
 		},
@@ -162,7 +163,7 @@ func TestEndpoints(t *testing.T) {
 	if err != nil || collector.Live || collector.State != "PAUSED" || collector.Created.IsZero() {
 		t.Errorf("%+v, %v", collector, err)
 	}
-	task, err := c.CreateExport(ctx, testRequest(), "c")
+	task, _, err := c.post(ctx, testRequest(), "c")
 	if err != nil || task.ID != "x" || task.Status != StatusQueued || task.Ready != -1 {
 		t.Errorf("%+v, %v", task, err)
 	}
@@ -212,7 +213,7 @@ func TestRedirects_AreNotFollowed(t *testing.T) {
 		}), Config{})
 		for name, call := range map[string]func() error{
 			"GET":  func() error { _, err := c.Credits(t.Context()); return err },
-			"POST": func() error { _, err := c.CreateExport(t.Context(), testRequest(), "c"); return err },
+			"POST": func() error { _, _, err := c.post(t.Context(), testRequest(), "c"); return err },
 			"PUT":  func() error { _, err := c.CreateCollector(t.Context(), "c"); return err },
 			"read": func() error {
 				var b Batch
@@ -349,7 +350,7 @@ func TestLimiter_NeverSixInAMinute(t *testing.T) {
 		for range 3 {
 			wg.Go(func() {
 				for i := range 10 {
-					answered, err := l.wait(t.Context())
+					answered, _, err := l.wait(t.Context())
 					if err != nil {
 						t.Error(err)
 						return
@@ -378,7 +379,7 @@ func TestLimiter_FirstCallsDoNotWaitAndCancelEnds(t *testing.T) {
 		began := time.Now()
 		l := newLimiter(realClock{}, 5, limitWindow)
 		for range 5 {
-			if _, err := l.wait(t.Context()); err != nil {
+			if _, _, err := l.wait(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -387,11 +388,11 @@ func TestLimiter_FirstCallsDoNotWaitAndCancelEnds(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := l.wait(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+		if _, _, err := l.wait(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 		l.pause(5 * time.Minute)
-		if _, err := l.wait(t.Context()); err != nil || time.Since(began) != 5*time.Minute+time.Second {
+		if _, _, err := l.wait(t.Context()); err != nil || time.Since(began) != 5*time.Minute+time.Second {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 	})

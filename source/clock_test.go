@@ -109,14 +109,14 @@ func TestClock_MayJumpDuringARun(t *testing.T) {
 				if err != nil || api.posts != 2 || settled < defaultSettle || settled > defaultSettle+30*time.Second {
 					t.Fatalf("%v, %d posts after %s", err, api.posts, settled)
 				}
-				rows, _, err := drain(t, c, StreamConfig{Collector: got.Collector.ID, TaskID: got.Task.ID, Expires: got.Expires})
+				rows, _, err := drain(t, c, StreamConfig{Collector: got.Collector.ID, Ending: TaskDone{ID: got.Task.ID}, Expires: got.Expires})
 				if !errors.Is(err, io.EOF) || len(rows) != 20 || len(api.tasks) != 1 {
 					t.Errorf("%v, %d rows, %d tasks", err, len(rows), len(api.tasks))
 				}
 				if took := time.Since(began) - settled; took < time.Hour || took > time.Hour+2*pollLast {
 					t.Errorf("it was waited for %s", took)
 				}
-				if strings.Contains(log.String(), "loses its results") || strings.Count(log.String(), "clock differs") != 1 {
+				if strings.Contains(log.String(), "results expire soon") || strings.Count(log.String(), "clock differs") != 1 {
 					t.Errorf("told: %s", &log)
 				}
 			})
@@ -130,7 +130,7 @@ func TestClock_MayJumpWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, began := newQueue(10, 2), time.Now()
 		q.tasks[0].Status = StatusRunning
-		_, _, err := drain(t, clocked(t, q.fakeAPI, memory{q}, set(now, now, jumps()...), io.Discard), StreamConfig{Collector: "c", TaskID: "t"})
+		_, _, err := drain(t, clocked(t, q.fakeAPI, memory{q}, set(now, now, jumps()...), io.Discard), StreamConfig{Collector: "c", Ending: TaskDone{ID: "t"}})
 		checkClass(t, err, ClassUnavailable)
 		if took := time.Since(began); took < maxStandstill || took > maxStandstill+2*pollLast {
 			t.Errorf("it was waited for %s", took)
@@ -140,7 +140,7 @@ func TestClock_MayJumpWhileWaiting(t *testing.T) {
 		began := time.Now()
 		l := newLimiter(set(now, now, jumps()...), readCalls, limitWindow)
 		for range 3*readCalls + 1 {
-			answered, err := l.wait(t.Context())
+			answered, _, err := l.wait(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -52,7 +52,7 @@ func (c *Client) Collector(ctx context.Context, id string) (Collector, error) {
 			return Collector{}, err
 		}
 	}
-	e.Err, e.Class, e.Message = ErrNotFound, ClassRejected, "there is no such collector"
+	e.Err, e.Class, e.Message = ErrNotFound, ClassRejected, "the collector does not exist"
 	return Collector{}, e
 }
 
@@ -63,7 +63,7 @@ func (c *Client) CreateCollector(ctx context.Context, id string) (Collector, err
 	return c.collector(ctx, http.MethodPut, id, "", []byte("{}"), c.limits.collectorChange, retryPaid)
 }
 
-// DeleteCollector removes a collector and its results. A collector that is already gone is no error.
+// DeleteCollector removes a collector and its results. A collector that is already gone is not an error.
 func (c *Client) DeleteCollector(ctx context.Context, id string) (Collector, error) {
 	got, err := c.collector(ctx, http.MethodDelete, id, "", nil, c.limits.collectorChange, retryFree)
 	if errors.Is(err, ErrNotFound) {
@@ -154,7 +154,7 @@ func hasContent(raw json.RawMessage) bool {
 
 // raw is the object as JSON with its members in alphabetical order.
 func (o object) raw() json.RawMessage {
-	text, err := json.Marshal(map[string]json.RawMessage(o))
+	text, err := jsonText(map[string]json.RawMessage(o))
 	if err != nil {
 		return nil
 	}

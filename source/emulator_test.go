@@ -62,7 +62,7 @@ func export(ctx context.Context, c *source.Client, run string, req source.Reques
 	offset, sealed, length := "", 0, 0
 	var b source.Batch
 	for range 50 {
-		s := c.Stream(source.StreamConfig{Collector: got.Collector.ID, From: offset, Results: int64(sealed), TaskID: got.Task.ID,
+		s := c.Stream(source.StreamConfig{Collector: got.Collector.ID, From: offset, Results: int64(sealed), Ending: source.TaskDone{ID: got.Task.ID},
 			Expires: got.Expires, Limits: source.BatchLimits{TargetRows: 100, MaxRows: 220}})
 		for err = s.Next(ctx, &b); err == nil; err = s.Next(ctx, &b) {
 			for _, chunk := range b.Chunks {

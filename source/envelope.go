@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	stdjson "encoding/json"
 	"math"
 	"strconv"
@@ -25,6 +26,16 @@ func parseObject(text []byte) (object, bool) {
 		return nil, false
 	}
 	return o, true
+}
+
+// jsonText is JSON that people may read: <, > and & stay as they are, which the fast encoder does not promise
+// for raw members.
+func jsonText(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := stdjson.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // text is the member as a string; a number or true is returned as it is written.

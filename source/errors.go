@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -67,8 +68,9 @@ type Error struct {
 	Err       error  // ErrNotFound and the like, or nil; never a *url.Error
 
 	retry retry
-	sent  bool // a request may have reached the server
-	bare  bool // the answer was no envelope
+	after time.Duration // how long the server asked to be left alone (Retry-After), 0 if it did not
+	sent  bool          // a request may have reached the server
+	bare  bool          // the answer was not an envelope
 }
 
 // Error tells the operation, what happened, and the numbers to look it up by.

@@ -9,7 +9,7 @@ const (
 	firstSize = 1 << 20   // of a batch's buffer
 )
 
-// feed reads an input into batches and frames it there: what is read is not copied again, but for the
+// feed reads an input into batches and frames it there: what is read is not copied again, except the
 // bytes after a cut, which move to the next batch. It knows nothing of what the chunks mean.
 type feed struct {
 	framer framer

@@ -37,7 +37,7 @@ func TestFind_NeverBuys(t *testing.T) {
 		}, task: "t"},
 		"a task that only the journal knows": {prepare: func(a *fakeAPI, j *memoryJournal) {
 			a.collectors[id] = a.clock.Now()
-			j.records[taskRecord] = []byte(`{"id":"gone","target":"` + id + `"}`)
+			j.records[TaskRecord] = []byte(`{"id":"gone","target":"` + id + `"}`)
 		}, task: "gone"},
 		"results without a task": {prepare: func(a *fakeAPI, _ *memoryJournal) {
 			a.collectors[id] = a.clock.Now()
@@ -91,7 +91,7 @@ func TestStream_Until(t *testing.T) {
 			expires := q.clock.Now().Add(retention)
 			q.clock.now = q.clock.now.Add(tt.after)
 			cfg := StreamConfig{Collector: "c", From: offsetOf(tt.from), Results: int64(tt.from),
-				Until: offsetOf(tt.until), UntilResults: int64(tt.results), Expires: expires}
+				Ending: OffsetReached{Offset: offsetOf(tt.until), Results: int64(tt.results)}, Expires: expires}
 			if tt.from == 0 {
 				cfg.From = ""
 			}
@@ -138,11 +138,14 @@ func TestStream_WarnsBeforeResultsAreLost(t *testing.T) {
 		var log bytes.Buffer
 		c := q.client(t, nil)
 		c.log = slog.New(slog.NewTextHandler(&log, nil))
-		cfg := StreamConfig{Collector: "c", TaskID: tt.task, Expires: expires}
+		cfg := StreamConfig{Collector: "c", Expires: expires}
+		if tt.task != "" {
+			cfg.Ending = TaskDone{ID: tt.task}
+		}
 		if _, _, err := drain(t, c, cfg); !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
-		if n := strings.Count(log.String(), "loses its results"); n > 1 || (n == 1) != tt.warns || !strings.Contains(log.String(), tt.left) {
+		if n := strings.Count(log.String(), "results expire soon"); n > 1 || (n == 1) != tt.warns || !strings.Contains(log.String(), tt.left) {
 			t.Errorf("after %v it was told %d times: %s", tt.age, n, &log)
 		}
 	}

@@ -43,7 +43,7 @@ const (
 	between  framerState = iota
 	inLine               // in a line that begins with resultPrefix, looking for its end
 	inObject             // in an object, counting braces
-	inJunk               // in something that is no object, up to the next line
+	inJunk               // in something that is not an object, up to the next line
 )
 
 // framer is an incremental scanner over a growing buffer, whose already scanned part it does not look
@@ -210,7 +210,7 @@ func (f *framer) text(buf []byte, eof bool) (done, waits bool) {
 			f.pos, f.str = f.pos+1, false
 			return false, false
 		case '\\':
-			// What is escaped is not looked at, but for a line break, which cannot be.
+			// What is escaped is skipped, except a line break, which cannot be escaped.
 			if f.pos+1 >= len(buf) {
 				return false, true
 			}
@@ -218,7 +218,7 @@ func (f *framer) text(buf []byte, eof bool) (done, waits bool) {
 				f.pos++
 			}
 		case '\n':
-			// A raw line break is no part of a string: the object is broken, and may be broken off.
+			// A raw line break cannot be part of a string: the object is broken, and may be broken off.
 			f.broken = orReason(f.broken, "broken: a line break inside a string")
 			switch f.restarts(buf, eof) {
 			case yes:

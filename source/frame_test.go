@@ -2,14 +2,12 @@ package source
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
-	"testing/iotest"
 )
 
 // frames runs the framer over input, step bytes at a time, and returns the text of every frame, rejects
@@ -237,41 +235,5 @@ func TestErrorCode(t *testing.T) {
 		if got := errorCode([]byte(text)); got != want {
 			t.Errorf("%s: got %d, want %d", text, got, want)
 		}
-	}
-}
-
-func TestRecording_BatchesAndPositions(t *testing.T) {
-	input := result1 + "\n" + control + "\n" + result2 + "\nnonsense\n" + result1 + "\n" + result2[:30]
-	var all []string
-	var last string
-	r := NewRecording(iotest.OneByteReader(strings.NewReader(input)), 0, BatchLimits{MaxRows: 2})
-	var b Batch
-	var err error
-	for err = r.Next(t.Context(), &b); err == nil; err = r.Next(t.Context(), &b) {
-		if b.First != int64(len(all)) {
-			t.Fatalf("batch begins at %d, want %d", b.First, len(all))
-		}
-		for _, c := range b.Chunks {
-			all = append(all, c.Reject+string(b.Raw[c.Start:c.End]))
-		}
-		last = b.Offset
-		var position int
-		if _, err := fmt.Sscanf(b.Offset, "byte:%d", &position); err != nil {
-			t.Fatal(err)
-		}
-		// Going on from any offset gives the rest.
-		rest := NewRecording(strings.NewReader(input[position:]), 0, BatchLimits{})
-		rest.Continue(int64(position), int64(len(all)))
-		var tail Batch
-		if err := rest.Next(context.Background(), &tail); err == nil && tail.First != int64(len(all)) || errors.Is(err, io.EOF) != (len(all) == 5) {
-			t.Fatalf("continued at %d: %v, first %d", position, err, tail.First)
-		}
-	}
-	want := []string{result1, result2, "not a JSON objectnonsense", result1, "broken off at the end of the input" + result2[:30]}
-	if !errors.Is(err, io.EOF) || fmt.Sprintf("%q", all) != fmt.Sprintf("%q", want) {
-		t.Errorf("%v\n got %q\nwant %q", err, all, want)
-	}
-	if last != fmt.Sprintf("byte:%d", len(input)) {
-		t.Errorf("last offset %s", last)
 	}
 }

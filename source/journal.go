@@ -29,7 +29,9 @@ type Journal interface {
 //	intent-<k>.json          written before POST k: it may have been sent
 //	intent-<k>-outcome.json  what became of it, once that is known
 //	task.json                the task of the run
-const taskRecord = "task.json"
+//
+// TaskRecord is there as soon as a run is bought for certain.
+const TaskRecord = "task.json"
 
 func intentRecord(k int) string  { return fmt.Sprintf("intent-%d.json", k) }
 func outcomeRecord(k int) string { return fmt.Sprintf("intent-%d-outcome.json", k) }
@@ -125,7 +127,7 @@ func readHistory(ctx context.Context, j Journal) (history, error) {
 		}
 	}
 	var task taskNote
-	switch err := get(ctx, j, taskRecord, &task); {
+	switch err := get(ctx, j, TaskRecord, &task); {
 	case err == nil:
 		h.task = task
 	case !errors.Is(err, fs.ErrNotExist):
@@ -134,7 +136,7 @@ func readHistory(ctx context.Context, j Journal) (history, error) {
 	return h, nil
 }
 
-// get reads a record. One that is no JSON was not written by us as it is: the error is the caller's, and
+// get reads a record. One that is not JSON is not as we wrote it: the error is the caller's, and
 // nothing is bought on such ground.
 func get(ctx context.Context, j Journal, name string, into any) error {
 	data, err := j.Get(ctx, name)
@@ -148,11 +150,11 @@ func get(ctx context.Context, j Journal, name string, into any) error {
 	return nil
 }
 
-// note writes a record; existing tells that it was there already, which is no error here.
+// note writes a record; existing tells that it was there already, which is not an error here.
 func note(ctx context.Context, j Journal, name string, what any) (existing bool, err error) {
-	data, err := json.Marshal(what)
+	data, err := jsonText(what)
 	if err != nil {
-		return false, fmt.Errorf("spell %s: %w", name, err)
+		return false, fmt.Errorf("encode %s: %w", name, err)
 	}
 	if err := j.Put(ctx, name, append(data, '\n')); errors.Is(err, fs.ErrExist) {
 		return true, nil

@@ -95,6 +95,22 @@ func TestToken_Scrub(t *testing.T) {
 	}
 }
 
+// A token with what JSON escapes is found as every encoder of ours writes it.
+func TestToken_ScrubFindsEveryJSONForm(t *testing.T) {
+	const secret = `a"<b>"&c\"<d>"&e\f`
+	for _, html := range []bool{true, false} {
+		var b strings.Builder
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(html)
+		if err := e.Encode(secret); err != nil {
+			t.Fatal(err)
+		}
+		if got := NewToken(secret).Scrub(strings.TrimSpace(b.String())); got != `"`+redacted+`"` {
+			t.Errorf("%s became %s", strings.TrimSpace(b.String()), got)
+		}
+	}
+}
+
 // Taking a piece out of JSON leaves JSON, also where the piece begins inside an escape.
 func TestToken_ScrubLeavesJSON(t *testing.T) {
 	const secret = `Tk9f3Q+x7/Zp0=wE5uR8~aL2&mN4<V6cX1%sG7"qT`
@@ -201,7 +217,7 @@ func everyCall(ctx context.Context, c *Client) (said []string) {
 	say(task, err)
 	task, err = c.AbortTask(ctx, "t")
 	say(task, err)
-	task, err = c.CreateExport(ctx, testRequest(), "c")
+	task, _, err = c.post(ctx, testRequest(), "c")
 	say(task, err)
 	credits, err := c.Credits(ctx)
 	say(credits, err)
@@ -213,8 +229,8 @@ func everyCall(ctx context.Context, c *Client) (said []string) {
 	say(histogram, err)
 	acquired, err := c.Acquire(ctx, "run", testRequest(), newJournal())
 	say(acquired, err)
-	for _, id := range []string{"t", ""} {
-		s := c.Stream(StreamConfig{Collector: "c", TaskID: id})
+	for _, ending := range []Ending{TaskDone{ID: "t"}, Quiet{}} {
+		s := c.Stream(StreamConfig{Collector: "c", Ending: ending})
 		var b Batch
 		err = s.Next(ctx, &b)
 		say(s.Task(), err)

@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -72,9 +71,9 @@ func newLimiter(clock Clock, n int, window time.Duration) *limiter {
 	return &limiter{clock: clock, n: n, window: window}
 }
 
-// wait blocks until a call may start. The returned function, called when the answer begins, moves the
-// start of the call's window there.
-func (l *limiter) wait(ctx context.Context) (answered func(), err error) {
+// wait blocks until a call may start, and tells how long that was held back. The returned function, called
+// when the answer begins, moves the start of the call's window there.
+func (l *limiter) wait(ctx context.Context) (answered func(), held time.Duration, err error) {
 	for {
 		call, delay := l.start()
 		if call != nil {
@@ -82,11 +81,12 @@ func (l *limiter) wait(ctx context.Context) (answered func(), err error) {
 				l.mu.Lock()
 				*call = l.clock.Now()
 				l.mu.Unlock()
-			}, nil
+			}, held, nil
 		}
 		if err := l.clock.Sleep(ctx, delay); err != nil {
-			return nil, err
+			return nil, held, err
 		}
+		held += delay
 	}
 }
 
@@ -142,14 +142,4 @@ func newLimits(clock Clock, scale func(time.Duration) time.Duration) limits {
 		collector: per(otherCalls), collectorChange: per(otherCalls), streamInfo: per(otherCalls),
 		tasks: per(otherCalls), task: per(otherCalls), taskChange: per(otherCalls), export: per(otherCalls),
 	}
-}
-
-// backoff doubles from first to at most limit; the upper half of each step is random, so that windows
-// exported side by side do not come back together.
-func backoff(attempt int, first, limit time.Duration) time.Duration {
-	d := first << min(attempt, 20)
-	if d <= 0 || d > limit {
-		d = limit
-	}
-	return d/2 + rand.N(d/2+1)
 }

@@ -34,12 +34,15 @@ type reading struct {
 
 // openRead starts a read. end_behaviour=stop always: the default keeps the connection for ever, and only
 // a read that is asked to stop says with a last control chunk that it is complete.
-func (c *Client) openRead(ctx context.Context, collector, offset string, limits BatchLimits, progress func(n int)) (*reading, error) {
+func (c *Client) openRead(ctx context.Context, collector, offset string, limits BatchLimits, done *progress) (*reading, error) {
 	k := call{method: http.MethodGet, path: "/api/v3/stream/c/" + collector + "/results", template: resultsTemplate,
 		query: url.Values{"resume_offset": {offset}, "end_behaviour": {"stop"}}, limit: c.limits.reads}
-	answered, err := k.limit.wait(ctx)
+	answered, held, err := k.limit.wait(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.op(), err)
+	}
+	if held > 0 {
+		done.paused(held)
 	}
 	r := &reading{op: k.op(), from: offset}
 	r.ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -50,28 +53,28 @@ func (c *Client) openRead(ctx context.Context, collector, offset string, limits 
 
 	resp, err := c.send(r.ctx, k) //nolint:bodyclose // the reading owns the body, and closes it with itself
 	if err != nil {
-		r.close()
+		r.release()
 		return nil, c.failed(ctx, r.ctx, r.op, err)
 	}
 	answered()
 	r.body = resp.Body
 	if resp.StatusCode != http.StatusOK {
-		defer r.close()
+		defer r.release()
 		if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 			return nil, classify(r.op, resp.StatusCode, -1, "")
 		}
 		text, err := readAll(resp)
 		if err != nil {
-			return nil, c.failed(ctx, r.ctx, r.op, err)
+			return nil, c.asked(c.failed(ctx, r.ctx, r.op, err), resp.Header)
 		}
-		if _, err := c.envelope(r.op, resp.StatusCode, text); err != nil {
-			return nil, err
+		if _, err = c.envelope(r.op, resp.StatusCode, text); err == nil {
+			err = classify(r.op, resp.StatusCode, -1, "an answer without results")
 		}
-		return nil, classify(r.op, resp.StatusCode, -1, "an answer without results")
+		return nil, c.asked(err, resp.Header)
 	}
 	body, err := decoded(resp)
 	if err != nil {
-		r.close()
+		r.release()
 		return nil, c.failed(ctx, r.ctx, r.op, err)
 	}
 	if _, compressed := body.(*inflater); compressed {
@@ -83,13 +86,13 @@ func (c *Client) openRead(ctx context.Context, collector, offset string, limits 
 		r.idle.Reset(idle)
 		n, err := fullReader{body}.Read(p)
 		r.idle.Stop()
-		progress(n)
+		done.tally(func(s *StreamStats) { s.Bytes += int64(n) })
 		return n, err
 	}, limits, c.maxDoc)
 	return r, nil
 }
 
-func (r *reading) close() {
+func (r *reading) release() {
 	r.idle.Stop()
 	r.cancel(context.Canceled)
 	if r.body != nil {
@@ -108,23 +111,20 @@ func (r *reading) failure(err error) error {
 // begin opens the next read, once there is something to read; s.read stays nil when it has to be tried
 // again. io.EOF says that all was read.
 func (s *Stream) begin(ctx context.Context) error {
-	more, err := s.prepare(ctx)
+	more, err := s.ending.more(ctx, s.last)
 	if err != nil {
 		return err
 	}
 	if !more {
-		return s.finish()
+		return s.ending.verdict()
 	}
 	if s.stuck > 0 {
-		if err := s.c.sleep(ctx, backoff(s.stuck-1, pollFirst/5, pollLast)); err != nil {
+		if err := s.wait(ctx, s.c.scaled(backoff(s.stuck-1, pollFirst/5, pollLast))); err != nil {
 			return fmt.Errorf("GET %s: %w", resultsTemplate, err)
 		}
 	}
-	s.ended = s.cfg.TaskID == "" || s.Task().Status.Terminal()
-	s.complete, s.unhurried = false, false
-	r, err := s.c.openRead(ctx, s.cfg.Collector, s.offset, s.cfg.Limits, func(n int) {
-		s.tally(func(st *StreamStats) { st.Bytes += int64(n) })
-	})
+	s.last = lastRead{state: broken}
+	r, err := s.c.openRead(ctx, s.cfg.Collector, s.offset, s.cfg.Limits, &s.progress)
 	if err != nil {
 		var e *Error
 		if !errors.As(err, &e) {
@@ -134,7 +134,7 @@ func (s *Stream) begin(ctx context.Context) error {
 	}
 	r.covered, r.replay = s.covered, replay{past: &s.past, at: -1}
 	s.read = r
-	s.watchRetention()
+	s.deadline.watch(s.c, s.cfg.Collector, s.Task())
 	s.tally(func(n *StreamStats) { n.Reads++ })
 	return nil
 }
@@ -142,29 +142,24 @@ func (s *Stream) begin(ctx context.Context) error {
 func (s *Stream) endRead() {
 	if s.read != nil {
 		if old := s.read.replay.old; old > 0 {
-			s.c.log.Warn("the server sent results again that come before the offset it was asked for; they were dropped", "results", old)
+			s.c.log.Warn("the server resent results from before the requested offset; they were dropped", "results", old)
 		}
 		if n := s.read.unknown; n > 0 {
-			s.c.log.Warn("chunks of a type that is not documented were skipped; what they hold is in no file", "chunks", n, "type", s.read.unknownType)
+			s.c.log.Warn("skipped chunks of an undocumented type; their content is not in any file", "chunks", n, "type", s.read.unknownType)
 		}
-		s.read.close()
+		s.last = lastRead{state: broken, fresh: s.covered - s.read.covered}
+		s.read.release()
 		s.read = nil
 	}
 }
 
-// finishRead ends a complete read.
+// finishRead ends a whole read.
 func (s *Stream) finishRead() error {
 	r := s.read
 	s.endRead()
-	s.complete, s.stuck, s.failed = true, 0, 0
-	if s.fresh = s.covered - r.covered; s.fresh == 0 && s.ended {
-		s.empty++
-	}
-	if s.fresh > 0 {
-		s.empty = 0
-		s.freshAt = s.c.clock.Now()
-	}
-	if moved := s.fresh > 0 || r.replay.old > 0 && s.offset != r.from; moved {
+	s.last.state = whole
+	s.stuck, s.failed = 0, 0
+	if moved := s.last.fresh > 0 || r.replay.old > 0 && s.offset != r.from; moved {
 		s.started[r.from] = struct{}{}
 		if _, again := s.started[s.offset]; again {
 			return &Error{Class: ClassStream, Op: r.op, Retryable: true,
@@ -174,20 +169,11 @@ func (s *Stream) finishRead() error {
 	return nil
 }
 
-// rollback throws away what came after the last offset, in memory. Where the consumer has some of it
-// already, only ErrRewind helps.
-func (s *Stream) rollback(b *Batch) error {
-	dropped := s.count - s.covered
-	s.tally(func(n *StreamStats) { n.Dropped += dropped })
-	s.past.forget()
-	if s.covered < s.handed {
-		return ErrRewind
-	}
-	if b != nil {
-		b.truncate(int(s.covered - b.First))
-	}
-	s.count = s.covered
-	return nil
+// back throws away what came after the last offset.
+func (s *Stream) back(b *Batch) error {
+	dropped, err := s.rollback(b)
+	s.tally(func(n *StreamStats) { n.Dropped, n.Results = n.Dropped+dropped, s.count })
+	return err
 }
 
 // cut ends a read that broke; the next one goes on from the last offset. Reads in a row that bring
@@ -198,16 +184,15 @@ func (s *Stream) cut(b *Batch, reason error) error {
 	s.tally(func(n *StreamStats) { n.Cuts++ })
 	why := s.c.describe(reason)
 	if r.standing {
-		why = "the offset does not move though results come"
+		why = "results arrive, but the offset does not move"
 	}
 	s.c.log.Debug("a read broke off", "reason", why, "results", s.covered-r.covered)
-	if err := s.rollback(b); err != nil {
+	if err := s.back(b); err != nil {
 		return err
 	}
 	if s.covered > r.covered {
-		s.freshAt = s.c.clock.Now()
 		s.started[r.from] = struct{}{}
-		s.stuck, s.failed, s.empty = 0, 0, 0
+		s.stuck, s.failed = 0, 0
 		if _, again := s.started[s.offset]; !again {
 			return nil
 		}
@@ -217,20 +202,20 @@ func (s *Stream) cut(b *Batch, reason error) error {
 	}
 	return &Error{Class: ClassStream, Op: r.op, Retryable: true,
 		Message: fmt.Sprintf("no progress in %d reads from the same offset, after %d results; the last one: %s", stuckReads, s.covered, why),
-		Hint:    "what was read up to the last offset is kept; run again to go on there"}
+		Hint:    "what was read up to the last offset is kept; run again to continue from there"}
 }
 
 // trouble handles an answer that is an error: the read is over, and is tried again after a pause where
 // that helps.
 func (s *Stream) trouble(ctx context.Context, b *Batch, e *Error) error {
 	s.endRead()
-	if errors.Is(e, ErrNotFound) && (s.cfg.TaskID != "" || s.cfg.Results > 0 || s.cfg.Until != "") || e.Class == ClassRejected && s.expired() {
-		return s.lost(e.Message)
+	if errors.Is(e, ErrNotFound) && s.ending.owed() || e.Class == ClassRejected && s.deadline.passed(s.c) {
+		return lost(s.covered, s.Task().Count(), e.Message)
 	}
 	if e.retry == retryNever {
 		return e
 	}
-	if err := s.rollback(b); err != nil {
+	if err := s.back(b); err != nil {
 		return err
 	}
 	now := s.c.clock.Now()
@@ -242,8 +227,13 @@ func (s *Stream) trouble(ctx context.Context, b *Batch, e *Error) error {
 		return e
 	}
 	s.failed++
-	s.c.log.Debug("a read is tried again", "error", e.Message, "code", e.Code, "http", e.HTTP, "pause", pause)
-	if err := s.c.sleep(ctx, pause); err != nil {
+	s.tally(func(n *StreamStats) { n.Retries++ })
+	s.c.again(e.Op, e, pause)
+	wait := s.wait
+	if e.retry == retryLimited || e.after > 0 {
+		wait = s.pause
+	}
+	if err := wait(ctx, s.c.scaled(pause)); err != nil {
 		return fmt.Errorf("%s: %w", e.Op, err)
 	}
 	return nil

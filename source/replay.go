@@ -20,24 +20,24 @@ type past struct {
 	first []uint64 // of the run, if it was seen
 	kept  []uint64 // the last ones that an offset covers
 	since []uint64 // the last ones behind it
-	off   bool     // results are like earlier ones, and are none: not looked for any more
+	off   bool     // results are like earlier ones without being those: not looked for any more
 }
 
 func newPast() past { return past{seed: maphash.MakeSeed()} }
 
-// print tells results apart by their lengths and ends, where addresses, ids and times are.
-func (p *past) print(text []byte) uint64 {
+// fingerprint tells results apart by their lengths and ends, where addresses, ids and times are.
+func (p *past) fingerprint(text []byte) uint64 {
 	n := len(text)
 	head, tail := maphash.Bytes(p.seed, text[:min(n, printed)]), maphash.Bytes(p.seed, text[max(0, n-printed):])
 	return head + 3*tail + uint64(n)
 }
 
 // add takes a result that is new.
-func (p *past) add(print uint64, ordinal int64) {
+func (p *past) add(seen uint64, ordinal int64) {
 	if int64(len(p.first)) == ordinal && ordinal < replayedHead {
-		p.first = append(p.first, print)
+		p.first = append(p.first, seen)
 	}
-	if p.since = append(p.since, print); len(p.since) == 2*replayed {
+	if p.since = append(p.since, seen); len(p.since) == 2*replayed {
 		p.since = append(p.since[:0], p.since[replayed:]...)
 	}
 }
@@ -74,12 +74,12 @@ type replay struct {
 }
 
 // judge looks at the next result of a read.
-func (r *replay) judge(print uint64) verdict {
+func (r *replay) judge(seen uint64) verdict {
 	p := r.past
 	if r.n == 0 && !p.off {
 		r.at = -1
 		for i, known := range p.kept {
-			if known == print {
+			if known == seen {
 				r.at = i
 				break
 			}
@@ -88,7 +88,7 @@ func (r *replay) judge(print uint64) verdict {
 	n := r.n
 	r.n++
 	if !p.off && r.at >= 0 {
-		if p.kept[r.at] != print {
+		if p.kept[r.at] != seen {
 			p.off = true
 			return misjudged
 		}
@@ -98,7 +98,7 @@ func (r *replay) judge(print uint64) verdict {
 		}
 		return again
 	}
-	if r.head == n && n < len(p.first) && p.first[n] == print && len(p.kept) > 0 {
+	if r.head == n && n < len(p.first) && p.first[n] == seen && len(p.kept) > 0 {
 		if r.head++; r.head == replayedHead {
 			return restarted
 		}

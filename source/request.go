@@ -69,7 +69,7 @@ func (r Request) Validate(now time.Time) error {
 	}
 	only := func(field string, kind Kind, set bool) {
 		if set && r.Kind != kind {
-			fail(field, "given", fmt.Sprintf("goes with a %s export only, and this is a %s export", kind, r.Kind))
+			fail(field, "given", fmt.Sprintf("is for %s exports only, and this is a %s export", kind, r.Kind))
 		}
 	}
 	switch r.Kind {
@@ -129,9 +129,9 @@ func (r Request) validateRange(now time.Time, fail func(field, value, remedy str
 		case t.at.IsZero():
 			fail(t.name, "", "must be given")
 		case t.at.Before(floor):
-			fail(t.name, t.at.UTC().Format(time.RFC3339), "lies before 1990: are these seconds where milliseconds belong?")
+			fail(t.name, t.at.UTC().Format(time.RFC3339), "is before 1990: are these seconds instead of milliseconds?")
 		case t.at.Year() > 9999:
-			fail(t.name, fmt.Sprint(t.at.UnixMilli()), "lies after the year 9999: is this another unit than milliseconds?")
+			fail(t.name, fmt.Sprint(t.at.UnixMilli()), "is after the year 9999: is this a unit other than milliseconds?")
 		case t.at.Nanosecond()%int(time.Millisecond) != 0:
 			fail(t.name, t.at.UTC().Format(time.RFC3339Nano), "must be a whole millisecond, the API's resolution")
 		}
@@ -140,7 +140,7 @@ func (r Request) validateRange(now time.Time, fail func(field, value, remedy str
 		fail("stop", r.Stop.UTC().Format(time.RFC3339), "must be after start: the range is [start, stop)")
 	}
 	if r.Stop.After(now) {
-		fail("stop", r.Stop.UTC().Format(time.RFC3339), "lies in the future: a window that is not over cannot be complete")
+		fail("stop", r.Stop.UTC().Format(time.RFC3339), "is in the future: a window that is not over cannot be complete")
 	}
 }
 
@@ -173,9 +173,9 @@ func (r Request) Run(host string) string {
 		Start: r.Start.UnixMilli(), Stop: r.Stop.UnixMilli(),
 		Limit: r.Limit, Generation: max(r.Generation, 1),
 	}
-	text, err := json.Marshal(spec)
-	if err != nil { // strings and integers only
-		panic("source: a run's identity cannot be spelt: " + err.Error())
+	text, err := json.Marshal(spec) //nolint:forbidigo // every run was named by this form
+	if err != nil {                 // strings and integers only
+		panic("source: cannot encode a run's identity: " + err.Error())
 	}
 	sum := sha256.Sum256(text)
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))[:runLength]
@@ -194,7 +194,7 @@ func distinct(ids []string) []string {
 // body is what the export POST sends: bounds in epoch milliseconds, since the zone of the API's date
 // strings is not documented, and the limit always.
 func (r Request) body(target string) ([]byte, error) {
-	return json.Marshal(struct {
+	return jsonText(struct {
 		Start    int64    `json:"start"`
 		Stop     int64    `json:"stop"`
 		Target   string   `json:"target"`

@@ -76,7 +76,7 @@ func (q *queue) serve(r *http.Request, w http.ResponseWriter) bool {
 }
 
 func (q *queue) config() StreamConfig {
-	return StreamConfig{Collector: "c", TaskID: "t"}
+	return StreamConfig{Collector: "c", Ending: TaskDone{ID: "t"}}
 }
 
 // drain reads a stream to its end the way a consumer must: what it was given since the last offset is
@@ -207,7 +207,7 @@ func TestStream_EmptyReadsAreNotInARowWhenResultsComeBetween(t *testing.T) {
 
 func TestStream_Limits(t *testing.T) {
 	q := newQueue(100, 10)
-	s := q.client(t, nil).Stream(StreamConfig{Collector: "c", TaskID: "t", Limits: BatchLimits{TargetRows: 25, MaxRows: 1000}})
+	s := q.client(t, nil).Stream(StreamConfig{Collector: "c", Ending: TaskDone{ID: "t"}, Limits: BatchLimits{TargetRows: 25, MaxRows: 1000}})
 	defer func() { _ = s.Close() }()
 	var got []string
 	var b Batch
@@ -219,7 +219,7 @@ func TestStream_Limits(t *testing.T) {
 		t.Errorf("got %v, want %s", got, want)
 	}
 	q = newQueue(100, 0)
-	s = q.client(t, nil).Stream(StreamConfig{Collector: "c", TaskID: "t", Limits: BatchLimits{MaxRows: 50}})
+	s = q.client(t, nil).Stream(StreamConfig{Collector: "c", Ending: TaskDone{ID: "t"}, Limits: BatchLimits{MaxRows: 50}})
 	defer func() { _ = s.Close() }()
 	got = nil
 	for s.Next(t.Context(), &b) == nil {
@@ -321,7 +321,7 @@ func TestStream_RejectsAreCounted(t *testing.T) {
 	}
 }
 
-// What is kept of bytes that are no result must not hold the token that they may quote.
+// What is kept of bytes that are not a result must not hold the token that they may quote.
 func TestStream_RejectsHoldNoToken(t *testing.T) {
 	q := newQueue(10, 2)
 	page := `<a href="/x?access_token=` + url.QueryEscape(testToken) + `">` + testToken + "</a>\n"
@@ -356,7 +356,7 @@ func TestStream_FollowsARunningTask(t *testing.T) {
 	}
 	var seen []Status
 	cfg := q.config()
-	cfg.OnTask = func(task Task) { seen = append(seen, task.Status) }
+	cfg.Ending = TaskDone{ID: "t", OnTask: func(task Task) { seen = append(seen, task.Status) }}
 	rows, _, err := drain(t, q.client(t, nil), cfg)
 	if !errors.Is(err, io.EOF) {
 		t.Fatal(err)
@@ -425,7 +425,7 @@ func TestStream_WithoutATask(t *testing.T) {
 		t.Errorf("%v, %d rows, %d reads", err, len(rows), q.reads)
 	}
 	began := q.clock.Now()
-	_, _, err = drain(t, q.client(t, nil), StreamConfig{Collector: "c", Quiet: 2 * time.Minute})
+	_, _, err = drain(t, q.client(t, nil), StreamConfig{Collector: "c", Ending: Quiet{For: 2 * time.Minute}})
 	if !errors.Is(err, io.EOF) || q.clock.Now().Sub(began) < 2*time.Minute {
 		t.Errorf("%v after %s", err, q.clock.Now().Sub(began))
 	}

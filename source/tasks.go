@@ -127,14 +127,6 @@ func (c *Client) oneTask(ctx context.Context, method, id string, limit *limiter)
 	return list[0], nil
 }
 
-// CreateExport buys: it starts an export of req into the collector target, with exactly one POST that
-// is never repeated, whatever happens. An error does not mean that nothing was bought; Acquire knows
-// how to find out.
-func (c *Client) CreateExport(ctx context.Context, req Request, target string) (Task, error) {
-	task, _, err := c.post(ctx, req, target)
-	return task, err
-}
-
 // outcome is what is known after the POST.
 type outcome string
 
@@ -146,6 +138,9 @@ const (
 	outcomeAmbiguous outcome = "ambiguous"
 )
 
+// post buys: it starts an export of req into the collector target, with exactly one POST that is never
+// repeated, whatever happens. An error does not mean that nothing was bought; Acquire knows how to find
+// out, and is the only caller.
 func (c *Client) post(ctx context.Context, req Request, target string) (Task, outcome, error) {
 	path, template := req.path()
 	k := call{method: http.MethodPost, path: path, template: template, limit: c.limits.export, retries: retryNone}

@@ -60,18 +60,36 @@ func (t Token) Hide(text []byte) []byte {
 	return t.scrub.clean(text)
 }
 
+// Find calls hit for each stretch of text that Hide would take out, in order. Stretches may overlap.
+func (t Token) Find(text []byte, hit func(from, to int)) {
+	if t.scrub != nil {
+		t.scrub.find(text, hit)
+	}
+}
+
 // Begun is how many bytes at the end of text may be the beginning of something that Hide would take out
-// of a longer text.
+// of a longer text; a JSON escape goes out as a whole.
 func (t Token) Begun(text []byte) int {
 	if t.scrub == nil {
 		return 0
 	}
-	for n := min(t.scrub.longest-1, len(text)); n > 0; n-- {
+	for n := t.Memory(); n > 0; n-- {
+		if n > len(text) {
+			continue
+		}
 		if _, ok := t.scrub.begins[string(text[len(text)-n:])]; ok {
-			return n
+			return len(text) - escape(text, len(text)-n)
 		}
 	}
-	return 0
+	return len(text) - escape(text, len(text)) // half an escape
+}
+
+// Memory is how many bytes of a text have to be known to find what begins in them and ends later.
+func (t Token) Memory() int {
+	if t.scrub == nil {
+		return 0
+	}
+	return max(t.scrub.longest-1, 0)
 }
 
 // mask writes stars over the token in text, which keeps its length.
@@ -133,7 +151,7 @@ func newScrubber(secret string) *scrubber {
 	for _, form := range forms(secret) {
 		switch {
 		case len(form) < 8:
-			// Shorter than eight characters is no secret (the public "demo"), and hiding it would maim
+			// Shorter than eight characters is not a secret (the public "demo"), and hiding it would maim
 			// every innocent word around it.
 		case len(form) < leakLength:
 			add(form)
@@ -150,8 +168,9 @@ func forms(secret string) []string {
 	query, path := url.QueryEscape(secret), url.PathEscape(secret)
 	list := []string{secret, query, path, strings.ToLower(secret), strings.ToUpper(secret),
 		lowerEscapes(query), lowerEscapes(path), url.QueryEscape(query),
-		strings.ReplaceAll(secret, "/", `\/`), jsonText(secret),
+		strings.ReplaceAll(secret, "/", `\/`),
 		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret)))}
+	list = append(list, quotedForms(secret)...)
 	// Base64 of a longer text that holds the secret depends on where it starts in it, modulo three.
 	// The characters that also carry bits of a neighbour are left out.
 	for shift := range 3 {
@@ -174,13 +193,16 @@ func forms(secret string) []string {
 	return unique
 }
 
-// jsonText is how encoding/json, among others, writes s: with escapes for what HTML would mistake.
-func jsonText(s string) string {
-	quoted, err := json.Marshal(s)
-	if err != nil {
-		return s
+// quotedForms are how JSON holds s: as we write it, and with escapes for what HTML would mistake.
+func quotedForms(s string) []string {
+	forms := []string{s, s}
+	if plain, err := jsonText(s); err == nil {
+		forms[0] = string(plain[1 : len(plain)-1])
 	}
-	return string(quoted[1 : len(quoted)-1])
+	if escaped, err := json.Marshal(s); err == nil { //nolint:forbidigo // the escaped form is what is looked for
+		forms[1] = string(escaped[1 : len(escaped)-1])
+	}
+	return forms
 }
 
 func lowerEscapes(s string) string {

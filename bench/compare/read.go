@@ -71,7 +71,7 @@ func (s *settings) readWith(ctx context.Context, home string, written *side) (le
 			texts = append(texts, leaf.Path)
 		}
 	}
-	text, err := json.Marshal(map[string]any{"files": files, "beside": columns.Beside, "json": texts})
+	text, err := json.Marshal(map[string]any{"files": files, "beside": columns.Beside, "json": texts}) //nolint:forbidigo // another program reads it
 	if err != nil {
 		return 0, err
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"text/tabwriter"
+	"io"
+	"strings"
 	"time"
 
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -15,7 +17,7 @@ type shown struct {
 	Output string `name:"output" enum:"table,json" default:"table" help:"table or json."`
 }
 
-const apiHelp = "\n\nEnvironment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL.\nExit codes: 0 ok, 2 usage, 10 auth, 12 rejected, 20 unavailable (retry helps)."
+const apiHelp = "\n\nEnvironment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL.\nExit codes: 0 ok, 2 usage, 10 auth, 12 rejected, 20 unavailable (retry helps), 50 the output cannot be written."
 
 type creditsCmd struct{ shown }
 
@@ -133,30 +135,24 @@ func raws[T any](list []T, raw func(T) json.RawMessage) []json.RawMessage {
 // table prints rows under their headings. Cells come from the API: control characters are escaped,
 // so that a title cannot move the cursor.
 func (a *app) table(head []string, rows [][]string) error {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{head}, rows...) {
+	rows = append([][]string{head}, rows...)
+	widths := make([]int, len(head))
+	for _, row := range rows {
+		for i := range row {
+			row[i] = store.Printable(row[i])
+			widths[i] = max(widths[i], displayed(row[i]))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
 		for i, cell := range row {
-			if i > 0 {
-				fmt.Fprint(w, "\t")
+			b.WriteString(cell)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-displayed(cell)+2))
 			}
-			fmt.Fprint(w, printable(cell))
 		}
-		fmt.Fprintln(w)
+		b.WriteByte('\n')
 	}
-	return w.Flush()
-}
-
-func printable(s string) string {
-	q := fmt.Sprintf("%+q", s)
-	if q == `"`+s+`"` {
-		return s
-	}
-	out := make([]rune, 0, len(s))
-	for _, r := range s {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			r = '\uFFFD'
-		}
-		out = append(out, r)
-	}
-	return string(out)
+	_, err := io.WriteString(a.stdout, b.String())
+	return err
 }

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
-	"syscall"
 
-	"tw2parquet/sink"
 	"tw2parquet/sink/dataset"
+	"tw2parquet/sink/store"
 )
 
 type catCmd struct {
@@ -19,9 +17,9 @@ type catCmd struct {
 
 // Help is the long form of --help.
 func (catCmd) Help() string {
-	return `Prints the documents of Parquet files as they came from the API, one JSON object a line, rebuilt from the columns: the
-same members with the same values, in the order of the stream. Of a directory it prints every Parquet file below it (but
-not in _tw2parquet), the files of a run in their order.
+	return `Prints the documents of Parquet files as they came from the API, one JSON object per line, rebuilt from the columns: the
+same members with the same values, in the order of the stream. For a directory it prints every Parquet file below it,
+except in _tw2parquet; the files of a run come in their order.
 
 Example:
   tw2parquet cat lake --limit 3 | jq .title
@@ -29,7 +27,7 @@ Example:
   tw2parquet cat --chunks lake | tw2parquet convert - --out copy
 
 Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
-Exit codes: 0 ok (also when the reader of the output has seen enough), 2 usage (no such path or column), 50 storage, 53 a
+Exit codes: 0 ok (also if the reader of the output stops early), 2 usage (no such path or column), 50 storage, 53 a
 file is damaged or not ours; what came before it is printed. 130 and 143 stopped.`
 }
 
@@ -47,35 +45,25 @@ func (c *catCmd) Run(ctx context.Context, a *app) error {
 	for _, arg := range c.Paths {
 		path, err := localPath(arg)
 		if err != nil {
-			return err
+			return usagef("%s: %w", arg, err)
 		}
-		what.Paths = append(what.Paths, path)
+		in, name, err := store.OpenPath(path)
+		if err != nil {
+			return usagef("%s: %w", path, store.Cause(err))
+		}
+		defer in.Close()
+		what.Inputs = append(what.Inputs, dataset.Input{Store: in, Name: name})
 	}
-	err := dataset.Cat(ctx, a.stdout, what)
+	err := dataset.Cat(ctx, a.lasting(), what)
 	var input *dataset.InputError
 	var write *dataset.WriteError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &write):
-		if errors.Is(err, syscall.EPIPE) {
-			return nil // head has seen enough
-		}
-		return &sink.StorageError{Op: "write", Path: "standard output", Err: write.Err}
+		return nil // head has seen enough, or the disk is full: standard output tells
 	case errors.As(err, &input):
 		return &usageError{err}
 	}
 	return interrupted(ctx, err)
-}
-
-// localPath is the path behind an argument that may be a file:// URL.
-func localPath(arg string) (string, error) {
-	path, err := localDir(arg)
-	switch {
-	case arg == "":
-		return "", usagef("the path is empty")
-	case err != nil && strings.Contains(arg, "://"):
-		return "", usagef("%s: only local paths and file:// URLs are supported", arg)
-	}
-	return path, err
 }

@@ -19,7 +19,7 @@ type collectorsCmd struct {
 
 // Help is the long form of --help.
 func (collectorsCmd) Help() string {
-	return "Looks at collectors, or changes one. A collector holds the results of an export for 7 days.\n\nExample:\n  tw2parquet collectors get tw2p-…" + apiHelp
+	return "Lists, shows or changes collectors. A collector holds the results of an export for 7 days.\n\nExample:\n  tw2parquet collectors get tw2p-…" + apiHelp
 }
 
 type collectorID struct {

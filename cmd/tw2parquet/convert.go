@@ -2,34 +2,35 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
-	"tw2parquet/pipeline"
-	"tw2parquet/source"
+	"tw2parquet/schema"
+	"tw2parquet/sink/store"
 )
 
 type convertCmd struct {
 	Paths []string `arg:"" name:"path" help:"Recorded streams: files, globs, or - for standard input; plain, gzip or zstd."`
-	Out   string   `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL." group:"Writing"`
+	Out   string   `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL with # and ? escaped." group:"Writing"`
 	writing
+	AllowCut  bool `name:"allow-cut" help:"Accept recordings that are cut: empty, or not ended by a control chunk." group:"Running"`
 	SkipEmpty bool `name:"skip-empty" help:"Exit 99 instead of 0 if there was nothing to convert." group:"Running"`
 }
 
 // Help is the long form of --help.
 func (convertCmd) Help() string {
 	return `Turns recorded result streams (what the API's results call sends) into the same Parquet files, offline, through the
-same code as export. Several inputs are one stream, in the order given. The same files, unchanged, are the same run: a
-conversion that was stopped continues, one that is complete is not repeated. Each start from standard input is a run
-of its own.
+same code as export.
+
+Each input is a recording and a run of its own. Pieces of one recording belong together: cat rec.a? | tw2parquet convert -
+A recording is known by the results it begins with, not by its name or compression. One that OUT holds already is not
+converted again; where it has grown, or a conversion was stopped, only the rest is converted.
+
+A recording that is empty, ends in the middle of a chunk, or has control chunks and does not end with one is cut. What it
+holds is converted, without a manifest, and the exit code is 21. Run again once it is whole: nothing will be there twice.
+With --allow-cut it counts as complete. Results without any control chunk, such as filtered lines, are converted with a
+warning. The other inputs are converted in any case.
 
 Example:
   curl -s … | tw2parquet convert - --out lake
@@ -40,14 +41,14 @@ Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE
 ` + exitTable()
 }
 
-// Run converts every input into one run.
+// Run converts every input, each into a run of its own.
 func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	a.result.Out = c.Out
 	codec, err := c.validate()
 	if err != nil {
 		return err
 	}
-	root, err := localDir(c.Out)
+	root, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}
@@ -55,64 +56,42 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	run, err := conversionRun(names)
+	inputs, err := inspectInputs(names, a.stdin)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		for _, in := range inputs {
+			_ = in.Close() // only read from
+		}
+	}()
 	c.limitMemory(a, 1)
-	out, err := c.open(ctx, a, target{root: root, run: run, skipEmpty: c.SkipEmpty, codec: codec})
-	if err != nil {
-		return err
-	}
-	report, err := c.convert(ctx, a, out, run, names)
-	if cerr := out.Close(); err == nil {
-		err = cerr
-	}
-	a.result.add(window(report))
-	a.result.drift(report.Drift)
-	if err != nil {
-		return interrupted(ctx, err)
-	}
-	return c.judge(a, report.Rejected, c.SkipEmpty)
-}
-
-func (c *convertCmd) convert(ctx context.Context, a *app, out output, run string, names []string) (pipeline.Report, error) {
-	in := newInputs(names, a.stdin)
-	defer func() { _ = in.Close() }() // only read from
-	recording := source.NewRecording(in, int64(c.MaxDocumentSize), c.rowGroup().Batches())
-	w := pipeline.Window{Run: run}
-	if offset, next := out.Position(); offset != "" {
-		at, err := recordedPosition(offset)
-		if err != nil {
-			return pipeline.Report{Run: run}, err
-		}
-		if _, err := io.CopyN(io.Discard, in, at); err != nil {
-			return pipeline.Report{Run: run}, &inputError{fmt.Errorf("skip what was converted before: %w", err)}
-		}
-		recording.Continue(at, next)
-	}
-	p := a.newProgress(1)
+	p := a.newProgress(len(inputs))
 	defer p.run()()
-	job := &pipeline.Conversion{Batches: recording, Output: out, RowGroup: c.rowGroup(), Workers: c.Workers, Observe: p.observe}
-	report, err := job.Run(ctx, w)
-	if n := recording.Stats().Unknown; n > 0 {
-		a.log.Warn("chunks that are neither results nor offsets were skipped; what they hold is in no file", "chunks", n)
+	v := &conversion{convertCmd: c, app: a, root: root, codec: codec, progress: p, runs: knownRuns(ctx, root), reported: map[string]bool{}, drift: &schema.Drift{}}
+	defer func() { a.result.drift(v.drift) }()
+	var first error // what concerns one recording does not keep the others from being converted
+	for _, in := range inputs {
+		err := v.input(ctx, in)
+		p.finished()
+		switch {
+		case err == nil:
+		case ctx.Err() != nil || !ofOneRecording(err):
+			return interrupted(ctx, err)
+		case first == nil:
+			first = err
+		default:
+			a.log.Warn("another recording was converted only in part", "error", err)
+		}
 	}
-	return report, err
-}
-
-// recordedPosition reads back the byte position that a recording's batches carry as their offset.
-func recordedPosition(offset string) (int64, error) {
-	digits, ok := strings.CutPrefix(offset, "byte:")
-	at, err := strconv.ParseInt(digits, 10, 64)
-	if !ok || err != nil || at < 0 {
-		return 0, fmt.Errorf("the files end at %q, which is no position in a recording", offset)
+	if first != nil {
+		return first
 	}
-	return at, nil
+	if v.judgement != nil {
+		return v.judgement
+	}
+	return a.judgeEmpty(c.SkipEmpty)
 }
-
-// stdinName is what stands for standard input.
-const stdinName = "-"
 
 // expand turns globs into files, in order.
 func expand(args []string) ([]string, error) {
@@ -122,10 +101,15 @@ func expand(args []string) ([]string, error) {
 			names = append(names, arg)
 			continue
 		}
+		path, err := localPath(arg)
+		if err != nil {
+			return nil, usagef("%s: %w", arg, err)
+		}
+		arg = path
 		found := []string{arg}
 		if _, err := os.Stat(arg); err != nil && strings.ContainsAny(arg, "*?[") {
 			if found, err = filepath.Glob(arg); err != nil {
-				return nil, usagef("%s is no pattern: %w", arg, err)
+				return nil, usagef("%s is not a pattern: %w", arg, err)
 			}
 			if len(found) == 0 {
 				return nil, usagef("no file matches %s", arg)
@@ -142,50 +126,13 @@ func expand(args []string) ([]string, error) {
 		info, err := os.Stat(name)
 		switch {
 		case err != nil:
-			return nil, usagef("%s cannot be read: %w", name, cause(err))
+			return nil, usagef("%s cannot be read: %w", name, store.Cause(err))
 		case info.IsDir():
-			return nil, usagef("%s is a directory; give its files, such as %s", name, filepath.Join(name, "*"))
+			return nil, usagef("%s is a directory; name its files, such as %s", name, filepath.Join(name, "*"))
 		}
 	}
 	if stdin > 1 {
-		return nil, usagef("standard input can be read once only")
+		return nil, usagef("standard input can be read only once")
 	}
 	return names, nil
-}
-
-// conversionRun names the run: the same files, unchanged, are the same run.
-func conversionRun(names []string) (string, error) {
-	h := sha256.New()
-	for _, name := range names {
-		if name == stdinName {
-			fmt.Fprintf(h, "stdin %s\n", rand.Text())
-			continue
-		}
-		path, err := filepath.Abs(name)
-		if err != nil {
-			return "", usagef("%s: %w", name, err)
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return "", usagef("%s cannot be read: %w", name, cause(err))
-		}
-		fmt.Fprintf(h, "file %q %d %d\n", path, info.Size(), info.ModTime().UnixNano())
-	}
-	// As long as the runs of exports: 130 bits.
-	return strings.ToLower(base32.StdEncoding.EncodeToString(h.Sum(nil)))[:26], nil
-}
-
-// inputError is a recording that cannot be read on; what came before it is converted.
-type inputError struct{ err error }
-
-func (e *inputError) Error() string { return e.err.Error() }
-func (e *inputError) Unwrap() error { return e.err }
-
-// interrupted is the signal behind a cancelled context, else err.
-func interrupted(ctx context.Context, err error) error {
-	var sig *signalError
-	if ctx.Err() != nil && errors.As(context.Cause(ctx), &sig) {
-		return sig
-	}
-	return err
 }

@@ -37,6 +37,12 @@ const (
 
 // Run shows the main job, end to end.
 func (c *demoCmd) Run(ctx context.Context, a *app) error {
+	a.result.Out = c.Out
+	dir, err := outDir(c.Out)
+	if err != nil {
+		return err
+	}
+	c.Out = dir // the queries to paste name it
 	server, err := emulator.New(emulator.Config{
 		Seed: 1, DocumentsPerDay: demoPerDay, TaskDuration: demoTask, LimitBatch: 500, ControlEvery: 250,
 		Minute: time.Duration(demoScale * float64(time.Minute)),
@@ -82,19 +88,19 @@ func (c *demoCmd) export(ctx context.Context, a *app, server *emulator.Server, u
 func (c *demoCmd) explain(a *app, server *emulator.Server) error {
 	w := a.stdout
 	r := a.result
-	fmt.Fprintf(w, "\n%d documents of three months in %d files (%s) under %s:\n\n", r.Rows, r.Files, bytesText(r.Bytes), c.Out)
+	fmt.Fprintf(w, "\n%s documents of three months in %d files (%s) under %s:\n\n", countText(r.Rows), r.Files, bytesText(r.Bytes), c.Out)
 	for _, win := range r.Windows {
 		for _, f := range win.Files {
-			fmt.Fprintf(w, "  %s\n", filepath.Join(c.Out, filepath.FromSlash(f)))
+			fmt.Fprintf(w, "  %s\n", filepath.FromSlash(f))
 		}
 	}
-	fmt.Fprintf(w, "\nThe bill: %d results exported, %d credits spent in this run.\n", r.Credits, server.Ledger().Credits())
+	fmt.Fprintf(w, "\nThe bill: %s results exported, %s credits spent in this run.\n", countText(r.Credits), countText(server.Ledger().Credits()))
 	glob := sqlQuote(filepath.Join(c.Out, "*", "*.parquet"))
 	fmt.Fprintf(w, "\nAsk DuckDB (or: make query SQL=\"…\"):\n\n")
-	for _, q := range []string{
-		"SELECT window_start, source_type[1] AS source, count(*) AS documents\n  FROM " + glob + " GROUP BY ALL ORDER BY ALL;",
-		"SELECT lang, count(*) AS documents, round(avg(sentiment), 2) AS sentiment, sum(engagement) AS engagement\n  FROM " + glob + " GROUP BY ALL ORDER BY documents DESC LIMIT 10;",
-		"SELECT topic.title, count(*) AS matches\n  FROM (SELECT unnest(h.matched.project_profiles) AS topic\n    FROM (SELECT unnest(highlighted_data) AS h FROM " + glob + "))\n  GROUP BY ALL ORDER BY matches DESC;",
+	for _, q := range []string{ // a screen is 80 columns wide
+		"SELECT window_start, source_type[1] AS source, count(*) AS documents\n  FROM " + glob + "\n  GROUP BY ALL ORDER BY ALL;",
+		"SELECT lang, count(*) AS documents, round(avg(sentiment), 2) AS sentiment,\n    sum(engagement) AS engagement\n  FROM " + glob + "\n  GROUP BY ALL ORDER BY documents DESC LIMIT 10;",
+		"SELECT topic.title, count(*) AS matches\n  FROM (SELECT unnest(h.matched.project_profiles) AS topic\n    FROM (SELECT unnest(highlighted_data) AS h\n      FROM " + glob + "))\n  GROUP BY ALL ORDER BY matches DESC;",
 	} {
 		fmt.Fprintf(w, "  %s\n\n", q)
 	}

@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"strings"
 	"time"
 
+	"tw2parquet/sink/store"
 	"tw2parquet/source/emulator"
 )
 
@@ -26,14 +27,14 @@ type emulateCmd struct {
 // Help is the long form of --help.
 func (emulateCmd) Help() string {
 	return `Serves the API on loopback until it is stopped: collectors, export tasks, credits, call limits and results,
-from documents made up from a seed. When ready it prints one JSON line with its url, a read_write token
+from documents generated from a seed. When ready it prints one JSON line with its url, a read_write token
 (TALKWALKER_ACCESS_TOKEN where that is set), and what can be exported. TW2PARQUET_WAIT_SCALE shortens the minute of
 its call limits as it shortens the waits of the client.
 
 Example:
   tw2parquet emulate --seed 7 --documents-per-day 1000
 
-Exit codes: 0 stopped, 2 usage.
+Exit codes: 0 stopped, 2 usage, 50 the ready line cannot be written.
 
 ` + emulator.FaultFormat
 }
@@ -61,9 +62,13 @@ func (c *emulateCmd) config(scale float64) (emulator.Config, error) {
 		return cfg, usagef("--documents-per-day and --limit-batch must be above 0; --control-every, --task-seconds and --credits not negative")
 	}
 	if c.Faults != "" {
-		script, err := os.ReadFile(c.Faults)
+		path, err := localPath(c.Faults)
 		if err != nil {
-			return cfg, usagef("--faults %s cannot be read: %w", c.Faults, cause(err))
+			return cfg, usagef("--faults %s: %w", c.Faults, err)
+		}
+		script, err := os.ReadFile(path)
+		if err != nil {
+			return cfg, usagef("--faults %s cannot be read: %w", c.Faults, store.Cause(err))
 		}
 		if cfg.Faults, err = emulator.ParseFaults(script); err != nil {
 			return cfg, usagef("--faults %s: %w", c.Faults, err)
@@ -87,19 +92,34 @@ func (c *emulateCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	ln, err := net.Listen("tcp", c.Addr)
+	ln, err := listen(c.Addr)
 	if err != nil {
-		return usagef("listen on %s: %w", c.Addr, err)
+		return usagef("--addr %s: %w", c.Addr, err)
 	}
-	line, err := json.Marshal(describe(server, ln))
+	line, err := jsonText(describe(server, ln), "")
 	if err != nil {
 		return err
 	}
-	// Past the wall: this token is made to be handed out.
-	if _, err := a.walls[0].w.Write(append(line, '\n')); err != nil {
+	// Past the redactor: this token is made to be handed out.
+	if _, err := a.printed.Write(line); err != nil {
 		return err
+	}
+	if a.printed.failure() != nil {
+		return ln.Close() // nobody knows where it is
 	}
 	return server.Serve(ctx, ln)
+}
+
+// listen opens a port on loopback. Any other address is refused before it is opened.
+func listen(addr string) (net.Listener, error) {
+	at, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if !at.IP.IsLoopback() {
+		return nil, errors.New("the emulator listens on loopback only, such as 127.0.0.1:0")
+	}
+	return net.ListenTCP("tcp", at)
 }
 
 func describe(s *emulator.Server, ln net.Listener) ready {

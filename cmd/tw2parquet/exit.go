@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -42,30 +44,47 @@ type exitCode struct {
 	Name      string
 	When      string
 	Retryable bool
+	Alone     bool   // concerns one window of an export alone: the others go on
+	Hint      string // what to do, where the error itself does not know better
 }
 
 // exitCodes is the table that help and README show.
 var exitCodes = []exitCode{
-	{exitOK, "ok", "complete; a re-run of a complete run too", false},
-	{exitUsage, "usage", "a bad flag or setting; nothing was called", false},
-	{exitAuth, "auth", "the token is missing, invalid or without rights", false},
-	{exitCredits, "credits", "no credits left, or over --max-credits", false},
-	{exitRejected, "rejected", "the API refused the request", false},
-	{exitUnavailable, "unavailable", "network or server trouble outlasted the retries; run again", true},
-	{exitStream, "stream", "the result stream kept breaking; run again", true},
-	{exitLocked, "locked", "another run or reader of the same request is active; later", true},
-	{exitTask, "task", "the export task failed, was aborted or is gone; what was readable is published", false},
-	{exitTruncated, "truncated", "complete up to the limit", false},
-	{exitMismatch, "mismatch", "rows do not add up; with --strict also fewer or more than the task counted", false},
-	{exitExpired, "expired", "the collector's data was gone (7 days) before all was read", false},
-	{exitAmbiguous, "ambiguous", "it cannot be told whether an export was bought; a person must decide", false},
-	{exitStorage, "storage", "no space, no permission, read-only", false},
-	{exitForeign, "foreign", "a file or collector that is not ours is in the way, or a file is damaged", false},
-	{exitData, "data", "more rejected documents than --max-rejects", false},
-	{exitBug, "bug", "an internal error", false},
-	{exitEmpty, "empty", "--skip-empty and nothing was exported", false},
-	{exitInterrupt, "signal", "SIGINT: progress is safe, run again to continue", true},
-	{exitTerminate, "signal", "SIGTERM: progress is safe, run again to continue", true},
+	{exitOK, "ok", "complete; a re-run of a complete run too", false, false, ""},
+	{exitUsage, "usage", "a bad flag or setting; nothing was called", false, false, "see --help"},
+	{exitAuth, "auth", "the token is missing, invalid or without rights", false, false, "check the token, and its rights on the project"},
+	{exitCredits, "credits", "no credits left, or over --max-credits", false, false, "wait for the monthly reset, top up, or lower --limit"},
+	{exitRejected, "rejected", "the API refused the request", false, false, "the message says what the API refuses; correct the request"},
+	{exitUnavailable, "unavailable", "network or server trouble outlasted the retries; run again", true, false, hintAgain},
+	{exitStream, "stream", "the result stream kept breaking: run again; or a recording is cut or damaged", true, false, hintAgain},
+	{exitLocked, "locked", "another run or reader of the same request is active; later", true, false, "wait for the other run to end, or stop it"},
+	{exitTask, "task", "the export task failed, was aborted or is gone; what was readable is published", false, true, "running again cannot finish this task; `tw2parquet tasks list` shows what became of it"},
+	{exitTruncated, "truncated", "complete up to the limit", false, true, "what was bought is published; more of this window is another purchase"},
+	{exitMismatch, "mismatch", "rows do not add up; with --strict also fewer or more than the task counted", false, true, "compare rows, rejected and processed in the result; without --strict a difference from the task's count is only a warning"},
+	{exitExpired, "expired", "the collector's data was gone (7 days) before all was read", false, true, "results are kept for 7 days; only --generation buys them again"},
+	{exitAmbiguous, "ambiguous", "it cannot be told whether an export was bought; a person must decide", false, true, "look at `tw2parquet tasks list` for a task with the collector as its target"},
+	{exitStorage, "storage", "no space, no permission, read-only", false, false, "repair the output as the message says, then run the same command again"},
+	{exitForeign, "foreign", "a file or collector that is not ours is in the way, or a file is damaged", false, true, "nothing was touched; move away what is in the way, or choose another --out"},
+	{exitData, "data", "more rejected documents than --max-rejects", false, true, "run again with a higher --max-rejects to accept them"},
+	{exitBug, "bug", "an internal error", false, false, "report it with this message and what `tw2parquet version` prints; running again buys nothing twice"},
+	{exitEmpty, "empty", "--skip-empty and nothing was exported", false, false, "without --skip-empty this is exit 0"},
+	{exitInterrupt, "signal", "SIGINT: progress is safe, run again to continue", true, false, hintStopped},
+	{exitTerminate, "signal", "SIGTERM: progress is safe, run again to continue", true, false, hintStopped},
+}
+
+const (
+	hintAgain   = "run the same command again; what is published stays, and nothing is bought twice"
+	hintStopped = "progress is safe; run the same command again to continue"
+)
+
+// byCode finds a row of the table.
+func byCode(code int) exitCode {
+	for _, c := range exitCodes {
+		if c.Code == code {
+			return c
+		}
+	}
+	return exitCode{Code: code}
 }
 
 // exitTable is the table as text, for help.
@@ -75,33 +94,21 @@ func exitTable() string {
 	for _, c := range exitCodes {
 		fmt.Fprintf(&b, "  %3d  %-12s %s\n", c.Code, c.Name, c.When)
 	}
+	b.WriteString(`
+A signal that comes with another error does not hide it: the message has both. The code is the signal's if running
+again can help, else the other error's.
+`)
 	return b.String()
 }
 
 // outcome is how a run ended, as its users see it.
 type outcome struct {
-	Code         int
-	Name         string
-	Message      string
-	Hint         string
-	Retryable    bool
-	quiet        bool // the message was said already, or there is none
-	noResultFile bool // the result file itself is the trouble
-}
-
-// classes maps the API's trouble to exit codes.
-var classes = map[source.Class]int{
-	source.ClassUsage:       exitUsage,
-	source.ClassAuth:        exitAuth,
-	source.ClassCredits:     exitCredits,
-	source.ClassRejected:    exitRejected,
-	source.ClassUnavailable: exitUnavailable,
-	source.ClassStream:      exitStream,
-	source.ClassLocked:      exitLocked,
-	source.ClassTask:        exitTask,
-	source.ClassExpired:     exitExpired,
-	source.ClassAmbiguous:   exitAmbiguous,
-	source.ClassForeign:     exitForeign,
+	Code      int
+	Name      string
+	Message   string
+	Hint      string
+	Retryable bool
+	quiet     bool // the message was said already, or there is none
 }
 
 // statusError ends a run that did its work with a code other than 0.
@@ -113,15 +120,9 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.message }
 
-func isStorage(err error) bool {
-	var s *sink.StorageError
-	return errors.As(err, &s)
-}
-
 // classify is the one table from errors to exit codes.
 func classify(err error) outcome {
-	if err == nil || errors.Is(err, syscall.EPIPE) && !isStorage(err) {
-		// Nobody reads on: `tw2parquet tasks list | head` is no failure.
+	if err == nil {
 		return outcome{Code: exitOK, Name: "ok"}
 	}
 	o := outcome{Message: err.Error()}
@@ -129,10 +130,12 @@ func classify(err error) outcome {
 	var (
 		api     *source.Error
 		foreign *sink.ForeignError
-		storage *sink.StorageError
+		storage *store.Error
 		task    *pipeline.TaskError
 		status  *statusError
 		sig     *signalError
+		stopped *stoppedError
+		ended   *verdict
 		token   *tokenError
 		file    *resultFileError
 		usage   *usageError
@@ -140,27 +143,31 @@ func classify(err error) outcome {
 		bug     *pipeline.PanicError
 	)
 	switch {
+	case errors.As(err, &ended):
+		return ended.outcome
+	case errors.As(err, &stopped):
+		return stopped.outcome()
 	case errors.As(err, &sig):
 		o.Code = exitTerminate // SIGHUP too: it is asked to end, by nobody at a keyboard
 		if sig.sig == syscall.SIGINT {
 			o.Code = exitInterrupt
 		}
-		o.Message, o.Hint = sig.Error(), "progress is safe; run the same command again to continue"
+		o.Message = sig.Error()
 	case errors.As(err, &bug):
 		o.Code = exitBug
 	case errors.As(err, &file):
-		o.Code, o.noResultFile = exitUsage, true
+		o.Code = exitUsage
 	case errors.As(err, &usage):
-		o.Code, o.Hint = exitUsage, "see --help"
+		o.Code = exitUsage
 	case errors.As(err, &token):
 		o.Code, o.Hint = exitAuth, "set "+tokenEnv+" or --token-file"
 	case errors.As(err, &input):
 		no := false
-		o.Code, o.Hint, retryable = exitStream, "what came before it is converted; mend the recording", &no
+		o.Code, o.Hint, retryable = input.code, input.hint, &no
 	case errors.As(err, &status):
 		o.Code, o.Hint = status.code, status.hint
 	case errors.Is(err, sink.ErrLocked):
-		o.Code, o.Hint = exitLocked, "wait for the other run to end, or stop it"
+		o.Code = exitLocked
 	case errors.As(err, &foreign):
 		o.Code, o.Hint = exitForeign, foreign.Hint
 	case errors.As(err, &storage):
@@ -172,25 +179,20 @@ func classify(err error) outcome {
 	case errors.As(err, &task):
 		o.Code = exitTask
 	case errors.As(err, &api):
-		o.Code, o.Hint, retryable = classes[api.Class], api.Hint, &api.Retryable
-		if o.Code == exitUsage && o.Hint == "" {
-			o.Hint = "see --help"
-		}
+		o.Code, o.Hint, retryable = int(api.Class), api.Hint, &api.Retryable
 	case errors.Is(err, source.ErrRewind):
 		o.Code = exitStream
-	case errors.Is(err, context.Canceled):
-		o.Code = exitInterrupt
+	case errors.Is(err, context.DeadlineExceeded): // publishing what is there has a time of its own
+		yes := true
+		o.Code, o.Hint, retryable = exitStorage, "the output is too slow; what was not published is read again: run the same command again", &yes
 	default:
 		o.Code = exitBug
 	}
 	if o.Code == 0 {
 		o.Code = exitBug
 	}
-	for _, c := range exitCodes {
-		if c.Code == o.Code {
-			o.Name, o.Retryable = c.Name, c.Retryable
-		}
-	}
+	row := byCode(o.Code)
+	o.Name, o.Retryable, o.Hint = row.Name, row.Retryable, cmp.Or(o.Hint, row.Hint)
 	if retryable != nil {
 		o.Retryable = *retryable
 	}

@@ -2,16 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
@@ -25,8 +19,8 @@ type exportCmd struct {
 	Datasets   []string `name:"dataset" placeholder:"ID" sep:"none" help:"Only this dataset of the project; repeatable." group:"What"`
 	Stream     string   `name:"stream" placeholder:"ID" help:"Export from a stream." group:"What"`
 	Query      string   `name:"query" placeholder:"Q" help:"ANDed with the above; alone: export by query." group:"What"`
-	Start      instant  `name:"start" required:"" placeholder:"T" help:"First instant: YYYY-MM-DD (UTC), RFC 3339 or epoch milliseconds." group:"What"`
-	Stop       instant  `name:"stop" required:"" placeholder:"T" help:"End, excluded." group:"What"`
+	Start      instant  `name:"start" required:"" placeholder:"T" help:"Start of the range (inclusive): YYYY-MM-DD (UTC), RFC 3339 or epoch milliseconds." group:"What"`
+	Stop       instant  `name:"stop" required:"" placeholder:"T" help:"End of the range (exclusive), same formats as --start." group:"What"`
 	Split      string   `name:"split" enum:"none,day,week,month" default:"month" help:"One export task per calendar window: none, day, week or month." group:"What"`
 	Generation int      `name:"generation" default:"1" placeholder:"N" help:"Buy the same export again, on purpose (default ${default})." group:"What"`
 
@@ -34,11 +28,11 @@ type exportCmd struct {
 	MaxCredits *int64 `name:"max-credits" placeholder:"N" help:"Refuse before buying if the run could cost more." group:"Money"`
 	DryRun     bool   `name:"dry-run" help:"Print what would be bought and written; no call that costs or changes anything." group:"Money"`
 
-	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL." group:"Writing"`
+	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL with # and ? escaped." group:"Writing"`
 	writing
 	Parallel      int           `name:"parallel" default:"1" placeholder:"N" help:"Windows exported at the same time (default ${default})." group:"Running"`
-	Strict        bool          `name:"strict" help:"Treat more or fewer results than the task's count as failure." group:"Running"`
-	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"A stream silent for so long counts as cut (default ${default})." group:"Running"`
+	Strict        bool          `name:"strict" help:"Fail if the results are more or fewer than the task counted." group:"Running"`
+	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"Treat a stream as cut after this long without data (default ${default})." group:"Running"`
 	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
 	Refetch       bool          `name:"refetch" help:"Read missing or damaged files again from the collector, for free, while it lives; nothing is bought." group:"Running"`
 	heartbeat     time.Duration
@@ -50,6 +44,15 @@ func (exportCmd) Help() string {
 	return `Creates a collector and an export task for each calendar window of the time range, reads the results while
 they arrive, and writes Parquet files with a manifest. Run it again after any failure: the same request is
 the same run, which continues where its files end and buys nothing twice.
+
+A failure that concerns one window alone (40, 41, 42, 43, 44, 53, 60) does not stop the other windows. Any other failure
+ends the run and stops the windows beside it, without aborting their tasks. The exit code is that of the first window that
+a retry can help, else that of the first that failed; the result has the error of every window. After a signal the code is
+the signal's if a retry can help any window, and the message has the other errors too. --abort-on-cancel aborts on a
+signal only.
+
+Before buying, a warning lists what DIR already holds of the same source and time: it would be bought again, and its
+rows would be duplicated.
 
 Example:
   export TALKWALKER_ACCESS_TOKEN=…
@@ -76,7 +79,7 @@ func (c *exportCmd) request() (source.Request, error) {
 	case c.Stream != "":
 		r.Kind = source.KindStream
 	case c.Query == "":
-		return r, usagef("give --project, --stream or --query")
+		return r, usagef("use --project, --stream or --query")
 	}
 	if r.Kind != source.KindProject && len(c.Topics)+len(c.Datasets) > 0 {
 		return r, usagef("--topic and --dataset go with --project")
@@ -102,7 +105,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	root, err := localDir(c.Out)
+	root, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}
@@ -122,16 +125,24 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(a.refuseToken("project", c.Project), a.refuseToken("stream", c.Stream), a.refuseToken("topic", c.Topics...),
+		a.refuseToken("dataset", c.Datasets...), a.refuseToken("query", c.Query), a.refuseToken("out", c.Out)); err != nil {
+		return err
+	}
 	windows := make([]pipeline.Window, len(ranges))
 	for i, w := range ranges {
 		windows[i] = pipeline.Window{
-			Request: w, Run: w.Run(host(a.globals.BaseURL)), Partition: "window_start=" + pipeline.PartitionName(w.Start),
+			Request: w, Host: api.Host(), Run: w.Run(api.Host()), Partition: "window_start=" + pipeline.PartitionName(w.Start),
 		}
 	}
+	there := openHoldings(ctx, root)
+	all := there.of(windows)
+	c.warnOfOverlaps(ctx, a.log, there, windows, all)
+	there.Close()
 	if c.DryRun {
-		return c.plan(ctx, a, api, root, windows)
+		return c.plan(ctx, a, api, windows, all)
 	}
-	if err := c.checkPrice(ctx, api, root, windows); err != nil {
+	if err := c.checkPrice(ctx, api, windows, all); err != nil {
 		return err
 	}
 	c.limitMemory(a, min(c.Parallel, len(windows)))
@@ -142,78 +153,22 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	defer p.run()()
 	job := &pipeline.Job{
 		API: api, RowGroup: c.rowGroup(), Workers: c.Workers, Strict: c.Strict,
-		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Log: a.log, Observe: p.observe,
+		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Final: final, Log: a.log, Observers: []pipeline.Observer{p.observe},
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
-			return c.open(ctx, a, target{
+			out, err := c.open(ctx, a, target{
 				root: root, run: w.Run, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty, refetch: c.Refetch,
 				meta: map[string]string{"window_start": rfc3339(w.Request.Start), "window_stop": rfc3339(w.Request.Stop)},
 			})
+			return out.parts(), err
 		},
 	}
-	return c.exportAll(ctx, a, job, windows, p)
-}
-
-// exportAll runs the windows, c.Parallel at a time. A window that is complete but truncated, or has
-// too many rejects, does not keep the others from running; trouble does.
-func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, windows []pipeline.Window, p *progress) error {
-	reports := make([]*pipeline.Report, len(windows))
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(c.Parallel)
-	var mu sync.Mutex
-	for i, w := range windows {
-		if gctx.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			if gctx.Err() != nil {
-				return nil // an earlier window failed; this one has not begun
-			}
-			var r pipeline.Report
-			err := pipeline.Guard(func() (err error) {
-				r, err = job.Export(gctx, w)
-				return err
-			})
-			mu.Lock()
-			defer mu.Unlock()
-			reports[i] = &r
-			p.finished()
-			return err
-		})
-	}
-	err := group.Wait()
-	drift := &schema.Drift{}
-	done := 0
-	truncated, rejected := false, int64(0)
-	for _, r := range reports {
-		if r == nil {
-			continue
-		}
-		a.result.add(window(*r))
-		drift.Merge(r.Drift)
-		if r.Complete {
-			done++
-		}
-		truncated = truncated || r.Truncated
-		rejected = max(rejected, r.Rejected)
-	}
-	a.result.drift(drift)
-	switch {
-	case err != nil:
-		return interrupted(ctx, mendable(err))
-	case done < len(windows): // stopped between two windows
-		return interrupted(ctx, ctx.Err())
-	case c.tooMany(rejected):
-	case truncated:
-		return &statusError{exitTruncated, fmt.Sprintf("an export ended at its limit of %d results", c.Limit),
-			"choose a finer --split or a higher --limit for what is missing"}
-	}
-	return c.judge(a, rejected, c.SkipEmpty)
+	return c.exportAll(ctx, a, job, windows, all)
 }
 
 // mendable adds to the error of damaged files how to get them back.
 func mendable(err error) error {
 	if damage := (*sink.DamageError)(nil); errors.As(err, &damage) {
-		return &statusError{exitForeign, damage.Error(), "run again with --refetch: it reads them again from the collector, for free, for 7 days after the export; verify finds out what else is damaged"}
+		return &statusError{exitForeign, damage.Error(), "run again with --refetch: it reads them again from the collector, for free, for 7 days after the export; verify lists all damage"}
 	}
 	return err
 }
@@ -230,13 +185,13 @@ func (r *result) drift(d *schema.Drift) {
 
 // bought tells which windows need no money any more: their manifest is there, or the server knows
 // an export task for their collector.
-func bought(ctx context.Context, api *source.Client, root string, windows []pipeline.Window) (map[string]string, error) {
+func bought(ctx context.Context, api *source.Client, windows []pipeline.Window, all []held) (map[string]string, error) {
 	state := map[string]string{}
-	for _, w := range windows {
-		dir := filepath.Join(root, "_tw2parquet", w.Run)
-		if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err == nil {
+	for i, w := range windows {
+		switch {
+		case all[i].complete:
 			state[w.Run] = "complete"
-		} else if _, err := os.Stat(filepath.Join(dir, "task.json")); err == nil {
+		case all[i].bought:
 			state[w.Run] = "continue"
 		}
 	}
@@ -256,11 +211,11 @@ func bought(ctx context.Context, api *source.Client, root string, windows []pipe
 }
 
 // checkPrice refuses a run whose worst case costs more than --max-credits.
-func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, root string, windows []pipeline.Window) error {
+func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, windows []pipeline.Window, all []held) error {
 	if c.MaxCredits == nil || c.Refetch { // which never buys
 		return nil
 	}
-	state, err := bought(ctx, api, root, windows)
+	state, err := bought(ctx, api, windows, all)
 	if err != nil {
 		return err
 	}
@@ -276,8 +231,8 @@ func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, root str
 }
 
 // plan is --dry-run: free calls that change nothing.
-func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, root string, windows []pipeline.Window) error {
-	state, err := bought(ctx, api, root, windows)
+func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, windows []pipeline.Window, all []held) error {
+	state, err := bought(ctx, api, windows, all)
 	if err != nil {
 		return err
 	}
@@ -293,7 +248,7 @@ func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, root s
 		planned.Planned = what
 		a.result.add(planned)
 	}
-	a.log.Info("a plan only", "windows", len(windows), "to_buy", len(windows)-len(state), "max_credits", price)
+	a.log.Info("this is only a plan", "windows", len(windows), "to_buy", len(windows)-len(state), "max_credits", price)
 	a.result.Status = "planned"
 	a.result.MaxCredits = &price
 	return c.checkPlanned(price)
@@ -304,14 +259,4 @@ func (c *exportCmd) checkPlanned(price int64) error {
 		return &statusError{exitCredits, fmt.Sprintf("the plan could cost %d credits, over --max-credits %d", price, *c.MaxCredits), "lower --limit, take a shorter range, or raise --max-credits"}
 	}
 	return nil
-}
-
-// indented is how the commands that show something print it.
-func (a *app) indented(v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = a.stdout.Write(append(b, '\n'))
-	return err
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"net"
 	"net/url"
@@ -13,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -20,10 +19,10 @@ import (
 type globals struct {
 	TokenFile   string `name:"token-file" env:"TALKWALKER_TOKEN_FILE" placeholder:"FILE" help:"File holding the access token; else TALKWALKER_ACCESS_TOKEN. There is no flag for the token itself: it would show in process lists and logs."`
 	BaseURL     string `name:"base-url" env:"TALKWALKER_BASE_URL" default:"https://api.talkwalker.com" placeholder:"URL" help:"The API; plain http only to loopback (default ${default})."`
-	LogFormat   string `name:"log-format" env:"TW2PARQUET_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"Form of the log on standard error: auto, text or json."`
+	LogFormat   string `name:"log-format" env:"TW2PARQUET_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"Form of the log on standard error: text, json, or auto: short lines for people at a terminal, else text."`
 	LogLevel    string `name:"log-level" env:"TW2PARQUET_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
-	Progress    string `name:"progress" enum:"auto,on,off" default:"auto" help:"A bar on a terminal, a heartbeat line elsewhere: auto, on or off."`
-	ResultFile  string `name:"result-file" env:"TW2PARQUET_RESULT_FILE" placeholder:"FILE" help:"Also write the result JSON there, atomically, on every exit path."`
+	Progress    string `name:"progress" enum:"auto,on,off" default:"auto" help:"A bar on a terminal, a heartbeat line elsewhere: auto (no bar where TERM is dumb), on or off."`
+	ResultFile  string `name:"result-file" env:"TW2PARQUET_RESULT_FILE" placeholder:"FILE" help:"Also write the result JSON there, on every exit path. A file is replaced whole; pipes, devices and mounted files are written to."`
 	MemoryLimit size   `name:"memory-limit" env:"GOMEMLIMIT" placeholder:"SIZE" help:"Soft memory limit, or off (default 1GiB, or more where row groups, documents, workers and windows of the sizes asked for need it)."`
 }
 
@@ -56,12 +55,16 @@ func (a *app) token() (source.Token, error) {
 	g := a.globals
 	text, from := os.Getenv(tokenEnv), "the environment variable "+tokenEnv
 	if g.TokenFile != "" {
-		b, err := readLimited(g.TokenFile, maxTokenFile)
+		// The name is not repeated in errors: it may be the token itself, given in the place of a file.
+		name, err := localPath(g.TokenFile)
 		if err != nil {
-			// The name is not repeated: it may be the token itself, given in the place of a file.
-			return source.Token{}, &tokenError{fmt.Sprintf("the token file cannot be read: %v", cause(err))}
+			return source.Token{}, &tokenError{fmt.Sprintf("the token file's name (--token-file): %v", err)}
 		}
-		a.warnOfReaders(g.TokenFile)
+		b, err := readLimited(name, maxTokenFile)
+		if err != nil {
+			return source.Token{}, &tokenError{fmt.Sprintf("the token file cannot be read: %v", store.Cause(err))}
+		}
+		a.warnOfReaders(name)
 		text, from = string(b), "the token file"
 	}
 	text = strings.TrimSpace(text)
@@ -78,16 +81,16 @@ func (a *app) token() (source.Token, error) {
 
 // hide keeps a token out of every output.
 func (a *app) hide(token source.Token) {
-	for _, w := range a.walls {
+	for _, w := range a.redactors {
 		w.hide(token)
 	}
 }
 
 // hideEarly hides the token from the first word on: an error of the parser quotes arguments, and one
 // of them may be the token in a wrong place. Whether there is one, and can be read, is told later.
-func (a *app) hideEarly(args []string) {
+func (a *app) hideEarly() {
 	secrets := []string{os.Getenv(tokenEnv)}
-	name := early(args, "token-file", "TALKWALKER_TOKEN_FILE")
+	name, _ := localPath(a.line.value("token-file"))
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() { // a pipe can be read only once
 		if b, err := readLimited(name, maxTokenFile); err == nil {
 			secrets = append(secrets, string(b))
@@ -100,11 +103,22 @@ func (a *app) hideEarly(args []string) {
 	}
 }
 
-// warnOfReaders tells of a token file that others than its owner may read. Its name is not repeated.
+// refuseToken refuses a flag that holds the access token by mistake: what a request says is written beside
+// its output. The value is not repeated.
+func (a *app) refuseToken(flag string, values ...string) error {
+	for _, v := range values {
+		if hidden := a.account.token.Hide([]byte(v)); string(hidden) != v {
+			return usagef("--%s holds the access token; the token belongs in %s or a token file", flag, tokenEnv)
+		}
+	}
+	return nil
+}
+
+// warnOfReaders warns of a token file that users other than its owner may read. Its name is not repeated.
 func (a *app) warnOfReaders(name string) {
 	info, err := os.Stat(name)
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0 {
-		a.log.Warn("others than its owner may read the token file", "mode", info.Mode().String(), "hint", "chmod 600, or defaultMode: 0400 of a Kubernetes secret")
+		a.log.Warn("users other than its owner may read the token file", "mode", info.Mode().String(), "hint", "chmod 600, or defaultMode: 0400 of a Kubernetes secret")
 	}
 }
 
@@ -114,7 +128,7 @@ func readLimited(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if info.Size() > limit {
-		return nil, fmt.Errorf("it has %d bytes, which no token has", info.Size())
+		return nil, fmt.Errorf("it has %d bytes, too many for a token", info.Size())
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -122,15 +136,6 @@ func readLimited(name string, limit int64) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, limit)) // a device has no size
-}
-
-// cause is a path error without the path, which the message names already.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // tokenError is exit 10 without any call.
@@ -143,7 +148,7 @@ const waitScaleEnv = "TW2PARQUET_WAIT_SCALE"
 
 func waitScale(baseURL string) (float64, error) {
 	text := os.Getenv(waitScaleEnv)
-	if text == "" || !loopback(baseURL) {
+	if blank(text) || !loopback(baseURL) {
 		return 1, nil
 	}
 	f, err := strconv.ParseFloat(text, 64)
@@ -159,20 +164,10 @@ func loopback(baseURL string) bool {
 		return false
 	}
 	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(u.Hostname(), "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// host is what a run's identity keeps of the base URL: the name without the port, so that an
-// emulator on another port is the same place.
-func host(baseURL string) string {
-	u, err := url.Parse(baseURL)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
-}
-
-// size is a number of bytes: 256MiB, 1GiB, 10MB, 4096. "off" is no limit.
+// size is a number of bytes: 256MiB, 1GiB, 10MB, 4096. "off" is unlimited.
 type size int64
 
 func (s *size) UnmarshalText(text []byte) error {
@@ -190,7 +185,7 @@ func (s *size) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if err != nil || math.IsNaN(n) || n < 0 || n*float64(unit) >= math.MaxInt64 {
-		return fmt.Errorf("%q is no size: give bytes or a number with KiB, MiB, GiB, KB, MB or GB", t)
+		return fmt.Errorf("%q is not a size; use bytes or a number with KiB, MiB, GiB, KB, MB or GB", t)
 	}
 	*s = size(n * float64(unit))
 	return nil
@@ -223,14 +218,14 @@ func (i *instant) UnmarshalText(text []byte) error {
 	for _, layout := range []string{"2006-01-02", time.RFC3339Nano} {
 		if at, err := time.Parse(layout, t); err == nil {
 			if at.Before(year1990) {
-				return fmt.Errorf("%s lies before 1990", t)
+				return fmt.Errorf("%s is before 1990", t)
 			}
 			if !at.Equal(at.Truncate(time.Millisecond)) {
-				return fmt.Errorf("%s is finer than a millisecond, which the API counts in", t)
+				return fmt.Errorf("%s is finer than a millisecond, the API's resolution", t)
 			}
 			i.Time = at.UTC()
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no time: give YYYY-MM-DD, RFC 3339 or epoch milliseconds", t)
+	return fmt.Errorf("%q is not a time; use YYYY-MM-DD, RFC 3339 or epoch milliseconds", t)
 }

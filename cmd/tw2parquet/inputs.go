@@ -3,66 +3,126 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"tw2parquet/sink/store"
 )
 
-// inputs reads files one after the other as one stream, inflating what is compressed, with a newline
-// in between, so that a file without a last one does not run into the next.
-type inputs struct {
-	names   []string
-	stdin   io.Reader
-	current io.Reader
+// stdinName is what stands for standard input.
+const stdinName = "-"
+
+// input is one recording, inflated while it is read.
+type input struct {
+	name    string // as people know it
+	path    string // "" where it can be read only once
+	file    string // hash of path, size and time; "" where it can be read only once
+	head    []byte // read ahead
+	raw     io.Reader
+	whole   bool  // head is all there is
+	err     error // why reading ended, unless whole
 	closers []func() error
-	between bool
 }
 
-func newInputs(names []string, stdin io.Reader) *inputs { return &inputs{names: names, stdin: stdin} }
-
-// Read opens the next input when one is at its end.
-func (in *inputs) Read(p []byte) (int, error) {
-	for {
-		if in.current == nil {
-			if len(in.names) == 0 {
-				return 0, io.EOF
-			}
-			if err := in.open(in.names[0]); err != nil {
-				return 0, err
-			}
-			if in.between {
-				in.current = io.MultiReader(bytes.NewReader([]byte{'\n'}), in.current)
-			}
-			in.between = true
-		}
-		n, err := in.current.Read(p)
-		if err == io.EOF {
-			if err := in.next(); err != nil {
-				return n, err
-			}
-			if n == 0 {
-				continue
-			}
-			return n, nil
-		}
+// inspectInputs looks at the beginnings of all inputs before anything is written. Those that can be read
+// only once stay open.
+func inspectInputs(names []string, stdin io.Reader) (list []*input, err error) {
+	defer func() {
 		if err != nil {
-			err = &inputError{fmt.Errorf("%s: %w", in.names[0], cause(err))}
+			for _, in := range list {
+				_ = in.Close() // only read from
+			}
 		}
-		return n, err
+	}()
+	for _, name := range names {
+		in := &input{name: name, path: name}
+		list = append(list, in)
+		if name == stdinName {
+			in.name, in.path = "standard input", ""
+		}
+		if err := in.open(stdin); err != nil {
+			return list, usagef("%s cannot be read: %w", in.name, store.Cause(err))
+		}
+		in.fill(sniffed)
+		if err := in.refuse(); err != nil {
+			return list, err
+		}
+		if in.path != "" {
+			if err := in.Close(); err != nil {
+				return list, err
+			}
+		}
+	}
+	return list, nil
+}
+
+// refuse says what to do with an input of another format.
+func (in *input) refuse() error {
+	f, ok := foreign(in.head[:min(len(in.head), sniffed)], in.whole)
+	if !ok {
+		return nil
+	}
+	todo := f.todo
+	if strings.Contains(todo, "%s") {
+		name := in.path
+		if name == "" {
+			name = "…"
+		}
+		todo = fmt.Sprintf(todo, name)
+	}
+	return usagef("%s is %s, not a recorded result stream; %s", in.name, f.name, todo)
+}
+
+// Read gives what was read ahead, then the rest.
+func (in *input) Read(p []byte) (int, error) {
+	if len(in.head) > 0 {
+		n := copy(p, in.head)
+		in.head = in.head[n:]
+		return n, nil
+	}
+	if in.whole {
+		return 0, io.EOF
+	}
+	if in.err != nil {
+		return 0, in.err
+	}
+	n, err := in.raw.Read(p)
+	return n, in.named(err)
+}
+
+// named says of trouble which input has it.
+func (in *input) named(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", in.name, store.Cause(err))
+}
+
+// fill reads ahead to size bytes, or to the end.
+func (in *input) fill(size int) {
+	for len(in.head) < size && !in.whole && in.err == nil {
+		at := len(in.head)
+		in.head = append(in.head, make([]byte, size-at)...)
+		n, err := in.raw.Read(in.head[at:])
+		in.head = in.head[:at+n]
+		if in.whole = errors.Is(err, io.EOF); !in.whole {
+			in.err = in.named(err)
+		}
 	}
 }
 
-// next closes what is at its end.
-func (in *inputs) next() error {
-	in.names, in.current = in.names[1:], nil
-	return in.Close()
-}
-
 // Close frees what is open.
-func (in *inputs) Close() error {
+func (in *input) Close() error {
 	var first error
 	for _, c := range in.closers {
 		if err := c(); err != nil && first == nil {
@@ -73,51 +133,138 @@ func (in *inputs) Close() error {
 	return first
 }
 
-// Magic numbers of what is inflated (RFC 1952, RFC 8878). The name's ending is not asked: standard
-// input has none.
-var (
-	gzipMagic = []byte{0x1f, 0x8b}
-	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
-)
-
 // maxZstdWindow bounds what a zstd frame may make us keep: the largest that `zstd` itself accepts
 // without being asked to.
 const maxZstdWindow = 128 << 20
 
-func (in *inputs) open(name string) error {
-	raw := in.stdin
-	if name != stdinName {
-		f, err := os.Open(name)
+// open begins reading, unless it has begun.
+func (in *input) open(stdin io.Reader) error {
+	if len(in.closers) > 0 || in.raw != nil && in.path == "" {
+		return nil
+	}
+	raw := stdin
+	if in.path != "" {
+		f, err := os.Open(in.path)
 		if err != nil {
-			return &inputError{fmt.Errorf("%s: %w", name, cause(err))}
+			return err
 		}
 		in.closers = append(in.closers, f.Close)
 		raw = f
-	}
-	head := make([]byte, len(zstdMagic))
-	n, err := io.ReadFull(raw, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return &inputError{fmt.Errorf("%s: %w", name, cause(err))}
-	}
-	head = head[:n]
-	whole := io.MultiReader(bytes.NewReader(head), raw)
-	switch {
-	case bytes.HasPrefix(head, gzipMagic):
-		z, err := gzip.NewReader(bufio.NewReaderSize(whole, 1<<20))
-		if err != nil {
-			return &inputError{fmt.Errorf("%s: %w", name, err)}
+		if err := in.identify(f); err != nil {
+			return err
 		}
-		in.closers = append([]func() error{z.Close}, in.closers...)
-		in.current = z
-	case bytes.HasPrefix(head, zstdMagic):
-		z, err := zstd.NewReader(whole, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxZstdWindow))
+	}
+	in.head, in.whole, in.err = nil, false, nil
+	buffered := bufio.NewReaderSize(raw, 64<<10)
+	first, err := buffered.Peek(len(zstdMagic))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	in.raw = buffered
+	switch {
+	case bytes.HasPrefix(first, gzipMagic):
+		in.raw = packed{&gunzip{in: buffered}, "gzip"}
+	case bytes.HasPrefix(first, zstdMagic):
+		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxZstdWindow))
 		if err != nil {
-			return &inputError{fmt.Errorf("%s: %w", name, err)}
+			return err
 		}
 		in.closers = append([]func() error{func() error { z.Close(); return nil }}, in.closers...)
-		in.current = z
-	default:
-		in.current = whole
+		in.raw = packed{z, "zstd"}
 	}
+	return nil
+}
+
+// identify tells a file, which can be read again, from a pipe, which cannot.
+func (in *input) identify(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		in.path, in.file = "", ""
+		return nil
+	}
+	path, err := filepath.Abs(in.path)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %d", path, info.Size(), info.ModTime().UnixNano()))
+	in.file = hex.EncodeToString(sum[:])
+	return nil
+}
+
+// packed says of trouble with compressed data what it is.
+type packed struct {
+	io.Reader
+	format string
+}
+
+func (c packed) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	var path *fs.PathError
+	switch {
+	case err == nil || err == io.EOF || errors.As(err, &path): //nolint:errorlint // only the bare value is an end
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = fmt.Errorf("the %s data ends too early: %w", c.format, err)
+	default:
+		err = fmt.Errorf("the %s data is damaged: %w", c.format, err)
+	}
+	return n, err
+}
+
+// gunzip inflates gzip members one after the other. As for gzip itself, zeros may follow them: tapes and
+// some stores fill up blocks.
+type gunzip struct {
+	in     *bufio.Reader
+	member *gzip.Reader
+	inside bool
+}
+
+func (g *gunzip) Read(p []byte) (int, error) {
+	for {
+		if !g.inside {
+			if err := g.next(); err != nil {
+				return 0, err
+			}
+		}
+		n, err := g.member.Read(p)
+		if err == io.EOF { //nolint:errorlint // only the bare value is an end
+			g.inside = false
+			if n == 0 {
+				continue
+			}
+			err = nil
+		}
+		return n, err
+	}
+}
+
+// next goes to the next member; io.EOF if there is none.
+func (g *gunzip) next() (err error) {
+	if g.member == nil {
+		g.member, err = gzip.NewReader(g.in)
+	} else {
+		for zero := byte(0); zero == 0; {
+			if zero, err = g.in.ReadByte(); err != nil {
+				return err
+			}
+		}
+		if err := g.in.UnreadByte(); err != nil {
+			return err
+		}
+		if first, _ := g.in.Peek(len(gzipMagic)); len(first) == len(gzipMagic) && !bytes.Equal(first, gzipMagic) {
+			return errors.New("other data follows it")
+		}
+		err = g.member.Reset(g.in)
+	}
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return err
+	}
+	g.member.Multistream(false)
+	g.inside = true
 	return nil
 }

@@ -33,7 +33,7 @@ func (w *writing) limitMemory(a *app, windows int) {
 		return
 	}
 	if limit < usual {
-		a.log.Warn("the memory limit is below what row groups of this size take, which costs time", "limit", limit, "needed", usual)
+		a.log.Warn("the memory limit is below what row groups of this size need; this costs time", "limit", limit, "needed", usual)
 	}
 }
 

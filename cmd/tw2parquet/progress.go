@@ -2,67 +2,14 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/source"
 )
-
-// screen is standard error: log lines, and on a terminal a bar that stays below them.
-type screen struct {
-	mu       sync.Mutex
-	w        io.Writer
-	terminal bool
-	json     bool
-	bar      string
-}
-
-func newScreen(w io.Writer, terminal bool) *screen { return &screen{w: w, terminal: terminal} }
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-const eraseLine = "\r\x1b[2K"
-
-// Write prints a log line above the bar.
-func (s *screen) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.bar == "" {
-		return s.w.Write(p)
-	}
-	if _, err := s.w.Write([]byte(eraseLine + string(p) + s.bar)); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-func (s *screen) show(bar string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if bar != s.bar {
-		s.bar = bar
-		fmt.Fprint(s.w, eraseLine+bar)
-	}
-}
-
-func (s *screen) clear() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.bar != "" {
-		s.bar = ""
-		fmt.Fprint(s.w, eraseLine)
-	}
-}
 
 // Two people watch a run: one at a terminal, and one who reads the log of a task that hangs. The
 // heartbeat is for the second: often enough to see that it lives, seldom enough not to fill a log.
@@ -80,7 +27,8 @@ type progress struct {
 	every  time.Duration // between two heartbeats
 	now    func() time.Time
 	mu     sync.Mutex
-	total  int // windows
+	dated  bool // it goes by windows
+	total  int  // windows
 	done   int
 	states map[string]*windowState
 	last   time.Time
@@ -89,56 +37,87 @@ type progress struct {
 
 type windowState struct {
 	task   source.Task
+	before int64 // results that an earlier start has published
 	counts pipeline.Counts
-	files  int
+	limit  int64
 }
+
+// expected is how many results the window's task counts, or will at its end by what it tells; 0 if that
+// is not known yet.
+func (s *windowState) expected() int64 {
+	switch t := s.task; {
+	case t.Status.Terminal():
+		return t.Count()
+	case t.Progress > 0 && t.Processed > 0:
+		expected := int64(float64(t.Processed) / t.Progress)
+		if s.limit > 0 {
+			expected = min(expected, s.limit)
+		}
+		return max(expected, t.Processed)
+	}
+	return 0
+}
+
+func (s *windowState) results() int64 { return s.before + s.counts.Results }
 
 func (a *app) newProgress(windows int) *progress {
 	mode := a.globals.Progress
 	now := time.Now()
 	return &progress{
 		log: a.log, screen: a.screen, now: time.Now, total: windows, states: map[string]*windowState{}, last: now, began: now,
-		bar:  (mode == "on" || mode == "auto") && a.screen.terminal && !a.screen.json,
+		bar:  (mode == "on" || mode == "auto" && os.Getenv("TERM") != "dumb") && a.screen.terminal && !a.screen.json,
 		beat: mode == "on" || mode == "auto", every: heartbeatEvery,
 	}
 }
 
-// observe is told everything that happens, from any window's goroutine.
-func (p *progress) observe(e pipeline.Event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.states[e.Window.Run]
+func (p *progress) state(run string) *windowState {
+	s := p.states[run]
 	if s == nil {
 		s = &windowState{}
-		p.states[e.Window.Run] = s
+		p.states[run] = s
 	}
-	var w slog.Attr // a conversion has no window, and an empty attribute is left out
-	if start := e.Window.Request.Start; !start.IsZero() {
-		w = slog.String("window", pipeline.PartitionName(start))
+	return s
+}
+
+// observe is told everything that happens, from any window's goroutine.
+func (p *progress) observe(w pipeline.Window, event pipeline.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.state(w.Run)
+	var window slog.Attr // a conversion has no window, and an empty attribute is left out
+	dated := !w.Request.Start.IsZero()
+	if dated {
+		p.dated, s.limit = true, int64(w.Request.Limit)
+		window = slog.String("window", pipeline.PartitionName(w.Request.Start))
 	}
-	switch {
-	case e.Acquired != nil:
-		s.task = e.Acquired.Task
+	switch e := event.(type) {
+	case pipeline.Begun:
+		s.before = e.Results
+	case pipeline.Acquired:
+		s.task = e.Task
 		verb := "export task created"
-		if e.Acquired.Adopted {
+		if e.Adopted {
 			verb = "export task found, nothing bought"
 		}
-		p.log.Info(verb, w, "run", e.Window.Run, "task", s.task.ID, "status", string(s.task.Status))
-	case e.Task != nil:
-		if e.Task.Status != s.task.Status {
-			p.log.Info("export task", w, "status", string(e.Task.Status), "processed", e.Task.Processed, "progress", percent(*e.Task))
+		p.log.Info(verb, window, "run", w.Run, "task", s.task.ID, "status", string(s.task.Status))
+	case pipeline.TaskSeen:
+		if e.Status != s.task.Status {
+			p.log.Info("export task", window, "status", string(e.Status), "processed", e.Processed, "progress", percent(e.Task))
 		}
-		s.task = *e.Task
-	case e.Counts != nil:
-		s.counts = *e.Counts
-	case e.File != nil:
-		s.files++
-		p.log.Info("file published", w, "file", e.File.Name, "rows", e.File.Rows, "size", bytesText(e.File.Bytes))
+		s.task = e.Task
+	case pipeline.Moved:
+		s.counts = e.Counts
+	case pipeline.Published:
+		p.log.Info("file published", window, "file", e.Name, "rows", e.Rows, "size", bytesText(e.Bytes))
+	case pipeline.Ended, pipeline.Failed:
+		if dated { // a recording may go on in the next run: whoever converts it says when it is finished
+			p.done++
+		}
 	}
 	p.tick()
 }
 
-// finished counts a window's end.
+// finished counts the end of a recording.
 func (p *progress) finished() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,25 +135,51 @@ func (p *progress) tick() {
 		return
 	}
 	p.last = now
-	var rows, bytes, processed int64
-	for _, s := range p.states {
-		rows += s.counts.Rows
-		bytes += s.counts.Bytes
-		processed += s.task.Processed
-	}
-	seconds := now.Sub(p.began).Seconds()
 	if p.bar {
-		fraction := 0.0
-		if processed > 0 {
-			fraction = min(1, float64(rows)/float64(processed))
-		}
-		const width = 24
-		full := int(fraction * width)
-		p.screen.show(fmt.Sprintf("[%s%s] window %d/%d  %d rows  %s  %s/s", strings.Repeat("█", full), strings.Repeat("·", width-full),
-			min(p.done+1, p.total), p.total, rows, bytesText(bytes), bytesText(int64(float64(bytes)/max(seconds, 0.001)))))
+		p.screen.show(func(columns int) string { return p.sum(now).bar(columns) })
 		return
 	}
-	p.log.Info("progress", "windows_done", p.done, "windows", p.total, "rows", rows, "processed", processed, "bytes", bytes, "seconds", int(seconds))
+	t := p.sum(now)
+	p.log.Info("progress", "windows_done", t.done, "windows", t.total, "rows", t.rows, "processed", t.processed, "bytes", t.bytes, "seconds", int(t.elapsed.Seconds()))
+}
+
+// sum is where all windows stand together.
+func (p *progress) sum(now time.Time) standing {
+	t := standing{done: p.done, total: p.total, dated: p.dated || p.total > 1, elapsed: now.Sub(p.began)}
+	var counted, known int64 // of all windows whose tasks tell how many there will be
+	fresh := p.total         // windows that have not begun
+	part := 0.0
+	for _, s := range p.states {
+		t.rows += s.counts.Rows
+		t.bytes += s.counts.Bytes
+		t.processed += s.task.Processed
+		t.moved += s.counts.Results
+		expected, results := s.expected(), s.results()
+		if s.task.ID != "" || results > 0 {
+			fresh--
+		}
+		if expected == 0 {
+			continue
+		}
+		counted += expected
+		known++
+		if results < expected {
+			part += float64(results) / float64(expected)
+			t.got += results
+			t.expected += expected
+			t.estimate = t.estimate || !s.task.Status.Terminal()
+		}
+	}
+	t.fraction = 1
+	if p.total > 0 {
+		t.fraction = min(1, (float64(p.done)+part)/float64(p.total))
+	}
+	if known > 0 && p.done < p.total {
+		t.left = max(0, t.expected-t.got)
+		fresh = max(0, min(fresh, p.total-p.done))
+		t.left += counted / known * int64(fresh)
+	}
+	return t
 }
 
 // run keeps the display alive while nothing happens; stop ends it.
@@ -198,7 +203,11 @@ func (p *progress) run() (stop func()) {
 	return func() {
 		close(done)
 		<-ended
-		p.screen.clear()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.bar {
+			p.screen.leave(p.sum(p.now()).last())
+		}
 	}
 }
 

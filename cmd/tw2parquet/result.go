@@ -1,13 +1,11 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
+	"context"
 	"time"
 
 	"tw2parquet/pipeline"
+	"tw2parquet/sink/store"
 )
 
 // result is the last line of the commands that move data. Schedulers parse it; its members change
@@ -33,20 +31,21 @@ type result struct {
 }
 
 type windowResult struct {
-	Start      string   `json:"start"`
-	Stop       string   `json:"stop"`
-	Run        string   `json:"run"`
-	TaskID     string   `json:"task_id"`
-	TaskStatus string   `json:"task_status"`
-	Processed  int64    `json:"processed"`
-	Rows       int64    `json:"rows"`
-	Rejected   int64    `json:"rejected"`
-	Files      []string `json:"files"`
-	Bytes      int64    `json:"bytes"`
-	Credits    int64    `json:"credits"`
-	Truncated  bool     `json:"truncated"`
-	Missing    int64    `json:"missing,omitempty"`
-	Planned    string   `json:"planned,omitempty"` // with --dry-run: what would happen
+	Start      string       `json:"start"`
+	Stop       string       `json:"stop"`
+	Run        string       `json:"run"`
+	TaskID     string       `json:"task_id"`
+	TaskStatus string       `json:"task_status"`
+	Processed  int64        `json:"processed"`
+	Rows       int64        `json:"rows"`
+	Rejected   int64        `json:"rejected"`
+	Files      []string     `json:"files"`
+	Bytes      int64        `json:"bytes"`
+	Credits    int64        `json:"credits"`
+	Truncated  bool         `json:"truncated"`
+	Missing    int64        `json:"missing,omitempty"`
+	Planned    string       `json:"planned,omitempty"` // with --dry-run: what would happen
+	Error      *resultError `json:"error,omitempty"`
 }
 
 type resultError struct {
@@ -90,8 +89,8 @@ func (r *result) add(w windowResult) {
 	r.Credits += w.Credits
 }
 
-// close settles the status from the outcome.
-func (r *result) close(o outcome) {
+// settle takes the status from the outcome.
+func (r *result) settle(o outcome) {
 	r.ExitCode = o.Code
 	r.Seconds = float64(time.Since(r.began).Milliseconds()) / 1000
 	switch o.Code {
@@ -102,7 +101,6 @@ func (r *result) close(o outcome) {
 		return
 	case exitTruncated:
 		r.Status = "truncated"
-		return
 	case exitEmpty:
 		r.Status = "empty"
 		return
@@ -113,81 +111,96 @@ func (r *result) close(o outcome) {
 	default:
 		r.Status = "failed"
 	}
-	r.Error = &resultError{Code: o.Name, Message: oneLine(o.Message), Retryable: o.Retryable, Hint: o.Hint}
+	r.Error = o.failure()
 }
 
-// writeResult prints the result as the very last line, and stores it where --result-file says.
-// Commands without a result of their own store how they ended.
-func (a *app) writeResult(o outcome, r *result) error {
-	if r == nil && a.globals.ResultFile == "" {
-		return nil
-	}
+func (o outcome) failure() *resultError {
+	return &resultError{Code: o.Name, Message: oneLine(o.Message), Retryable: o.Retryable, Hint: o.Hint}
+}
+
+// writeResult stores the result where --result-file says, and prints it as the very last line. Commands without
+// a result of their own store how they ended. Where one of the two fails, the other says so, and so does the
+// outcome: line, file and exit code agree.
+func (a *app) writeResult(o outcome, r *result) outcome {
 	show := r != nil
 	if r == nil {
 		r = newResult()
-		r.close(o)
 	}
-	line, err := json.Marshal(r)
+	file := a.file.Load() // nil also where it is the trouble
+	if file == nil && !show {
+		return o
+	}
+	if file != nil && show && file.own != nil && file.own == a.stdout {
+		file = nil // the line is there already
+	}
+	line, err := r.line(o)
 	if err != nil {
-		return err
+		return a.also(o, err)
 	}
-	line = append(line, '\n')
-	var ferr error
-	if a.globals.ResultFile != "" && !o.noResultFile {
-		ferr = replaceFile(a.globals.ResultFile, a.walls[0].clean(line)) // a file is an output like the others
-	}
-	if show {
-		if _, err := a.stdout.Write(line); err != nil {
-			return err
+	if err := a.store(file, line); err != nil {
+		o = a.also(o, err)
+		if line, err = r.line(o); err != nil {
+			return a.also(o, err)
 		}
 	}
-	return ferr
+	known := a.lost() != nil
+	if !show || known {
+		return o
+	}
+	_, _ = a.stdout.Write(line) // lost tells
+	lost := a.lost()
+	if lost == nil {
+		return o
+	}
+	o = a.also(o, lost)
+	if line, err = r.line(o); err == nil { // what the file holds says otherwise
+		err = a.store(file, line)
+	}
+	if err != nil {
+		return a.also(o, err)
+	}
+	return o
+}
+
+// line is the result of an outcome, as one line.
+func (r *result) line(o outcome) ([]byte, error) {
+	r.settle(o)
+	return jsonText(r, "")
+}
+
+// store writes the result file, if there is one. It is an output like the others.
+func (a *app) store(file *resultFile, line []byte) error {
+	if file == nil {
+		return nil
+	}
+	if err := file.write(a.redactors[0].clean(line)); err != nil {
+		return &store.Error{Op: "write", Path: file.name, Err: err}
+	}
+	return nil
+}
+
+// also complains of an error that came while the outcome was told.
+func (a *app) also(o outcome, err error) outcome {
+	also := classify(err)
+	a.complain(also)
+	return o.and(also)
 }
 
 // reserveResultFile finds out before anything else happens whether the result can be stored.
-func (a *app) reserveResultFile() error {
-	name := a.globals.ResultFile
-	if name == "" {
+func (a *app) reserveResultFile(ctx context.Context) error {
+	if a.globals.ResultFile == "" {
 		return nil
 	}
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return &resultFileError{fmt.Errorf("--result-file %s is a directory", name)}
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".tw2parquet-result-*")
+	file, err := openResultFile(ctx, a.globals.ResultFile, a.own)
 	if err != nil {
-		return &resultFileError{fmt.Errorf("--result-file %s cannot be written: %w", name, cause(err))}
+		return err
 	}
-	f.Close()
-	return os.Remove(f.Name())
+	a.file.Store(file)
+	return nil
 }
 
-type resultFileError struct{ err error }
-
-func (e *resultFileError) Error() string { return e.err.Error() }
-func (e *resultFileError) Unwrap() error { return e.err }
-
-// replaceFile writes a file so that a reader sees the old content or the new, never a part. Airflow
-// reads it as another user, hence the mode.
-func replaceFile(name string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".tw2parquet-result-*")
-	if err != nil {
-		return err
+func (a *app) closeResultFile() {
+	if file := a.file.Load(); file != nil {
+		_ = file.Close() // it was written in one piece, and what went wrong is told
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already, unless something failed
-	if _, err := f.Write(content); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"tw2parquet/pipeline"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -33,22 +35,28 @@ type cli struct {
 	Schema     schemaCmd     `cmd:"" help:"Print the schema of the Parquet files."`
 	Emulate    emulateCmd    `cmd:"" help:"Serve the Talkwalker API on loopback from generated documents."`
 	Demo       demoCmd       `cmd:"" help:"Emulator and export in one process: the quick start."`
-	Version    versionCmd    `cmd:"" help:"Print the version and those of the libraries."`
+	Manual     helpCmd       `cmd:"" name:"help" help:"Print the manual: file format, exit codes, troubleshooting, design."`
+	Version    versionCmd    `cmd:"" help:"Print the versions of the program and its libraries."`
 	CheckFile  checkFileCmd  `cmd:"" hidden:"" name:"check-file"`
 }
 
 // app is what a command works with: its settings, its streams, and the result it fills in.
 type app struct {
-	globals *globals
-	stdin   io.Reader
-	stdout  io.Writer
-	stderr  io.Writer
-	walls   []*redactor
-	screen  *screen // standard error, shared by log lines and the progress bar
-	log     *slog.Logger
-	account *account // set where the command brings its own; else from the settings
-	result  *result  // not nil for the commands that move data
-	told    atomic.Bool
+	globals   *globals
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
+	redactors []*redactor
+	printed   *standardOutput // where standard output's failure is kept
+	own       []ownStream
+	file      atomic.Pointer[resultFile] // where the result is stored too; nil: nowhere
+	columns   int                        // how wide standard output is; 0: not a terminal
+	screen    *screen                    // where a person sees both streams, and the progress bar
+	log       *slog.Logger
+	line      *line    // what the arguments say
+	account   *account // set where the command brings its own; else from the settings
+	result    *result  // not nil for the commands that move data
+	told      atomic.Bool
 }
 
 // account is whose API is called, and how patiently.
@@ -62,59 +70,95 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ctx, stopping, stop := withSignals(ctx)
 	defer stop()
 
-	a := &app{stdin: stdin, globals: &globals{}}
-	out, errs := newRedactor(stdout), newRedactor(stderr)
-	a.walls = []*redactor{out, errs}
-	a.hideEarly(args)
+	a := &app{stdin: stdin, globals: &globals{}, line: &line{}}
+	a.printed = &standardOutput{w: stdout}
+	a.screen = newScreen(stderr, isTerminal(stderr))
+	out, errs := newRedactor(a.screen.port(a.printed, isTerminal(stdout))), newRedactor(a.screen.port(stderr, isTerminal(stderr)))
+	if samePlace(stdout, stderr) {
+		out.join(errs)
+	}
+	if isTerminal(stdout) {
+		a.columns = terminalColumns(stdout)
+	}
+	a.redactors = []*redactor{out, errs}
 	a.stdout, a.stderr = out, errs
-	a.screen = newScreen(errs, isTerminal(stderr))
-	a.log = slog.New(slog.NewTextHandler(a.screen, nil))
-	if movesData(args) {
+	a.log = slog.New(slog.NewTextHandler(errs, nil))
+	for _, s := range []struct{ raw, w io.Writer }{{stdout, out}, {stderr, errs}} {
+		if f, ok := s.raw.(*os.File); ok {
+			a.own = append(a.own, ownStream{f, s.w})
+		}
+	}
+	p, err := newParser(out, errs)
+	if err != nil {
+		return a.finish(err)
+	}
+	a.line = readLine(p.Model, args)
+	a.hideEarly()
+	defer a.closeResultFile()
+	if a.line.movesData() {
 		a.result = newResult()
 	}
 	ended := make(chan int, 1)
-	go func() { ended <- a.finish(pipeline.Guard(func() error { return a.dispatch(ctx, args) })) }()
-	code := a.await(ended, stopping.late)
-	for _, w := range a.walls {
-		if err := w.flush(); err != nil && code == 0 {
-			code = exitStorage
-		}
-	}
-	return code
+	go func() { ended <- a.finish(pipeline.Guard(func() error { return a.dispatch(ctx, p) })) }()
+	return a.await(ended, stopping.late)
 }
 
-// dispatch parses the arguments and runs the command.
-func (a *app) dispatch(ctx context.Context, args []string) error {
-	if err := forgetEmpty(); err != nil {
-		return err
-	}
-	var c cli
-	exited := false
-	parser, err := kong.New(&c,
+// parser is the command line's grammar, and where it puts what it has read.
+type parser struct {
+	*kong.Kong
+	cli    cli
+	helped bool // --help was asked for and printed
+}
+
+func newParser(stdout, stderr io.Writer) (*parser, error) {
+	p := &parser{}
+	k, err := kong.New(&p.cli,
 		kong.Name("tw2parquet"),
-		kong.Description("Talkwalker exports into Parquet. Exit codes and environment: tw2parquet COMMAND --help."),
+		kong.Description("Talkwalker exports into Parquet. Exit codes and environment: tw2parquet COMMAND --help. The manual: tw2parquet help."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
-		kong.Writers(a.stdout, a.stderr),
-		kong.Exit(func(int) { exited = true }),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { p.helped = true }),
 	)
 	if err != nil {
-		return fmt.Errorf("build the command line: %w", err)
+		return nil, fmt.Errorf("build the command line: %w", err)
+	}
+	p.Kong = k
+	return p, nil
+}
+
+// errHelp ends a run that was only asked for help.
+var errHelp = errors.New("help was printed")
+
+// dispatch parses the arguments and runs the command.
+func (a *app) dispatch(ctx context.Context, p *parser) error {
+	if err := a.line.forgetEmpty(); err != nil {
+		return err
 	}
 	// The result file and the form of the log are wanted on every exit path, the parser's own
 	// errors included.
-	a.globals.ResultFile = early(args, "result-file", "TW2PARQUET_RESULT_FILE")
-	a.setLog(early(args, "log-format", "TW2PARQUET_LOG_FORMAT"), early(args, "log-level", "TW2PARQUET_LOG_LEVEL"))
-	if err := a.reserveResultFile(); err != nil {
+	a.setLog(a.line.value("log-format"), a.line.value("log-level"))
+	result, err := localPath(a.line.value("result-file"))
+	if err != nil {
+		return usagef("--result-file: %w", err)
+	}
+	a.globals.ResultFile = result
+	if err := a.reserveResultFile(ctx); err != nil {
 		return err
 	}
-	kctx, err := parser.Parse(negatives(args))
-	if exited {
-		return nil // --help was asked for and printed
+	if !a.line.help {
+		if err := a.line.checkEmpty(); err != nil {
+			return err
+		}
+	}
+	kctx, err := p.Parse(a.line.words)
+	if p.helped {
+		return errHelp
 	}
 	if err != nil {
 		return &usageError{err}
 	}
-	a.globals = &c.globals
+	p.cli.globals.ResultFile = a.globals.ResultFile
+	a.globals = &p.cli.globals
 	if err := a.setup(); err != nil {
 		return err
 	}
@@ -138,91 +182,12 @@ func (a *app) setLog(format, level string) {
 	switch {
 	case format == "json":
 		a.screen.json = true
-		a.log = slog.New(slog.NewJSONHandler(a.screen, opts))
+		a.log = slog.New(slog.NewJSONHandler(a.stderr, opts))
 	case format != "text" && a.screen.terminal:
-		// A person is watching; the time of day on every line only takes room.
-		opts.ReplaceAttr = func(groups []string, attr slog.Attr) slog.Attr {
-			if len(groups) == 0 && attr.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return attr
-		}
-		a.log = slog.New(slog.NewTextHandler(a.screen, opts))
+		a.log = slog.New(newConsole(a.stderr, l))
 	default:
-		a.log = slog.New(slog.NewTextHandler(a.screen, opts))
+		a.log = slog.New(slog.NewTextHandler(a.stderr, opts))
 	}
-}
-
-// settings are the variables that stand for a flag.
-var settings = []string{
-	"TALKWALKER_TOKEN_FILE", "TALKWALKER_BASE_URL", "TW2PARQUET_LOG_FORMAT", "TW2PARQUET_LOG_LEVEL", "TW2PARQUET_RESULT_FILE", "GOMEMLIMIT",
-}
-
-// forgetEmpty drops variables that are set to nothing: schedulers pass what a template left empty,
-// and mean the default.
-func forgetEmpty() error {
-	for _, name := range settings {
-		if v, ok := os.LookupEnv(name); ok && strings.TrimSpace(v) == "" {
-			if err := os.Unsetenv(name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// negatives joins a flag and a negative number behind it, which the parser would take for a short flag;
-// there is none that begins with a digit.
-func negatives(args []string) []string {
-	joined := make([]string, 0, len(args))
-	for i, arg := range args {
-		if arg == "--" {
-			return append(joined, args[i:]...)
-		}
-		number := len(arg) > 1 && arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9'
-		if n := len(joined) - 1; number && n >= 0 && strings.HasPrefix(joined[n], "--") && !strings.Contains(joined[n], "=") {
-			joined[n] += "=" + arg
-			continue
-		}
-		joined = append(joined, arg)
-	}
-	return joined
-}
-
-// early finds a flag's value before the parser has run, or after it has refused. Like the parser it
-// takes the last one.
-func early(args []string, flag, env string) string {
-	value := os.Getenv(env)
-	for i, arg := range args {
-		if arg == "--" {
-			break
-		}
-		if v, ok := strings.CutPrefix(arg, "--"+flag+"="); ok {
-			value = v
-		} else if arg == "--"+flag && i+1 < len(args) {
-			value = args[i+1]
-		}
-	}
-	return value
-}
-
-// movesData tells whether the command ends with a result line.
-func movesData(args []string) bool {
-	for _, arg := range args {
-		if arg == "--help" || arg == "-h" {
-			return false
-		}
-	}
-	for _, arg := range args {
-		switch arg {
-		case "export", "convert", "demo":
-			return true
-		}
-		if !strings.HasPrefix(arg, "-") {
-			return false
-		}
-	}
-	return false
 }
 
 // await is the exit code: that of the command, or a signal's if the command does not come to its end
@@ -248,25 +213,27 @@ func (a *app) finish(err error) int {
 	if a.told.Swap(true) {
 		return exitBug // somebody else has told, and the process is about to end
 	}
+	if errors.Is(err, errHelp) {
+		return a.tell(nil, nil)
+	}
 	return a.tell(err, a.result)
 }
 
 // tell prints one line on standard error for a failure, and the result line last of all.
 func (a *app) tell(err error, r *result) int {
-	a.screen.clear()
+	a.screen.removeBar()
 	out := classify(err)
-	if err != nil && !out.quiet {
+	if lost := a.lost(); lost != nil {
+		out = out.and(classify(lost))
+	}
+	if out.Hint == "see --help" && a.line.command != nil {
+		out.Hint = "see " + a.line.command.FullPath() + " --help"
+	}
+	if out.Code != exitOK && !out.quiet {
 		a.complain(out)
 	}
-	if r != nil {
-		r.close(out)
-	}
-	if werr := a.writeResult(out, r); werr != nil {
-		a.log.Error("the result could not be written", "error", werr)
-		if out.Code == 0 {
-			return exitStorage
-		}
-	}
+	out = a.writeResult(out, r)
+	a.flush()
 	return out.Code
 }
 
@@ -283,7 +250,7 @@ func (a *app) complain(out outcome) {
 	if out.Hint != "" {
 		line += " (" + out.Hint + ")"
 	}
-	fmt.Fprintln(a.screen, oneLine(line))
+	fmt.Fprintln(a.stderr, store.Printable(oneLine(line)))
 }
 
 // oneLine keeps a message on the one line that readers of the last line of a log expect. Several

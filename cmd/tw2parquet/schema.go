@@ -15,7 +15,7 @@ type schemaCmd struct {
 
 // Help is the long form of --help.
 func (schemaCmd) Help() string {
-	return "Every file has every column, in this order, whatever the documents hold.\n\nExample:\n  tw2parquet schema --format duckdb\n\nExit codes: 0 ok, 2 usage."
+	return "Every file has every column, in this order, whatever the documents hold. A time\nbefore 1582-10-15 or after 9999-12-31 is null in its column; _extra has it as it was sent.\n\nExample:\n  tw2parquet schema --format duckdb\n\nExit codes: 0 ok, 2 usage, 50 the output cannot be written."
 }
 
 // column is one leaf or node of the schema as `--format json` prints it.
@@ -29,9 +29,9 @@ type column struct {
 func (c *schemaCmd) Run(a *app) error {
 	switch c.Format {
 	case "duckdb":
-		return a.print(duckDBTable(schema.Arrow()))
+		return a.write(duckDBTable(schema.Arrow()))
 	case "arrow":
-		return a.print(schema.Arrow().String() + "\n")
+		return a.write(schema.Arrow().String() + "\n")
 	}
 	var columns []column
 	for _, f := range schema.Fields() {
@@ -47,7 +47,7 @@ func (c *schemaCmd) Run(a *app) error {
 	return a.table([]string{"column", "type", "meaning"}, rows)
 }
 
-func (a *app) print(s string) error {
+func (a *app) write(s string) error {
 	_, err := a.stdout.Write([]byte(s))
 	return err
 }

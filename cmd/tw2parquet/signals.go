@@ -2,16 +2,80 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"tw2parquet/pipeline"
 )
 
 // signalError is why a context ended when a person or a scheduler asked for it.
 type signalError struct{ sig syscall.Signal }
 
 func (e *signalError) Error() string { return "stopped by " + e.sig.String() }
+
+// Is tells the pipeline that a signal is somebody's wish, unlike any other end of a context.
+func (e *signalError) Is(target error) bool { return target == pipeline.ErrStopped }
+
+// stoppedError is a signal that came together with another error, which it must not hide.
+type stoppedError struct {
+	sig  *signalError
+	also error
+}
+
+func (e *stoppedError) Error() string { return e.sig.Error() + "; also: " + e.also.Error() }
+
+// outcome has the other error's code unless running again helps against it, which is what the signal asks for.
+func (e *stoppedError) outcome() outcome {
+	o, also := classify(e.sig), classify(e.also)
+	if also.Code != exitOK && !also.Retryable {
+		o = also
+	} else if also.Code != exitOK {
+		o.Hint += "; " + also.Hint
+	}
+	o.Message = e.sig.Error() + "; also: " + also.Message
+	return o
+}
+
+// interrupted is err without what the end of ctx caused, and with the reason for that end: the signal, beside
+// whatever else went wrong, or the failure that cancelled ctx, if nothing else did.
+func interrupted(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	cause := context.Cause(ctx)
+	other := besides(cause, err)
+	var sig *signalError
+	switch {
+	case errors.As(cause, &sig) && other == nil:
+		return sig
+	case errors.As(cause, &sig):
+		return &stoppedError{sig, other}
+	case other == nil:
+		return cause
+	}
+	return other
+}
+
+// besides is err without the branches that only say that a context was cancelled; nil if there are no others.
+func besides(cause, err error) error {
+	if !errors.Is(err, context.Canceled) && !errors.Is(err, cause) {
+		return err
+	}
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return nil
+	}
+	var others []error
+	for _, branch := range joined.Unwrap() {
+		if other := besides(cause, branch); other != nil {
+			others = append(others, other)
+		}
+	}
+	return errors.Join(others...)
+}
 
 // lastCall is how long a run may take to publish what it has after a signal, whatever hangs: Kubernetes
 // kills 30 s after its SIGTERM, and 20 s are promised.
@@ -27,8 +91,8 @@ type stopping struct {
 	exit    func(code int)
 }
 
-// withSignals listens to SIGINT, SIGTERM and SIGHUP, but for those that whoever started us wants to be
-// ignored, as nohup does. A closed pipe behind standard output or error must not kill a run before it
+// withSignals listens to SIGINT, SIGTERM and SIGHUP, except those that the parent process ignores,
+// as nohup does. A closed pipe behind standard output or error must not kill a run before it
 // has published, and neither may a limit of file sizes, so SIGPIPE and SIGXFSZ become errors of the write.
 func withSignals(ctx context.Context) (context.Context, *stopping, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -44,9 +44,9 @@ func TestStopping_FirstSignalCancelsSecondLeaves(t *testing.T) {
 
 func TestAwait_TellsTheSignalWhenTheCommandHangs(t *testing.T) {
 	var out, errs bytes.Buffer
-	a := &app{globals: &globals{}, stdout: &out, result: newResult()}
+	a := &app{globals: &globals{}, printed: &standardOutput{w: &out}, stdout: &out, result: newResult()}
 	a.screen = newScreen(&errs, false)
-	a.log = slog.New(slog.NewTextHandler(a.screen, nil))
+	a.log = slog.New(slog.NewTextHandler(&errs, nil))
 	late := make(chan *signalError, 1)
 	late <- &signalError{syscall.SIGTERM}
 	if code := a.await(make(chan int), late); code != exitTerminate {

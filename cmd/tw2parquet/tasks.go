@@ -11,12 +11,12 @@ import (
 type tasksCmd struct {
 	List  taskListCmd  `cmd:"" help:"List the recent export tasks, newest first."`
 	Get   taskGetCmd   `cmd:"" help:"Show one task."`
-	Abort taskAbortCmd `cmd:"" help:"Abort a task; what it exported so far stays readable, and paid."`
+	Abort taskAbortCmd `cmd:"" help:"Abort a task; what it has exported stays readable and is charged."`
 }
 
 // Help is the long form of --help.
 func (tasksCmd) Help() string {
-	return "Looks at export tasks, or aborts one.\n\nExample:\n  tw2parquet tasks list --output json" + apiHelp
+	return "Lists, shows or aborts export tasks.\n\nExample:\n  tw2parquet tasks list --output json" + apiHelp
 }
 
 type taskListCmd struct{ shown }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
-	"tw2parquet/sink"
 	"tw2parquet/sink/dataset"
+	"tw2parquet/sink/store"
 )
 
 type verifyCmd struct {
@@ -22,10 +25,12 @@ func (verifyCmd) Help() string {
 	return `Reads every file of every run below OUT and compares it with its run's manifest and its own footer: checksums, sizes,
 counts, offsets and ordinals without a gap, the checksum of every page, every value of every column, the rejected
 results. Parquet files that belong to no run are reported too: a query over the folder would read them. It changes
-nothing. A run without a manifest is shown as incomplete; as long as its files are in order that is no failure.
+nothing. What another user wrote can be verified where the umask let you read it; rejected results stay private to
+who wrote them, and are listed as not checked. A run without a manifest is shown as incomplete; that is not a failure
+if its files are in order.
 
-Values are read in a process of their own with bounded memory (twice --memory-limit, at least 2 GiB) and time, so that a
-hostile file can do no harm.
+Values are read in a separate process with bounded memory (twice --memory-limit, at least 2 GiB) and time, so that a
+hostile file cannot do harm.
 
 Example:
   tw2parquet verify lake
@@ -33,38 +38,62 @@ Example:
 
 Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
 Exit codes: 0 everything is as it was published, 2 usage (no such output), 50 storage, 53 a file is damaged, missing or
-not ours, 130 and 143 stopped.`
+not ours, 130 and 143 stopped. They do not depend on who reads the output.`
 }
 
 // checkFileName is the hidden command that verify starts for each file.
 const checkFileName = "check-file"
 
+// runningProgram is what Linux keeps of a program while it runs, whatever became of its file: an update may have
+// removed it, or put another version in its place.
+const runningProgram = "/proc/self/exe"
+
+// ownProgram is the path that starts this program once more: running, or where there is no such thing (another
+// system, no /proc) the file that it was started from.
+func ownProgram(running string) (string, error) {
+	if info, err := os.Stat(running); err == nil && info.Mode().IsRegular() {
+		return running, nil
+	}
+	self, err := os.Executable()
+	if err != nil { // on Linux it asks /proc, too
+		self, err = exec.LookPath(os.Args[0])
+	}
+	if err != nil {
+		return "", fmt.Errorf("find this program's own file: %w", err)
+	}
+	return self, nil
+}
+
 // Run verifies an output.
 func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	root, err := localPath(c.Out)
 	if err != nil {
+		return usagef("%s: %w", c.Out, err)
+	}
+	disk, err := store.OpenLocal(store.LocalConfig{Root: root, MustExist: true, Logger: a.log})
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return usagef("%s is a file; name the output directory, or print its documents with cat", c.Out)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
+		return usagef("%s: %w", c.Out, store.Cause(err))
+	case err != nil:
 		return err
 	}
-	switch info, err := os.Stat(root); {
-	case err != nil:
-		return usagef("%s: %w", c.Out, cause(err))
-	case !info.IsDir():
-		return usagef("%s is a file; give the output's directory, or see its documents with cat", c.Out)
-	}
-	self, err := os.Executable()
+	defer disk.Close()
+	self, err := ownProgram(runningProgram)
 	if err != nil {
-		return fmt.Errorf("find this program's own file: %w", err)
+		return err
 	}
 	report, err := dataset.Verify(ctx, dataset.Config{
-		Root: root, Reader: []string{self, checkFileName}, Memory: c.wall(a),
+		Store: disk, Reader: []string{self, checkFileName}, Memory: c.readerMemory(a),
 	})
 	switch {
 	case errors.Is(err, dataset.ErrNoOutput):
 		return usagef("%s: %w", c.Out, err)
 	case errors.Is(err, dataset.ErrReader):
-		return &statusError{exitStorage, err.Error(), "nothing was found wrong with the files read so far"}
+		return &statusError{exitStorage, err.Error(), "the files read so far are sound"}
 	case err != nil:
-		return interrupted(ctx, &sink.StorageError{Op: "verify", Path: root, Err: err})
+		return interrupted(ctx, &store.Error{Op: "verify", Path: root, Err: err})
 	}
 	if err := c.show(a, report); err != nil {
 		return err
@@ -79,8 +108,8 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	}
 }
 
-// wall is what a reading process may take: enough for what the writer's own limit let through.
-func (c *verifyCmd) wall(a *app) int64 {
+// readerMemory is what a reading process may take: enough for what the writer's own limit let through.
+func (c *verifyCmd) readerMemory(a *app) int64 {
 	const most = 1 << 40 // --memory-limit off
 	return max(dataset.DefaultMemory, 2*min(int64(a.globals.MemoryLimit), most))
 }
@@ -105,10 +134,14 @@ func (c *verifyCmd) show(a *app, r *dataset.Report) error {
 	}
 	var b strings.Builder
 	for _, p := range r.Problems {
-		b.WriteString(printable(p.Path + ": " + p.Reason))
+		b.WriteString(store.Printable(p.Path + ": " + p.Reason))
 		b.WriteByte('\n')
 	}
-	return a.print(b.String())
+	for _, name := range r.Unchecked {
+		b.WriteString(store.Printable(name + ": not checked: only the user who wrote it may read it"))
+		b.WriteByte('\n')
+	}
+	return a.write(b.String())
 }
 
 // checkFileCmd reads the values of one file for verify, behind limits that it puts on itself.

@@ -185,7 +185,7 @@ func TestCat_ExitCodes(t *testing.T) {
 
 // Whoever reads the output may leave: no message, no failure.
 func TestCat_EndsQuietlyWhenItsReaderLeaves(t *testing.T) {
-	out, _ := converted(t, 2000)
+	out, _ := converted(t, 500)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -219,5 +219,29 @@ func TestCheckFile_AnswersInAProcess(t *testing.T) {
 	var reading dataset.Reading
 	if err != nil || json.Unmarshal(answer, &reading) != nil || reading.Reason != "" || reading.Rows == 0 || reading.Pages == 0 {
 		t.Errorf("%s, %v", answer, err)
+	}
+}
+
+func TestShow_TellsBothEndsOfAWindow(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{stdout: &out}
+	r := &dataset.Report{Runs: []dataset.Verified{{WindowStart: "2024-01-01T00:00:00Z", WindowStop: "2024-02-01T12:00:00Z"}}}
+	if err := (&verifyCmd{}).show(a, r); err != nil || !strings.Contains(out.String(), "2024-01-01 to 2024-02-01T12:00:00Z ") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+func TestOwnProgram_WithoutItsRunningImage(t *testing.T) {
+	self, err := ownProgram(filepath.Join(t.TempDir(), "none"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.Stat(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.Stat(os.Args[0])
+	if err != nil || !os.SameFile(got, want) {
+		t.Errorf("%s is not this program, %v", self, err)
 	}
 }

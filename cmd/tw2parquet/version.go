@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"tw2parquet/schema"
-	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 )
 
 // version is set by the linker.
@@ -16,13 +16,15 @@ var version = "dev"
 type versionCmd struct{ shown }
 
 // Help is the long form of --help.
-func (versionCmd) Help() string { return "Example:\n  tw2parquet version --output json" }
+func (versionCmd) Help() string {
+	return "Example:\n  tw2parquet version --output json\n\nExit codes: 0 ok, 2 usage, 50 the output cannot be written."
+}
 
 // Run prints the versions that a bug report needs.
 func (c *versionCmd) Run(a *app) error {
 	v := map[string]string{
 		"version": version, "schema": schema.Version, "schema_fingerprint": schema.Fingerprint(),
-		"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "commit": commit(), "zstd": sink.ZstdLibrary,
+		"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "commit": commit(), "zstd": parquet.ZstdLibrary,
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range info.Deps {

@@ -4,7 +4,7 @@ import (
 	"regexp"
 	"testing"
 
-	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 )
 
 func TestWriter_IsWhatParquetReadersParse(t *testing.T) {
@@ -25,7 +25,7 @@ func TestWriter_IsWhatParquetReadersParse(t *testing.T) {
 
 func TestVersion_TellsTheCodec(t *testing.T) {
 	code, stdout, _ := call(t, "version")
-	if !regexp.MustCompile(`(?m)^zstd +`+regexp.QuoteMeta(sink.ZstdLibrary)+"$").MatchString(stdout) || code != exitOK {
+	if !regexp.MustCompile(`(?m)^zstd +`+regexp.QuoteMeta(parquet.ZstdLibrary)+"$").MatchString(stdout) || code != exitOK {
 		t.Errorf("exit %d:\n%s", code, stdout)
 	}
 }

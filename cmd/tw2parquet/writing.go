@@ -5,35 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
-	"path/filepath"
-	"strings"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 // writing are the flags of every command that writes Parquet.
 type writing struct {
-	FileSize        size           `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size (default ${default})." group:"Writing"`
-	FileRows        int64          `name:"file-rows" placeholder:"N" help:"Or after this many rows, and always after 256 row groups." group:"Writing"`
-	RowGroupSize    size           `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows (default ${default})." group:"Writing"`
-	Compression     string         `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none (default ${default})." group:"Writing"`
-	Encodings       sink.Encodings `name:"encodings" default:"broad" placeholder:"CHOICE" help:"broad: plain and dictionary, which every engine reads; compact: delta encodings where they are smaller (default ${default})." group:"Writing"`
-	Workers         int            `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
-	MaxRejects      int64          `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are written aside; more than N fail the run (-1: never) (default ${default})." group:"Writing"`
-	MaxDocumentSize size           `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected (default ${default})." group:"Writing"`
+	FileSize        size              `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size (default ${default})." group:"Writing"`
+	FileRows        int64             `name:"file-rows" placeholder:"N" help:"Or after this many rows, and always after 256 row groups." group:"Writing"`
+	RowGroupSize    size              `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows (default ${default})." group:"Writing"`
+	Compression     string            `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none (default ${default})." group:"Writing"`
+	Encodings       parquet.Encodings `name:"encodings" default:"broad" placeholder:"CHOICE" help:"broad: plain and dictionary, which every engine reads; compact: delta encodings where they are smaller (default ${default})." group:"Writing"`
+	Workers         int               `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
+	MaxRejects      int64             `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are set aside; more than N of them fail the run (-1: never) (default ${default})." group:"Writing"`
+	MaxDocumentSize size              `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected (default ${default})." group:"Writing"`
 }
 
-func (w *writing) validate() (sink.Compression, error) {
+func (w *writing) validate() (parquet.Compression, error) {
 	var bad []error
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			bad = append(bad, fmt.Errorf(format, args...))
 		}
 	}
-	codec, err := sink.ParseCompression(w.Compression)
+	codec, err := parquet.ParseCompression(w.Compression)
 	if err != nil {
 		bad = append(bad, fmt.Errorf("--compression: %w", err))
 	}
@@ -57,47 +56,53 @@ func (w *writing) rowGroup() pipeline.RowGroup {
 	return pipeline.RowGroup{Bytes: int(w.RowGroupSize), Rows: maxRowGroupRows}
 }
 
-// localDir is the directory behind --out.
-func localDir(out string) (string, error) {
-	scheme, _, ok := strings.Cut(out, "://")
-	switch {
-	case out == "":
-		return "", usagef("--out is empty")
-	case !ok:
-		return out, nil
-	case scheme == "file":
-		u, err := url.Parse(out)
-		if err != nil || u.Host != "" && u.Host != "localhost" || u.Path == "" {
-			return "", usagef("--out %q is no file URL with an absolute path", out)
-		}
-		return filepath.FromSlash(u.Path), nil
+// outDir is the directory behind --out.
+func outDir(out string) (string, error) {
+	dir, err := localPath(out)
+	if err != nil {
+		return "", usagef("--out %q: %w", out, err)
 	}
-	return "", usagef("--out %q: only local directories and file:// are supported", out)
+	return dir, nil
 }
 
 // target is one run's place in an output.
 type target struct {
 	root, run, partition string
 	meta                 map[string]string // footer key-values
-	codec                sink.Compression
+	codec                parquet.Compression
 	skipEmpty, refetch   bool
 }
 
 func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	meta := map[string]string{"writer": writer(version, commit()), "schema_fingerprint": schema.Fingerprint()}
 	maps.Copy(meta, t.meta)
-	out, err := sink.Open(ctx, sink.Config{
-		Root: t.root, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
-		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, Encodings: w.Encodings, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
-	})
+	disk, err := store.OpenLocal(store.LocalConfig{Root: t.root, Logger: a.log})
 	if err != nil {
 		return output{}, err
 	}
-	return output{out}, nil
+	out, err := sink.Open(ctx, sink.Config{
+		Store: disk, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
+		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, Encodings: w.Encodings, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
+	})
+	if err != nil {
+		return output{}, errors.Join(err, disk.Close())
+	}
+	return output{out, disk}, nil
 }
 
 // output is a sink's output as the pipeline sees it.
-type output struct{ *sink.Output }
+type output struct {
+	*sink.Output
+	store store.Store
+}
+
+// parts are the output by what the pipeline does with it.
+func (o output) parts() pipeline.Output {
+	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o, Close: o.Close}
+}
+
+// Close releases the run and its store.
+func (o output) Close() error { return errors.Join(o.Output.Close(), o.store.Close()) }
 
 func (o output) Files() []pipeline.File {
 	files := o.Output.Files()
@@ -113,16 +118,23 @@ func (o output) Gap() (offset string, next int64, ok bool) {
 	return g.Offset, g.Next, ok
 }
 
-// tooMany tells whether a window's rejects fail the run.
-func (w *writing) tooMany(rejected int64) bool { return w.MaxRejects >= 0 && rejected > w.MaxRejects }
+// judge settles how a window ends whose data is all safe. It reads the report only, so that a complete run is
+// judged alike on every start.
+func (w *writing) judge(r pipeline.Report) error {
+	if w.MaxRejects < 0 || r.Rejected <= w.MaxRejects {
+		return nil
+	}
+	documents := "documents were"
+	if r.Rejected == 1 {
+		documents = "document was"
+	}
+	return &statusError{exitData, fmt.Sprintf("%d %s rejected, more than --max-rejects %d", r.Rejected, documents, w.MaxRejects),
+		fmt.Sprintf("they are kept with their reasons under %s/; run again with --max-rejects %d to accept them", sink.RunDir(r.Run), r.Rejected)}
+}
 
-// judge settles how a run ends whose data is all safe.
-func (w *writing) judge(a *app, rejected int64, skipEmpty bool) error {
-	switch {
-	case w.tooMany(rejected):
-		return &statusError{exitData, fmt.Sprintf("%d documents were rejected, more than --max-rejects %d", rejected, w.MaxRejects),
-			"they lie with their reasons under _tw2parquet/<run>/; run again with a higher --max-rejects to accept them"}
-	case skipEmpty && a.result.Rows+a.result.Rejected == 0:
+// judgeEmpty is exit 99 where it was asked for.
+func (a *app) judgeEmpty(skip bool) error {
+	if skip && a.result.Rows+a.result.Rejected == 0 {
 		return &statusError{code: exitEmpty, message: "nothing was exported"}
 	}
 	return nil

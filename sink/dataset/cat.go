@@ -2,30 +2,26 @@ package dataset
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
-	"strings"
+	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // Print says which documents are printed, and how.
 type Print struct {
-	// Paths are Parquet files and directories. Of a directory all Parquet files below it are printed
-	// but those in the state directory, in the order of their directories, runs and numbers.
-	Paths []string
+	Inputs []Input
 	// Chunks prints the whole CT_RESULT chunk around each document.
 	Chunks bool
 	// Limit ends the output after so many documents; less than 0: never.
@@ -33,6 +29,14 @@ type Print struct {
 	// Columns are the top-level columns to print, in this order; none: the whole document.
 	// Not with Chunks.
 	Columns []string
+}
+
+// Input is a directory, an output or a part of one, or else one file of it.
+type Input struct {
+	Store store.Store
+	// Name is the file. "" is for all Parquet files outside the state directory, in the order of their
+	// directories, runs and numbers.
+	Name string
 }
 
 // InputError is something wrong with what was asked for: nothing was printed because of it.
@@ -48,7 +52,8 @@ const highlighted = "highlighted_data"
 
 // Cat prints documents as JSON, one a line, rebuilt from their rows. Memory is bounded by some
 // thousand documents or batchBytes, whatever the size of a file. A file that is damaged or none of
-// ours is a *sink.ForeignError; what came before it has been printed. A failing w is a *WriteError.
+// ours is a *sink.ForeignError; what came before it has been printed. A failing w is a *WriteError, unless damage was
+// found before.
 func Cat(ctx context.Context, w io.Writer, what Print) error {
 	for _, c := range what.Columns {
 		if len(schema.Arrow().FieldIndices(c)) == 0 {
@@ -58,22 +63,24 @@ func Cat(ctx context.Context, w io.Writer, what Print) error {
 	if len(what.Columns) > 0 && what.Chunks {
 		return &InputError{"columns", "they are members of the document; a whole chunk has all of them"}
 	}
-	var names []string
-	for _, p := range what.Paths {
-		found, err := parquetFiles(ctx, p)
-		if err != nil {
+	files := make([][]store.Entry, len(what.Inputs))
+	for i, in := range what.Inputs {
+		var err error
+		if files[i], err = in.files(ctx); err != nil {
 			return err
 		}
-		names = append(names, found...)
 	}
 	out := bufio.NewWriterSize(w, 256<<10)
 	p := &printer{Print: what, out: out, rebuilder: schema.NewRebuilder(), left: what.Limit}
-	for _, name := range names {
-		if p.left == 0 {
-			break
-		}
-		if err := p.file(ctx, name); err != nil {
-			return errors.Join(err, p.flush())
+	for i, in := range what.Inputs {
+		for _, e := range files[i] {
+			if p.left == 0 {
+				return p.flush()
+			}
+			if err := p.file(ctx, in.Store, e); err != nil {
+				_ = p.flush() // whoever asked is told of the damage, with or without a reader
+				return err
+			}
 		}
 	}
 	return p.flush()
@@ -85,45 +92,36 @@ type WriteError struct{ Err error }
 func (e *WriteError) Error() string { return "write the documents: " + e.Err.Error() }
 func (e *WriteError) Unwrap() error { return e.Err }
 
-// parquetFiles are the Parquet files that a path stands for, in order.
-func parquetFiles(ctx context.Context, name string) ([]string, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
+// files are what is to be printed, in order.
+func (in Input) files(ctx context.Context) ([]store.Entry, error) {
+	if in.Name != "" {
+		e, err := store.Stat(ctx, in.Store, in.Name)
+		if err != nil && ctx.Err() == nil {
+			err = &InputError{in.Store.Path(in.Name), store.Cause(err).Error()}
 		}
-		return nil, &InputError{name, err.Error()}
+		return []store.Entry{e}, err
 	}
-	if !info.IsDir() {
-		return []string{name}, nil
+	d, err := Open(ctx, in.Store)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, &InputError{in.Store.Path(""), unreadable(err)}
 	}
-	root, err := os.OpenRoot(name)
-	if err != nil {
-		return nil, &InputError{name, unreadable(err)}
-	}
-	defer root.Close()
 	var bad error
-	found, err := scan(ctx, root, func(n string, err error) {
-		bad = errors.Join(bad, &InputError{filepath.Join(name, n), unreadable(err)})
-	})
-	if err = errors.Join(err, bad); err != nil {
-		return nil, err
-	}
-	var names []string
-	for n := range found {
-		if n != sink.StateDir && !strings.HasPrefix(n, sink.StateDir+"/") && !strings.Contains(path.Dir(n)+"/", "/"+sink.StateDir+"/") {
-			names = append(names, n)
+	for _, t := range d.Trouble {
+		if !sink.BelowState(t.Name) { // nothing in there is printed
+			bad = errors.Join(bad, &InputError{in.Store.Path(t.Name), unreadable(t.Err)})
 		}
 	}
-	if len(names) == 0 {
-		return nil, &InputError{name, "no Parquet file lies below it"}
+	if bad != nil {
+		return nil, bad
 	}
-	slices.SortFunc(names, byRun)
-	for i, n := range names {
-		names[i] = filepath.Join(name, filepath.FromSlash(n))
+	files := d.Files()
+	if len(files) == 0 {
+		return nil, &InputError{in.Store.Path(""), "it contains no Parquet file"}
 	}
-	return names, nil
+	return files, nil
 }
 
 // printer prints one file after the other.
@@ -150,18 +148,17 @@ func (p *printer) flush() error {
 }
 
 // file prints the documents of one file.
-func (p *printer) file(ctx context.Context, name string) error {
-	f, err := os.OpenFile(name, os.O_RDONLY|nonBlock, 0)
-	if err != nil {
-		return &sink.ForeignError{Path: name, Reason: unreadable(err)}
+func (p *printer) file(ctx context.Context, s store.Store, e store.Entry) error {
+	f, err := store.Open(ctx, s, e)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return &sink.ForeignError{Path: s.Path(e.Name), Reason: unreadable(err)}
 	}
 	defer f.Close()
 	err = guarded(func() error {
-		size, err := regular(f)
-		if err != nil {
-			return err
-		}
-		in, err := openParquet(f, size, &walker{in: f})
+		in, err := openParquet(f, e.Size, &walker{in: f})
 		if err != nil {
 			return err
 		}
@@ -181,7 +178,7 @@ func (p *printer) file(ctx context.Context, name string) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
-	return &sink.ForeignError{Path: name, Reason: clean(err.Error())}
+	return &sink.ForeignError{Path: s.Path(e.Name), Reason: clean(err.Error())}
 }
 
 // fields are the columns to read: those to print and _extra, which may hold what they could not.
@@ -269,12 +266,16 @@ func own(rec arrow.RecordBatch, name string, row int) (json.RawMessage, error) {
 	}
 	switch a := a.(type) {
 	case *array.Int64:
-		return json.Marshal(a.Value(row))
+		return strconv.AppendInt(nil, a.Value(row), 10), nil
 	case *array.String:
 		if name == "_extra" {
 			return json.RawMessage(a.Value(row)), nil // Rebuild has found it to be an object
 		}
-		return json.Marshal(a.Value(row))
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // as in the documents
+		err := e.Encode(a.Value(row))
+		return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 	}
 	return nil, fmt.Errorf("column %s: %s", name, a.DataType())
 }

@@ -28,14 +28,14 @@ func TestCat_StopsWhenNobodyReads(t *testing.T) {
 	for _, left := range []int{0, 300 << 10, 1 << 20} {
 		w := &failing{left: left, err: io.ErrClosedPipe}
 		var write *WriteError
-		if err := Cat(context.Background(), w, Print{Paths: []string{root}, Limit: -1}); !errors.As(err, &write) || !errors.Is(err, io.ErrClosedPipe) {
+		if err := Cat(context.Background(), w, Print{Inputs: these(t, root), Limit: -1}); !errors.As(err, &write) || !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("after %d bytes: %v", left, err)
 		}
 	}
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(stop)
-	if err := Cat(ctx, io.Discard, Print{Paths: []string{root}, Limit: -1}); !errors.Is(err, stop) {
+	if err := Cat(ctx, io.Discard, Print{Inputs: these(t, root), Limit: -1}); !errors.Is(err, stop) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -61,7 +61,7 @@ func TestCat_MemoryIsBounded(t *testing.T) {
 		job{run: runA, chunks: corpus(t, n), groupRows: n, codec: "snappy"}.write(t, root) // one row group
 		runtime.GC()
 		p := &peak{}
-		if err := Cat(context.Background(), p, Print{Paths: []string{root}, Limit: -1}); err != nil {
+		if err := Cat(context.Background(), p, Print{Inputs: these(t, root), Limit: -1}); err != nil {
 			t.Fatal(err)
 		}
 		peaks = append(peaks, p.most)

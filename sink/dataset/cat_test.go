@@ -106,7 +106,7 @@ func TestCat_GivesBackEveryDocumentInOrder(t *testing.T) {
 	job{run: runA, partition: "d=1", chunks: chunks[:half], fileRows: 400, groupRows: 100, codec: "zstd"}.write(t, root)
 	job{run: runB, partition: "d=2", chunks: chunks[half:], groupRows: 700, codec: "snappy"}.write(t, root)
 	put(t, filepath.Join(root, sink.StateDir, runA, "not.parquet"), nil) // nobody looks there
-	documents, whole := cat(t, Print{Paths: []string{root}, Limit: -1}), cat(t, Print{Paths: []string{root}, Limit: -1, Chunks: true})
+	documents, whole := cat(t, Print{Inputs: these(t, root), Limit: -1}), cat(t, Print{Inputs: these(t, root), Limit: -1, Chunks: true})
 	if len(documents) != len(chunks) || len(whole) != len(chunks) {
 		t.Fatalf("%d documents and %d chunks of %d", len(documents), len(whole), len(chunks))
 	}
@@ -119,30 +119,34 @@ func TestCat_GivesBackEveryDocumentInOrder(t *testing.T) {
 		}
 	}
 	for _, n := range []int64{0, 1, 399, 400, 401, 1000, 1 << 40} {
-		if got := cat(t, Print{Paths: []string{root}, Limit: n}); len(got) != int(min(n, int64(len(chunks)))) {
+		if got := cat(t, Print{Inputs: these(t, root), Limit: n}); len(got) != int(min(n, int64(len(chunks)))) {
 			t.Errorf("limit %d: %d documents", n, len(got))
 		}
 	}
-	file := filepath.Join(root, "d=1", sink.PartName(runA, 1))
-	if got := cat(t, Print{Paths: []string{file, file}, Limit: -1}); len(got) != 800 || !bytes.Equal(got[0], documents[400]) || !bytes.Equal(got[400], documents[400]) {
+	file := filepath.Join(root, "d=1", sink.PartName(runA, 1, 0))
+	if got := cat(t, Print{Inputs: these(t, file, file), Limit: -1}); len(got) != 800 || !bytes.Equal(got[0], documents[400]) || !bytes.Equal(got[400], documents[400]) {
 		t.Errorf("one file twice: %d documents", len(got))
 	}
 }
 
 // As a listing of names, number 100000 comes before 99999.
 func TestCat_OrdersRunsByNumber(t *testing.T) {
-	names := []string{"b.parquet", sink.PartName(runB, 0), sink.PartName(runA, 99999), sink.PartName(runA, 100000), sink.PartName(runA, 2)}
+	names := []string{"b.parquet", sink.PartName(runB, 0, 0), sink.PartName(runA, 99999, 0), sink.PartName(runA, 100000, 0), sink.PartName(runA, 2, 0)}
 	root := t.TempDir()
 	for _, n := range names {
 		put(t, filepath.Join(root, n), nil)
 	}
-	got, err := parquetFiles(t.Context(), root)
-	want := []string{"b.parquet", names[4], names[2], names[3], names[1]}
-	for i := range want {
-		want[i] = filepath.Join(root, want[i])
+	d, err := Open(t.Context(), at(t, root))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if d := cmp.Diff(want, got); d != "" || err != nil {
-		t.Error(d, err)
+	var got []string
+	for _, e := range d.Files() {
+		got = append(got, e.Name)
+	}
+	want := []string{"b.parquet", names[4], names[2], names[3], names[1]}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }
 
@@ -162,7 +166,7 @@ func TestCat_ColumnsSelectMembers(t *testing.T) {
 		{[]string{"_ordinal", "_extra"}, `{"_ordinal":0,"_extra":{"url":17,"unknown":{"x":1},"lang":null}}`},
 		{[]string{"content"}, `{}`},
 	} {
-		got := cat(t, Print{Paths: []string{root}, Limit: -1, Columns: c.columns})
+		got := cat(t, Print{Inputs: these(t, root), Limit: -1, Columns: c.columns})
 		if len(got) != 1 || cmp.Diff(value(t, []byte(c.want)), value(t, got[0])) != "" {
 			t.Errorf("%v: %s, want %s", c.columns, got, c.want)
 		}
@@ -173,11 +177,11 @@ func TestCat_RefusesWhatDoesNotExist(t *testing.T) {
 	root := t.TempDir()
 	job{run: runA, chunks: corpus(t, 1)}.write(t, root)
 	for what, p := range map[string]Print{
-		"column":         {Paths: []string{root}, Columns: []string{"title", "titel"}},
-		"unknown member": {Paths: []string{root}, Columns: []string{"world_data.city"}},
-		"both":           {Paths: []string{root}, Columns: []string{"title"}, Chunks: true},
-		"path":           {Paths: []string{root, filepath.Join(root, "none")}},
-		"no Parquet":     {Paths: []string{t.TempDir()}},
+		"column":         {Inputs: these(t, root), Columns: []string{"title", "titel"}},
+		"unknown member": {Inputs: these(t, root), Columns: []string{"world_data.city"}},
+		"both":           {Inputs: these(t, root), Columns: []string{"title"}, Chunks: true},
+		"path":           {Inputs: append(these(t, root), Input{at(t, root), "none"})},
+		"no Parquet":     {Inputs: these(t, t.TempDir())},
 	} {
 		var out bytes.Buffer
 		var input *InputError
@@ -228,14 +232,14 @@ func TestCat_NamesForeignFiles(t *testing.T) {
 		if c.says == "regular" {
 			mkfifo(t, c.name)
 		}
-		err := Cat(context.Background(), io.Discard, Print{Paths: []string{c.name}, Limit: -1})
+		err := Cat(context.Background(), io.Discard, Print{Inputs: these(t, c.name), Limit: -1})
 		var foreign *sink.ForeignError
 		if !errors.As(err, &foreign) || foreign.Path != c.name || !strings.Contains(foreign.Reason, c.says) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	// An older version lacks columns; that is no stranger.
-	if got := cat(t, Print{Paths: []string{write("old", ordinal, key, extra, text("url"))}, Limit: -1}); len(got) != 1 || string(got[0]) != `{"url":""}` {
+	// An older version lacks columns; that is not foreign.
+	if got := cat(t, Print{Inputs: these(t, write("old", ordinal, key, extra, text("url"))), Limit: -1}); len(got) != 1 || string(got[0]) != `{"url":""}` {
 		t.Errorf("%s", got)
 	}
 }

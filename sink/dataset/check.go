@@ -9,16 +9,16 @@ import (
 	"hash"
 	"io"
 	"maps"
-	"os"
-	"strconv"
 
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // part is a data file of a run.
 type part struct {
 	run     *run
 	name    string
+	entry   store.Entry
 	seq     int
 	want    *sink.File     // what the manifest says, nil without one
 	said    sink.Published // what its footer says
@@ -38,15 +38,19 @@ func (p *part) account() (sink.File, bool) {
 	return sink.File{}, false
 }
 
-// check examines the file by itself: footer, checksums, and every value. An error is none of the
-// file's.
+// check examines the file by itself: footer, checksums, and every value. An error is not about the
+// file.
 func (p *part) check(ctx context.Context, v *verifier) error {
-	f, size, err := open(v.root, p.name)
+	f, err := store.OpenFile(ctx, v.store, p.entry)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		p.problem = unreadable(err)
 		return nil
 	}
 	defer f.Close()
+	size := p.entry.Size
 	if p.said, err = sink.ReadPublished(f, size); err != nil {
 		p.problem = clean(err.Error())
 		return nil
@@ -76,7 +80,7 @@ func (p *part) check(ctx context.Context, v *verifier) error {
 func (p *part) compare(size int64) string {
 	s := &p.said
 	switch {
-	case s.Run != p.run.id:
+	case s.Run != p.run.ID:
 		return fmt.Sprintf("its footer says run %q", clean(s.Run))
 	case s.Seq != p.seq:
 		return fmt.Sprintf("its footer says number %d", s.Seq)
@@ -96,9 +100,9 @@ func (p *part) compare(size int64) string {
 	}{
 		{"size", size == w.Bytes},
 		{"rows", s.Rows == w.Rows},
-		{"rejects", s.Rejected == w.Rejected},
+		{"rejects", s.Rejected == w.Rejected && s.Rejects == w.Rejects},
 		{"offset before it", s.FromOffset == w.FromOffset},
-		{"offset behind it", s.ToOffset == w.ToOffset},
+		{"offset after it", s.ToOffset == w.ToOffset},
 		{"first ordinal", s.FirstOrdinal == w.FirstOrdinal},
 		{"next ordinal", s.NextOrdinal == w.NextOrdinal},
 		{"notes", maps.Equal(s.Notes, w.Notes)},
@@ -112,7 +116,7 @@ func (p *part) compare(size int64) string {
 }
 
 // hash reads every byte and compares both checksums.
-func (p *part) hash(ctx context.Context, f *os.File, size int64) (problem string, err error) {
+func (p *part) hash(ctx context.Context, f io.ReaderAt, size int64) (problem string, err error) {
 	h := sha256.New()
 	if problem, err := feed(ctx, h, f, 0, p.said.DataBytes); problem != "" || err != nil {
 		return problem, err
@@ -124,7 +128,7 @@ func (p *part) hash(ctx context.Context, f *os.File, size int64) (problem string
 		return problem, err
 	}
 	if p.want != nil && hex.EncodeToString(h.Sum(nil)) != p.want.SHA256 {
-		return "damaged: its bytes do not fit the checksum in the manifest", nil
+		return "damaged: its bytes do not match the checksum in the manifest", nil
 	}
 	return "", nil
 }
@@ -141,10 +145,10 @@ func feed(ctx context.Context, h hash.Hash, f io.ReaderAt, from, to int64) (prob
 		}
 		b := buf[:min(int64(len(buf)), to-from)]
 		if n, err := f.ReadAt(b, from); n < len(b) {
-			if err == nil || errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
+			if ctx.Err() != nil {
+				return "", context.Cause(ctx)
 			}
-			return unreadable(err), nil
+			return unreadable(short(err)), nil
 		}
 		h.Write(b)
 		from += int64(len(b))
@@ -152,4 +156,10 @@ func feed(ctx context.Context, h hash.Hash, f io.ReaderAt, from, to int64) (prob
 	return "", nil
 }
 
-func parseVersion(s string) (int, error) { return strconv.Atoi(s) }
+// short is the error of a read that did not bring all that was asked for.
+func short(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

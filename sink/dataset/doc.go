@@ -1,7 +1,15 @@
-// Package dataset reads finished outputs: it verifies them, and prints their documents.
+// Package dataset reads finished outputs: it lists their runs, verifies them, and prints their documents.
 //
-// It changes nothing: every file is opened for reading only, without following a symbolic link, and
-// below one directory handle, so that no name in a manifest leads out of the output.
+// Open is the one place that finds runs. It lists a store once, and everything else starts from what it
+// found. The package changes nothing, and reaches files through their store alone: a symbolic link, pipe or
+// device is never opened, and no name in a manifest leads out of the output.
+//
+// # Stores
+//
+// What reads a file in many small steps has it open (store.Open). Verify needs it as one of this machine,
+// because it hands it to another process (store.OpenFile). A store whose files lie on a disk opens them as
+// a store.Opener; of any other one store.OpenFile makes a nameless copy. This package cannot tell the two
+// apart.
 //
 // # What is trusted
 //
@@ -28,7 +36,7 @@
 // The manifest's files are there, and no others of its name; bytes, sizes and footers are as the
 // manifest says; the files form a chain (offsets, ordinals, numbers); every column of every row can be
 // read and has the schema's type; _ordinal rises, stays in the file's range, and leaves out exactly the
-// ordinals of the rejects; the totals add up. A run without a manifest is incomplete, which is no
+// ordinals of the rejects; the totals add up. A run without a manifest is incomplete, which is not
 // damage: its files are held against their own footers, which carry a checksum of all that comes before
 // the footer and one of the footer itself.
 package dataset

@@ -9,17 +9,17 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/parquet"
+	arrowparquet "github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"tw2parquet/schema"
-	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 )
 
 // parquetFile is a Parquet file whose layout was checked, open in arrow-go's reader.
 type parquetFile struct {
-	groups []sink.RowGroup
+	groups []parquet.RowGroup
 	schema *arrow.Schema
 	reader *pqarrow.FileReader
 	leaves map[int]bool
@@ -41,14 +41,14 @@ func guarded(f func() error) (err error) {
 // openParquet checks the layout of a file, then opens it and checks its columns. The caller guards
 // it, and keeps in open.
 func openParquet(in io.ReaderAt, size int64, w *walker) (*parquetFile, error) {
-	groups, err := sink.ReadRowGroups(in, size)
+	groups, err := parquet.ReadRowGroups(in, size)
 	if err != nil {
 		return nil, err
 	}
 	if err := w.check(groups); err != nil {
 		return nil, err
 	}
-	props := parquet.NewReaderProperties(memory.DefaultAllocator)
+	props := arrowparquet.NewReaderProperties(memory.DefaultAllocator)
 	// Page by page, not whole chunks: a row group may be as large as its writer liked.
 	props.BufferedStreamEnabled = true
 	props.MaxCompressedPageSize, props.MaxUncompressedPageSize = maxPageBytes, maxPageBytes

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,6 +21,8 @@ import (
 	"tw2parquet/bench"
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 // TestMain makes the test binary the reading process as well, a good one and some bad ones.
@@ -58,6 +61,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// stride is the step of a loop over bytes or members: 1, and n in the quick run, which so takes one of n.
+func stride(n int) int {
+	if testing.Short() {
+		return n
+	}
+	return 1
+}
+
 func self(mode string) []string { return []string{os.Args[0], mode} }
 
 // job is a run that a test writes.
@@ -89,12 +100,16 @@ func corpus(t testing.TB, n int) [][]byte {
 func (j job) write(t testing.TB, root string) {
 	t.Helper()
 	ctx := context.Background()
-	codec, err := sink.ParseCompression(j.codec + strings.Repeat("none", 1-min(1, len(j.codec))))
+	codec, err := parquet.ParseCompression(j.codec + strings.Repeat("none", 1-min(1, len(j.codec))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := store.OpenLocal(store.LocalConfig{Root: root})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o, err := sink.Open(ctx, sink.Config{
-		Root: root, Run: j.run, Partition: j.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
+		Store: disk, Run: j.run, Partition: j.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
 		Meta:         map[string]string{"writer": "test", "window_start": "2024-01-01T00:00:00Z", "window_stop": "2024-02-01T00:00:00Z"},
 		MaxFileRows:  j.fileRows,
 		MaxFileBytes: 0, Compression: codec,
@@ -103,7 +118,7 @@ func (j job) write(t testing.TB, root string) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := o.Close(); err != nil {
+		if err := errors.Join(o.Close(), disk.Close()); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -123,7 +138,7 @@ func (j job) write(t testing.TB, root string) {
 		e.Reset()
 		for n := first; n < next; n++ {
 			if j.reject > 0 && n%j.reject == j.reject-1 {
-				must(o.Reject(int64(n), int64(n*1000), "broken", j.chunks[n][:len(j.chunks[n])/2]))
+				must(o.Reject(ctx, int64(n), int64(n*1000), "broken", j.chunks[n][:len(j.chunks[n])/2]))
 				rejected++
 				continue
 			}
@@ -133,7 +148,7 @@ func (j job) write(t testing.TB, root string) {
 		for _, task := range tasks {
 			must(task())
 		}
-		must(appendGroup())
+		must(appendGroup(ctx))
 		_, err := o.Mark(ctx, fmt.Sprintf("offset-%d", next), int64(next), map[string]string{"drift": "{}"})
 		must(err)
 	}
@@ -144,27 +159,55 @@ func (j job) write(t testing.TB, root string) {
 	must(o.Complete(ctx, fmt.Appendf(nil, `{"rows":%d,"rejected":%d}`, int64(len(j.chunks))-rejected, rejected)))
 }
 
+// at is the store of a directory that is there.
+func at(t testing.TB, root string) store.Store {
+	t.Helper()
+	s, err := store.OpenLocal(store.LocalConfig{Root: root, MustExist: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// these are paths as Cat takes them.
+func these(t testing.TB, paths ...string) []Input {
+	t.Helper()
+	var inputs []Input
+	for _, p := range paths {
+		s, name, err := store.OpenPath(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		inputs = append(inputs, Input{s, name})
+	}
+	return inputs
+}
+
 // verify reads values in this process, which is quicker than one for each file, and with its walls
 // down; isolated has them.
 func verify(t testing.TB, root string) *Report {
 	t.Helper()
-	return verifyWith(t, Config{Root: root, read: func(ctx context.Context, f *os.File, _ int64) (Reading, error) { return checkValues(ctx, f), nil }})
+	return verifyWith(t, Config{Store: at(t, root), read: func(ctx context.Context, f *os.File, _ int64) (Reading, error) { return checkValues(ctx, f), nil }})
 }
 
 // isolated is the real thing.
 func isolated(t testing.TB, root string) *Report {
 	t.Helper()
-	return verifyWith(t, Config{Root: root, Reader: self("check-file")})
+	return verifyWith(t, Config{Store: at(t, root), Reader: self("check-file")})
 }
 
 func verifyWith(t testing.TB, cfg Config) *Report {
 	t.Helper()
-	before := tree(t, cfg.Root)
+	defer cfg.Store.Close() // there may be a thousand
+	root := cfg.Store.Path("")
+	before := tree(t, root)
 	report, err := Verify(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tree(t, cfg.Root) != before {
+	if tree(t, root) != before {
 		t.Fatal("verify changed something")
 	}
 	if report.OK != (len(report.Problems) == 0) {
@@ -249,7 +292,7 @@ func get(t testing.TB, name string) []byte {
 // editManifest changes a run's manifest as JSON.
 func editManifest(t testing.TB, root, run string, edit func(m map[string]any)) {
 	t.Helper()
-	name := filepath.Join(root, sink.StateDir, run, sink.ManifestName)
+	name := filepath.Join(root, sink.ManifestPath(run, 0))
 	var m map[string]any
 	if err := json.Unmarshal(get(t, name), &m); err != nil {
 		t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 	"hash/crc32"
 	"io"
 
-	"tw2parquet/sink"
+	"tw2parquet/sink/parquet"
 )
 
 // Caps of a page that is worth decompressing. Ours hold some 8 MiB, or one value, which
@@ -36,7 +36,7 @@ type walker struct {
 }
 
 // check walks over every chunk of every row group.
-func (w *walker) check(groups []sink.RowGroup) error {
+func (w *walker) check(groups []parquet.RowGroup) error {
 	for i := range groups {
 		g := &groups[i]
 		if len(g.Chunks) != len(groups[0].Chunks) {
@@ -51,9 +51,9 @@ func (w *walker) check(groups []sink.RowGroup) error {
 	return nil
 }
 
-func (w *walker) chunk(c *sink.Chunk) error {
+func (w *walker) chunk(c *parquet.Chunk) error {
 	if !knownCodec(c.Codec) {
-		return fmt.Errorf("codec %d is none that is written here", c.Codec)
+		return fmt.Errorf("codec %d is not one that this program writes", c.Codec)
 	}
 	pos, end, values := c.First, c.First+c.Bytes, int64(0)
 	for n := 0; pos < end; n++ {
@@ -69,12 +69,12 @@ func (w *walker) chunk(c *sink.Chunk) error {
 			return fmt.Errorf("page %d: it claims %d bytes uncompressed", n, h.Uncompressed)
 		case h.Values > maxPageValues:
 			return fmt.Errorf("page %d: it claims %d entries", n, h.Values)
-		case h.Type == sink.DictionaryPage && n > 0:
-			return fmt.Errorf("page %d: a dictionary behind data", n)
-		case h.Type == sink.DataPage || h.Type == sink.DataPageV2:
+		case h.Type == parquet.DictionaryPage && n > 0:
+			return fmt.Errorf("page %d: a dictionary after data", n)
+		case h.Type == parquet.DataPage || h.Type == parquet.DataPageV2:
 			values += h.Values
-		case h.Type != sink.DictionaryPage:
-			return fmt.Errorf("page %d: pages of type %d are unknown", n, h.Type)
+		case h.Type != parquet.DictionaryPage:
+			return fmt.Errorf("page %d: unknown page type %d", n, h.Type)
 		}
 		if w.sums && h.HasCRC {
 			sum, err := w.sum(body, h.Bytes)
@@ -82,7 +82,7 @@ func (w *walker) chunk(c *sink.Chunk) error {
 				return fmt.Errorf("page %d: %w", n, err)
 			}
 			if sum != h.CRC {
-				return fmt.Errorf("page %d: its bytes do not fit its checksum", n)
+				return fmt.Errorf("page %d: its bytes do not match its checksum", n)
 			}
 		}
 		w.pages++
@@ -95,20 +95,20 @@ func (w *walker) chunk(c *sink.Chunk) error {
 }
 
 // header reads the page header at pos.
-func (w *walker) header(pos, end int64) (sink.PageHeader, error) {
+func (w *walker) header(pos, end int64) (parquet.PageHeader, error) {
 	if w.buf == nil {
 		w.buf = make([]byte, maxHeaderBytes)
 	}
 	for _, n := range []int64{headerBytes, maxHeaderBytes} {
 		b := w.buf[:min(n, end-pos)]
 		if _, err := w.in.ReadAt(b, pos); err != nil {
-			return sink.PageHeader{}, err
+			return parquet.PageHeader{}, err
 		}
-		if h, err := sink.ReadPageHeader(b); err == nil || int64(len(b)) == end-pos {
+		if h, err := parquet.ReadPageHeader(b); err == nil || int64(len(b)) == end-pos {
 			return h, err
 		}
 	}
-	return sink.PageHeader{}, sink.ErrPageHeader
+	return parquet.PageHeader{}, parquet.ErrPageHeader
 }
 
 // sum is the CRC of a page's body as it is stored (parquet.thrift, PageHeader.crc).

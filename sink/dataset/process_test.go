@@ -13,7 +13,7 @@ func TestReadingProcess_IsAWall(t *testing.T) {
 	name, _ := small(t, root)
 	run := func(mode string, deadline time.Duration) (*Report, error) {
 		return Verify(context.Background(), Config{
-			Root: root, Reader: self(mode), Memory: 256 << 20, Deadline: func(int64) time.Duration { return deadline },
+			Store: at(t, root), Reader: self(mode), Memory: 256 << 20, Deadline: func(int64) time.Duration { return deadline },
 		})
 	}
 	for mode, c := range map[string]struct {
@@ -39,7 +39,7 @@ func TestReadingProcess_IsAWall(t *testing.T) {
 		if _, err := run("mute", time.Minute); !errors.Is(err, ErrReader) {
 			t.Errorf("no answer: %v", err)
 		}
-		if _, err := Verify(context.Background(), Config{Root: root, Reader: []string{root + "/none"}}); !errors.Is(err, ErrReader) {
+		if _, err := Verify(context.Background(), Config{Store: at(t, root), Reader: []string{root + "/none"}}); !errors.Is(err, ErrReader) {
 			t.Errorf("no program: %v", err)
 		}
 	})
@@ -48,7 +48,7 @@ func TestReadingProcess_IsAWall(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		timer := time.AfterFunc(200*time.Millisecond, func() { cancel(stop) })
 		defer timer.Stop()
-		if _, err := Verify(ctx, Config{Root: root, Reader: self("spin")}); !errors.Is(err, stop) {
+		if _, err := Verify(ctx, Config{Store: at(t, root), Reader: self("spin")}); !errors.Is(err, stop) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -59,7 +59,7 @@ func TestReadingProcess_GetsNoEnvironment(t *testing.T) {
 	t.Setenv("TALKWALKER_ACCESS_TOKEN", "some-secret-token")
 	root := t.TempDir()
 	small(t, root)
-	r, err := Verify(context.Background(), Config{Root: root, Reader: self("environment")})
+	r, err := Verify(context.Background(), Config{Store: at(t, root), Reader: self("environment")})
 	if err != nil || len(r.Problems) != 1 || r.Problems[0].Reason != "GOTRACEBACK=none" {
 		t.Errorf("%+v, %v", r, err)
 	}

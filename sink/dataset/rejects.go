@@ -10,11 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"maps"
 	"path"
-	"strings"
+	"slices"
 
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // maxRejectLine bounds a line of the index of rejects: some numbers and a short reason.
@@ -23,13 +24,13 @@ const maxRejectLine = 64 << 10
 // checkRejects holds the rejects' files against the manifest and against the gaps that their results
 // leave in _ordinal.
 func (r *run) checkRejects(ctx context.Context, v *verifier) error {
-	listed := map[string]*sink.Aside{}
+	listed := map[string]*sink.RejectFile{}
 	if r.manifest != nil {
 		for i := range r.manifest.Rejects {
 			listed[r.manifest.Rejects[i].Name] = &r.manifest.Rejects[i]
 		}
 		if len(listed) != len(r.manifest.Rejects) {
-			v.problem(r.id, r.manifestName(), "it lists a file of rejects twice")
+			v.problem(r.ID, r.manifestName(), "it lists a file of rejects twice")
 		}
 	}
 	expected := map[string]bool{}
@@ -38,7 +39,11 @@ func (r *run) checkRejects(ctx context.Context, v *verifier) error {
 		if !ok || f.Rejected == 0 {
 			continue
 		}
-		index, raw := sink.RejectNames(r.id, p.seq)
+		index, raw, ok := sink.RejectNames(r.ID, p.seq, f.Rejects)
+		if !ok {
+			v.problem(r.ID, p.name, "it names its rejects %q", clean(f.Rejects))
+			continue
+		}
 		expected[index], expected[raw] = true, true
 		c := rejectCheck{v: v, run: r, part: p, file: f}
 		if err := c.index(ctx, index, listed[index]); err != nil {
@@ -55,7 +60,7 @@ func (r *run) checkRejects(ctx context.Context, v *verifier) error {
 	}
 	for _, a := range r.manifest.Rejects {
 		if listed[a.Name] != nil {
-			v.problem(r.id, r.manifestName(), "it lists %q, but no file of the run has rejects there", clean(a.Name))
+			v.problem(r.ID, r.manifestName(), "it lists %q, but no file of the run has rejects there", clean(a.Name))
 		}
 	}
 	r.strayRejects(v, expected)
@@ -64,17 +69,19 @@ func (r *run) checkRejects(ctx context.Context, v *verifier) error {
 
 // strayRejects reports rejects of a complete run that no file of it has.
 func (r *run) strayRejects(v *verifier, expected map[string]bool) {
-	dir := path.Join(sink.StateDir, r.id)
-	entries, err := fs.ReadDir(v.root.FS(), dir)
-	if err != nil {
-		v.problem(r.id, dir, "%s", unreadable(err))
-		return
-	}
-	for _, e := range entries {
-		if name := path.Join(dir, e.Name()); strings.HasPrefix(e.Name(), "rejects-") && !expected[name] {
-			v.problem(r.id, name, "the run is complete, and none of its files has these rejects")
+	for _, base := range slices.Sorted(maps.Keys(r.records)) {
+		if name := r.records[base].Name; sink.IsRejects(base) && !expected[name] {
+			v.problem(r.ID, name, "the run is complete, and none of its files has these rejects")
 		}
 	}
+}
+
+// record is a record of the run, which may have been published since the output was listed.
+func (r *run) record(ctx context.Context, v *verifier, name string) (store.Entry, error) {
+	if e, ok := r.records[path.Base(name)]; ok {
+		return e, nil
+	}
+	return v.since(ctx, name, "")
 }
 
 // rejectCheck examines the two files of a data file's rejects.
@@ -87,19 +94,30 @@ type rejectCheck struct {
 }
 
 // aside reads a file of rejects through take and compares it with its line in the manifest.
-func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.Aside, take func(r io.Reader) (string, error)) error {
+func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.RejectFile, take func(r io.Reader) (string, error)) error {
 	bad := func(reason string) error {
-		c.v.problem(c.run.id, name, "%s", reason)
+		c.v.problem(c.run.ID, name, "%s", reason)
 		return nil
 	}
 	if c.run.manifest != nil && want == nil {
-		return bad("the manifest does not know it")
+		return bad("the manifest does not list it")
 	}
-	f, size, err := open(c.v.root, name)
-	if err != nil {
+	e, err := c.run.record(ctx, c.v, name)
+	var f store.File
+	if err == nil {
+		f, err = store.Open(ctx, c.v.store, e)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case withheld(name, err):
+		c.v.unchecked(name)
+		return nil
+	case err != nil:
 		return bad(unreadable(err))
 	}
 	defer f.Close()
+	size := e.Size
 	if want != nil && size != want.Bytes {
 		return bad(fmt.Sprintf("changed: it has %d bytes, the manifest says %d", size, want.Bytes))
 	}
@@ -111,7 +129,7 @@ func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.Aside, 
 	case problem != "":
 		return bad(problem)
 	case want != nil && hex.EncodeToString(h.Sum(nil)) != want.SHA256:
-		return bad("damaged: its bytes do not fit the checksum in the manifest")
+		return bad("damaged: its bytes do not match the checksum in the manifest")
 	}
 	if problem, err = take(io.NewSectionReader(f, 0, size)); problem != "" {
 		return bad(problem)
@@ -120,8 +138,8 @@ func (c *rejectCheck) aside(ctx context.Context, name string, want *sink.Aside, 
 }
 
 // index checks the list of rejects: one line each, in order, in the file's range, and just the
-// results that are no rows.
-func (c *rejectCheck) index(ctx context.Context, name string, want *sink.Aside) error {
+// results that are not rows.
+func (c *rejectCheck) index(ctx context.Context, name string, want *sink.RejectFile) error {
 	c.bytes = -1
 	return c.aside(ctx, name, want, func(in io.Reader) (string, error) {
 		lines := bufio.NewReaderSize(in, maxRejectLine)
@@ -136,7 +154,7 @@ func (c *rejectCheck) index(ctx context.Context, name string, want *sink.Aside) 
 			}
 			var x sink.Rejection
 			if err != nil || json.Unmarshal(bytes.TrimSpace(line), &x) != nil {
-				return fmt.Sprintf("line %d is no rejection", n+1), nil
+				return fmt.Sprintf("line %d is not a rejection", n+1), nil
 			}
 			switch {
 			case x.Ordinal < next || x.Ordinal >= c.file.NextOrdinal:
@@ -160,7 +178,7 @@ func (c *rejectCheck) index(ctx context.Context, name string, want *sink.Aside) 
 }
 
 // raw checks the rejects' bytes.
-func (c *rejectCheck) raw(ctx context.Context, name string, want *sink.Aside) error {
+func (c *rejectCheck) raw(ctx context.Context, name string, want *sink.RejectFile) error {
 	return c.aside(ctx, name, want, func(in io.Reader) (string, error) {
 		size, err := in.(io.Seeker).Seek(0, io.SeekEnd)
 		if err == nil && c.bytes >= 0 && size != c.bytes {

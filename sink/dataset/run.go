@@ -7,57 +7,47 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
-	"strings"
 	"time"
 
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // run is a run while its output is verified.
 type run struct {
-	id          string
+	*Run
 	manifest    *sink.Manifest // nil: incomplete, or unreadable
 	start, stop string
 	parts       []*part
-	dir         string // of its data files; "" before the first
+	dir         string                 // of its data files; "" before the first
+	left        map[string]store.Entry // the run's files that no part has claimed yet
 }
 
-func (r *run) manifestName() string { return path.Join(sink.StateDir, r.id, sink.ManifestName) }
-
 // load reads the manifest, if there is one.
-func (r *run) load(v *verifier) {
-	name := r.manifestName()
-	data, err := readSmall(v.root, name, sink.MaxManifestBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
+func (r *run) load(ctx context.Context, v *verifier) error {
+	r.left = map[string]store.Entry{}
+	for _, e := range r.Files {
+		r.left[e.Name] = e
 	}
-	if err != nil {
-		v.problem(r.id, name, "%s", unreadable(err))
-		return
+	m, err := r.Manifest(ctx)
+	if foreign := (*sink.ForeignError)(nil); errors.As(err, &foreign) {
+		v.problem(r.ID, r.manifestName(), "%s", foreign.Reason)
+		return nil
 	}
-	m, err := sink.DecodeManifest(data)
-	switch {
-	case err != nil:
-		v.problem(r.id, name, "%s", clean(err.Error()))
-	case m.ID != r.id:
-		v.problem(r.id, name, "the manifest of another run")
-	case newer(m.SchemaVersion) != "":
-		v.problem(r.id, name, "%s", newer(m.SchemaVersion))
-	default:
-		r.manifest = m
+	if r.manifest = m; m != nil {
 		r.checkReport(v)
 	}
+	return err
 }
 
 // newer says why a schema version cannot be judged, or nothing.
 func newer(version string) string {
-	theirs, err := parseVersion(version)
+	theirs, err := sink.ParseVersion(version)
 	if err != nil {
-		return fmt.Sprintf("schema version %q is no number", clean(version))
+		return fmt.Sprintf("schema version %q is not a number", clean(version))
 	}
-	if ours, _ := parseVersion(schema.Version); theirs > ours {
+	if ours, _ := sink.ParseVersion(schema.Version); theirs > ours {
 		return fmt.Sprintf("written by a newer version of this program (schema version %d, this one knows %d)", theirs, ours)
 	}
 	return ""
@@ -70,7 +60,7 @@ func (r *run) checkReport(v *verifier) {
 		Start, Stop    time.Time
 		Rows, Rejected *int64
 	}
-	if err := json.Unmarshal(r.manifest.Run, &report); err != nil {
+	if err := json.Unmarshal(r.manifest.Report, &report); err != nil {
 		return // the report is its writer's; it may be of any form
 	}
 	if !report.Start.IsZero() {
@@ -84,80 +74,101 @@ func (r *run) checkReport(v *verifier) {
 		said, want *int64
 	}{{"rows", report.Rows, &r.manifest.Rows}, {"rejects", report.Rejected, &r.manifest.Rejected}} {
 		if n.said != nil && *n.said != *n.want {
-			v.problem(r.id, r.manifestName(), "%d %s in its report, %d in its list of files", *n.said, n.name, *n.want)
+			v.problem(r.ID, r.manifestName(), "%d %s in its report, %d in its list of files", *n.said, n.name, *n.want)
 		}
 	}
 }
 
 // claim finds the run's data files among those of the output.
-func (r *run) claim(v *verifier) {
+func (r *run) claim(ctx context.Context, v *verifier) error {
 	if r.manifest != nil {
 		for i := range r.manifest.Files {
-			r.claimListed(v, i, &r.manifest.Files[i])
+			if err := r.claimListed(ctx, v, i, &r.manifest.Files[i]); err != nil {
+				return err
+			}
 		}
-		return
+		return nil
 	}
-	var names []string
-	for name := range v.found {
-		if id, _, ok := sink.PartOf(path.Base(name)); ok && id == r.id && !strings.HasPrefix(name, sink.StateDir+"/") {
-			names = append(names, name)
-		}
-	}
-	slices.SortFunc(names, byRun)
-	for _, name := range names {
-		_, seq, _ := sink.PartOf(path.Base(name))
+	for i, e := range r.Files {
+		_, seq, _, _ := sink.PartOf(path.Base(e.Name))
 		if r.dir == "" {
-			r.dir = path.Dir(name)
+			r.dir = path.Dir(e.Name)
 		}
-		if path.Dir(name) != r.dir {
-			v.problem(r.id, name, "other files of its run lie in %s", clean(r.dir))
-			delete(v.found, name)
+		if path.Dir(e.Name) != r.dir {
+			v.problem(r.ID, e.Name, "other files of its run lie in %s", clean(r.dir))
+			delete(r.left, e.Name)
 			continue
 		}
-		for len(r.parts) < seq && len(r.parts) <= len(names) {
-			// Missing, or published while the directory was read.
-			r.claimPart(v, path.Join(r.dir, sink.PartName(r.id, len(r.parts))), nil)
+		if i+1 < len(r.Files) {
+			after := r.Files[i+1].Name
+			if _, next, _, _ := sink.PartOf(path.Base(after)); next == seq && path.Dir(after) == r.dir {
+				v.problem(r.ID, e.Name, "%s has replaced it; the next start of the run removes it", clean(path.Base(after)))
+				delete(r.left, e.Name)
+				continue
+			}
 		}
-		r.claimPart(v, name, nil)
+		for len(r.parts) < seq && len(r.parts) <= len(r.Files) {
+			// Missing, or published while the output was listed.
+			if err := r.claimPart(ctx, v, path.Join(r.dir, sink.PartName(r.ID, len(r.parts), 0)), nil); err != nil {
+				return err
+			}
+		}
+		if err := r.claimPart(ctx, v, e.Name, nil); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // claimListed takes a file that the manifest lists. Its name comes from a file: nothing but the name
 // that its writer would have given is looked at.
-func (r *run) claimListed(v *verifier, i int, f *sink.File) {
+func (r *run) claimListed(ctx context.Context, v *verifier, i int, f *sink.File) error {
 	dir := path.Dir(f.Name)
 	if r.dir == "" {
 		r.dir = dir
 	}
-	if f.Seq != i || !fs.ValidPath(f.Name) || path.Base(f.Name) != sink.PartName(r.id, i) || dir != r.dir || strings.HasPrefix(f.Name, sink.StateDir+"/") {
-		v.problem(r.id, r.manifestName(), "file %d is listed as %q, number %d", i, clean(f.Name), f.Seq)
-		return
+	id, seq, _, ok := sink.PartOf(path.Base(f.Name))
+	if f.Seq != i || !fs.ValidPath(f.Name) || !ok || id != r.ID || seq != i || dir != r.dir || inState(f.Name) {
+		v.problem(r.ID, r.manifestName(), "file %d is listed as %q, number %d", i, clean(f.Name), f.Seq)
+		return nil
 	}
-	r.claimPart(v, f.Name, f)
+	return r.claimPart(ctx, v, f.Name, f)
 }
 
-func (r *run) claimPart(v *verifier, name string, want *sink.File) {
+func inState(name string) bool {
+	_, _, ok := sink.StateName(name)
+	return ok
+}
+
+func (r *run) claimPart(ctx context.Context, v *verifier, name string, want *sink.File) error {
 	p := &part{run: r, name: name, seq: len(r.parts), want: want}
 	if want != nil {
 		p.seq = want.Seq
 	}
 	r.parts = append(r.parts, p)
-	e, ok := v.found[name]
-	if !ok {
-		info, err := v.root.Lstat(name)
-		if err != nil {
-			p.problem = unreadable(err)
-			return
-		}
-		e = entry{size: info.Size(), regular: info.Mode().IsRegular()}
+	var err error
+	p.entry, err = r.find(ctx, v, name)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	delete(v.found, name)
+	delete(r.left, name)
 	switch {
-	case !e.regular:
-		p.problem = errNoRegularFile.Error()
-	case want != nil && e.size != want.Bytes:
-		p.problem = fmt.Sprintf("changed: it has %d bytes, the manifest says %d", e.size, want.Bytes)
+	case err != nil:
+		p.problem = unreadable(err)
+	case !p.entry.Regular:
+		p.problem = store.ErrNotRegular.Error()
+	case want != nil && p.entry.Size != want.Bytes:
+		p.problem = fmt.Sprintf("changed: it has %d bytes, the manifest says %d", p.entry.Size, want.Bytes)
 	}
+	return nil
+}
+
+// find is a data file of the run, which may have been published since the output was listed.
+func (r *run) find(ctx context.Context, v *verifier, name string) (store.Entry, error) {
+	if e, ok := r.left[name]; ok {
+		return e, nil
+	}
+	return v.since(ctx, name, sink.PartPrefix(r.ID))
 }
 
 // judge puts together what was found of the files: the chain they form, their rejects, the totals.
@@ -167,7 +178,7 @@ func (r *run) judge(ctx context.Context, v *verifier) error {
 	var rows, rejected, bytes int64
 	for _, p := range r.parts {
 		if p.problem != "" {
-			v.problem(r.id, p.name, "%s", p.problem)
+			v.problem(r.ID, p.name, "%s", p.problem)
 		}
 		f, ok := p.account()
 		if !ok {
@@ -176,7 +187,7 @@ func (r *run) judge(ctx context.Context, v *verifier) error {
 		}
 		if known && p.problem == "" {
 			if reason := follows(&last, &f); reason != "" {
-				v.problem(r.id, p.name, "%s", reason)
+				v.problem(r.ID, p.name, "%s", reason)
 			}
 		}
 		last, known = f, true
@@ -189,7 +200,7 @@ func (r *run) judge(ctx context.Context, v *verifier) error {
 		return err
 	}
 	if m := r.manifest; m != nil && (m.Rows != rows || m.Rejected != rejected || m.Bytes != bytes) {
-		v.problem(r.id, r.manifestName(), "its totals (%d rows, %d rejects, %d bytes) are not those of its files (%d, %d, %d)",
+		v.problem(r.ID, r.manifestName(), "its totals (%d rows, %d rejects, %d bytes) are not those of its files (%d, %d, %d)",
 			m.Rows, m.Rejected, m.Bytes, rows, rejected, bytes)
 	}
 	return nil
@@ -204,17 +215,4 @@ func follows(last, f *sink.File) string {
 		return fmt.Sprintf("it begins with result %d, the file before it ends at %d", f.FirstOrdinal, last.NextOrdinal)
 	}
 	return ""
-}
-
-// byRun orders data files by directory, then run and number, other names among them.
-func byRun(a, b string) int {
-	if c := strings.Compare(path.Dir(a), path.Dir(b)); c != 0 {
-		return c
-	}
-	runA, seqA, okA := sink.PartOf(path.Base(a))
-	runB, seqB, okB := sink.PartOf(path.Base(b))
-	if okA && okB && runA == runB {
-		return seqA - seqB
-	}
-	return strings.Compare(path.Base(a), path.Base(b))
 }

@@ -19,6 +19,7 @@ import (
 
 	"tw2parquet/schema"
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // Reading is what a reading process found in a file.
@@ -27,7 +28,7 @@ type Reading struct {
 	Rows      int64  `json:"rows"`
 	RowGroups int    `json:"row_groups"`
 	Pages     int64  `json:"pages"`
-	Gaps      string `json:"gaps"` // checksum of the ordinals of its range that are no rows
+	Gaps      string `json:"gaps"` // checksum of the ordinals of its range that are not rows
 }
 
 // CheckFile reads every value of the data file in and writes a Reading to out, as JSON. It is what
@@ -52,9 +53,9 @@ func checkValues(ctx context.Context, in *os.File) Reading {
 }
 
 func (r *Reading) read(ctx context.Context, in *os.File) error {
-	size, err := regular(in)
+	size, err := in.Seek(0, io.SeekEnd)
 	if err != nil {
-		return err
+		return store.ErrNotRegular // what has no end: a pipe, a terminal
 	}
 	said, err := sink.ReadPublished(in, size)
 	if err != nil {
@@ -109,7 +110,7 @@ func validText(a arrow.Array) error {
 	case *array.String:
 		for i := range a.Len() {
 			if a.IsValid(i) && !utf8.ValidString(a.Value(i)) {
-				return errors.New("text that is no UTF-8")
+				return errors.New("invalid UTF-8")
 			}
 		}
 	case *array.Map: // before List: it is one too
@@ -134,7 +135,7 @@ func texts(a arrow.Array) error {
 	s, ok := a.(*array.String)
 	for i := 0; ok && i < s.Len(); i++ {
 		if s.IsValid(i) && !json.Valid([]byte(s.Value(i))) {
-			return errors.New("text that is no JSON")
+			return errors.New("invalid JSON")
 		}
 	}
 	return validText(a)
@@ -145,7 +146,7 @@ func extras(a arrow.Array) error {
 	s, ok := a.(*array.String)
 	for i := 0; ok && i < s.Len(); i++ {
 		if s.IsValid(i) && (s.Value(i) == "" || s.Value(i)[0] != '{') {
-			return errors.New("text that is no JSON object")
+			return errors.New("not a JSON object")
 		}
 	}
 	return texts(a)

@@ -8,21 +8,20 @@ import (
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"tw2parquet/sink"
+	"tw2parquet/sink/store"
 )
 
 // Config says what is verified and how.
 type Config struct {
-	// Root is the output's directory.
-	Root string
+	// Store is the output.
+	Store store.Store
 	// Reader is the command that runs CheckFile on its standard input; the numbers of bytes and of
 	// seconds that CheckFile wants are added as arguments.
 	Reader []string
@@ -36,22 +35,11 @@ type Config struct {
 	read reader // nil: Reader, in a process
 }
 
-// reader reads the values of an open file. An error is none of the file's.
+// reader reads the values of an open file. An error is not about the file.
 type reader func(ctx context.Context, f *os.File, size int64) (Reading, error)
 
-// State is what became of a run.
-type State string
-
-// The states. A run without a manifest whose files are in order is incomplete: it was stopped, or is
-// being written.
-const (
-	Complete   State = "complete"
-	Incomplete State = "incomplete"
-	Damaged    State = "damaged"
-)
-
-// Run is what was found of a run.
-type Run struct {
+// Verified is what was found of a run.
+type Verified struct {
 	Run         string `json:"run"`
 	WindowStart string `json:"window_start"`
 	WindowStop  string `json:"window_stop"`
@@ -72,27 +60,35 @@ type Problem struct {
 
 // Report is what Verify found.
 type Report struct {
-	Out      string    `json:"out"`
-	OK       bool      `json:"ok"` // no problems
-	Runs     []Run     `json:"runs"`
-	Files    int       `json:"files"`
-	Rows     int64     `json:"rows"`
-	Rejected int64     `json:"rejected"`
-	Bytes    int64     `json:"bytes"`
-	Problems []Problem `json:"problems"`
+	Out      string     `json:"out"`
+	OK       bool       `json:"ok"` // no problems
+	Runs     []Verified `json:"runs"`
+	Files    int        `json:"files"`
+	Rows     int64      `json:"rows"`
+	Rejected int64      `json:"rejected"`
+	Bytes    int64      `json:"bytes"`
+	Problems []Problem  `json:"problems"`
+	// Unchecked are files that only the user who wrote them may read: rejects. They are not a problem.
+	Unchecked []string `json:"unchecked,omitempty"`
 }
 
 // ErrNoOutput says that a directory holds neither runs nor Parquet files.
-var ErrNoOutput = errors.New("no output: it has no directory " + sink.StateDir)
+var ErrNoOutput = errors.New("not an output: it has no directory _tw2parquet")
 
 // verifier holds an output while it is verified.
 type verifier struct {
 	cfg    Config
-	root   *os.Root
+	store  store.Store
 	read   reader
-	found  map[string]entry // Parquet files that no run has claimed yet
 	runs   []*run
+	again  map[string]map[string]seen // what second looks found, by prefix
 	report *Report
+}
+
+// seen is how a listing showed a name.
+type seen struct {
+	entry store.Entry
+	err   error
 }
 
 // Verify reads a whole output and reports what is not as it was published. It changes nothing. An
@@ -101,11 +97,6 @@ func Verify(ctx context.Context, cfg Config) (*Report, error) {
 	if len(cfg.Reader) == 0 && cfg.read == nil {
 		return nil, fmt.Errorf("%w: there is no command for it", ErrReader)
 	}
-	root, err := os.OpenRoot(cfg.Root)
-	if err != nil {
-		return nil, fmt.Errorf("open the output: %w", err)
-	}
-	defer root.Close()
 	if cfg.Workers <= 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -119,24 +110,32 @@ func Verify(ctx context.Context, cfg Config) (*Report, error) {
 		cfg.read = child{cfg.Reader, cfg.Memory, cfg.Deadline}.read
 	}
 	v := &verifier{
-		cfg: cfg, root: root, read: cfg.read,
-		report: &Report{Out: cfg.Root, Runs: []Run{}, Problems: []Problem{}},
+		cfg: cfg, store: cfg.Store, read: cfg.read, again: map[string]map[string]seen{},
+		report: &Report{Out: cfg.Store.Path(""), Runs: []Verified{}, Problems: []Problem{}},
 	}
-	// Files before runs: a run may be at work meanwhile, and the directory of a run is there before its
-	// first file. What it published since the scan is looked for by name (find).
-	if v.found, err = scan(ctx, root, func(name string, err error) { v.problem("", name, "%s", unreadable(err)) }); err != nil {
+	d, err := Open(ctx, cfg.Store)
+	if err != nil {
 		return nil, err
 	}
-	if err := v.listRuns(ctx); err != nil {
-		return nil, err
+	if len(d.Runs) == 0 && len(d.Strays) == 0 && len(d.Trouble) == 0 && !d.state {
+		return nil, ErrNoOutput
 	}
-	if len(v.runs) == 0 && len(v.found) == 0 && len(v.report.Problems) == 0 {
-		if _, err := root.Lstat(sink.StateDir); err != nil {
-			return nil, ErrNoOutput
+	for _, t := range d.Trouble {
+		run, _, _ := sink.StateName(t.Name)
+		if d.Run(run) == nil {
+			run = ""
 		}
+		v.problem(run, t.Name, "%s", unreadable(t.Err))
 	}
-	for _, r := range v.runs {
-		r.claim(v)
+	for _, listed := range d.Runs {
+		r := &run{Run: listed}
+		v.runs = append(v.runs, r)
+		if err := r.load(ctx, v); err != nil {
+			return nil, err
+		}
+		if err := r.claim(ctx, v); err != nil {
+			return nil, err
+		}
 	}
 	if err := v.readFiles(ctx); err != nil {
 		return nil, err
@@ -147,42 +146,38 @@ func Verify(ctx context.Context, cfg Config) (*Report, error) {
 		}
 		v.add(r)
 	}
-	v.strays()
+	v.strays(d)
 	v.report.OK = len(v.report.Problems) == 0
 	return v.report, nil
 }
 
 func (v *verifier) problem(run, name, format string, args ...any) {
-	v.report.Problems = append(v.report.Problems, Problem{
-		Path: filepath.Join(v.cfg.Root, filepath.FromSlash(name)), Reason: fmt.Sprintf(format, args...), Run: run,
-	})
+	v.report.Problems = append(v.report.Problems, Problem{Path: v.store.Path(name), Reason: fmt.Sprintf(format, args...), Run: run})
 }
 
-// listRuns finds the runs and reads their manifests.
-func (v *verifier) listRuns(ctx context.Context) error {
-	entries, err := fs.ReadDir(v.root.FS(), sink.StateDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		v.problem("", sink.StateDir, "%s", unreadable(err))
-		return nil
-	}
-	for _, e := range entries {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+func (v *verifier) unchecked(name string) {
+	v.report.Unchecked = append(v.report.Unchecked, v.store.Path(name))
+}
+
+// since finds a name that was not there when the output was listed. One look tells of all names beside it that
+// begin with a prefix, because a manifest may name any number that never were.
+func (v *verifier) since(ctx context.Context, name, prefix string) (store.Entry, error) {
+	dir, _ := path.Split(name)
+	prefix = dir + prefix
+	if v.again[prefix] == nil {
+		found := map[string]seen{}
+		for e, err := range v.store.List(ctx, prefix) {
+			if err != nil && e.Name == "" {
+				return e, err
+			}
+			found[e.Name] = seen{e, err}
 		}
-		switch {
-		case !sink.ValidRun(e.Name()):
-		case !e.IsDir():
-			v.problem("", path.Join(sink.StateDir, e.Name()), "no directory, where one of a run belongs")
-		default:
-			r := &run{id: e.Name()}
-			r.load(v)
-			v.runs = append(v.runs, r)
-		}
+		v.again[prefix] = found
 	}
-	return nil
+	if s, ok := v.again[prefix][name]; ok {
+		return s.entry, s.err
+	}
+	return store.Entry{}, fs.ErrNotExist
 }
 
 // readFiles checks every file by itself, several at the same time.
@@ -199,27 +194,37 @@ func (v *verifier) readFiles(ctx context.Context) error {
 	return g.Wait()
 }
 
-// strays reports the Parquet files that belong to no run.
-func (v *verifier) strays() {
-	for _, name := range slices.Sorted(maps.Keys(v.found)) {
-		id, _, part := sink.PartOf(path.Base(name))
-		known := slices.ContainsFunc(v.runs, func(r *run) bool { return r.id == id })
-		switch {
-		case strings.HasPrefix(name, sink.StateDir+"/"):
-			v.problem("", name, "no Parquet file may lie in here")
-		case part && known:
-			v.problem(id, name, "the run is complete, and its manifest does not know this file")
-		case part:
-			v.problem(id, name, "its run has no directory in %s", sink.StateDir)
-		default:
+// strays reports the Parquet files that belong to no run, or that their run does not know.
+func (v *verifier) strays(d *Dataset) {
+	names := map[string]string{} // and their runs
+	for _, e := range d.Strays {
+		names[e.Name] = ""
+		if id, _, _, part := sink.PartOf(path.Base(e.Name)); part {
+			names[e.Name] = id
+		}
+	}
+	for _, r := range v.runs {
+		for name := range r.left {
+			names[name] = r.ID
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		switch id := names[name]; {
+		case inState(name):
+			v.problem("", name, "no Parquet file belongs here")
+		case id == "":
 			v.problem("", name, "not a file of this output")
+		case d.Run(id) != nil:
+			v.problem(id, name, "the run is complete, and its manifest does not list this file")
+		default:
+			v.problem(id, name, "its run has no directory in _tw2parquet")
 		}
 	}
 }
 
 // add puts a run into the report.
 func (v *verifier) add(r *run) {
-	s := Run{Run: r.id, WindowStart: r.start, WindowStop: r.stop, State: Incomplete}
+	s := Verified{Run: r.ID, WindowStart: r.start, WindowStop: r.stop, State: Incomplete}
 	if r.manifest != nil {
 		s.State = Complete
 	}
@@ -232,7 +237,7 @@ func (v *verifier) add(r *run) {
 		}
 	}
 	for _, p := range v.report.Problems {
-		if p.Run == r.id {
+		if p.Run == r.ID {
 			s.Problems++
 			s.State = Damaged
 		}

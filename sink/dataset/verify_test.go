@@ -5,16 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/fstest"
 
 	"tw2parquet/sink"
 )
 
 func manifestOf(run string) string {
-	return filepath.Join(sink.StateDir, run, sink.ManifestName)
+	return sink.ManifestPath(run, 0)
 }
 
 func TestVerify_FindsNothingWrongWithWhatWasWritten(t *testing.T) {
@@ -61,15 +64,48 @@ func TestVerify_FindsNothingWrongWithWhatWasWritten(t *testing.T) {
 	}
 }
 
-// output writes three files with rejects and returns their names.
+// written is the output of output, once it was written.
+var written struct {
+	sync.Once
+	fstest.MapFS
+}
+
+// output makes three files with rejects and returns their names.
 func output(t testing.TB, root string) []string {
 	t.Helper()
-	job{run: runA, partition: "d=1", chunks: corpus(t, 120), reject: 11, fileRows: 40, codec: "zstd"}.write(t, root)
+	written.Do(func() {
+		dir := t.TempDir()
+		job{run: runA, partition: "d=1", chunks: corpus(t, 120), reject: 11, fileRows: 40, codec: "zstd"}.write(t, dir)
+		written.MapFS = contents(t, dir)
+	})
+	if err := os.CopyFS(root, written.MapFS); err != nil {
+		t.Fatal(err)
+	}
 	var names []string
 	for i := range 3 {
-		names = append(names, filepath.Join("d=1", sink.PartName(runA, i)))
+		names = append(names, filepath.Join("d=1", sink.PartName(runA, i, 0)))
 	}
 	return names
+}
+
+// contents are the files below a directory.
+func contents(t testing.TB, dir string) fstest.MapFS {
+	t.Helper()
+	all := fstest.MapFS{}
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err == nil {
+			all[filepath.ToSlash(rel)] = &fstest.MapFile{Data: get(t, name), Mode: 0o440}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func TestVerify_NamesTheFileOfEveryFlippedByte(t *testing.T) {
@@ -104,9 +140,24 @@ func TestVerify_NamesTheFileOfEveryTruncation(t *testing.T) {
 	named(t, "a byte more", root, verify(t, root), names[2])
 }
 
+// rejectsOf are the two files of rejects of file number seq.
+func rejectsOf(t *testing.T, root string, seq int) (index, raw string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(root, sink.StateDir, runA, fmt.Sprintf("rejects-%05d-*", seq)))
+	if err != nil || len(names) != 2 {
+		t.Fatal(names, err)
+	}
+	for i := range names {
+		if names[i], err = filepath.Rel(root, names[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return names[0], names[1]
+}
+
 func TestVerify_NamesWhatIsOutOfPlace(t *testing.T) {
 	state := filepath.Join(sink.StateDir, runA)
-	index, raw := sink.RejectNames(runA, 1)
+	const index, raw = "<index>", "<raw>" // of file 1, whose names are random
 	for name, c := range map[string]struct {
 		do   func(t *testing.T, root string, names []string)
 		want func(names []string) []string
@@ -135,25 +186,27 @@ func TestVerify_NamesWhatIsOutOfPlace(t *testing.T) {
 			put(t, filepath.Join(root, "d=1", "readme.txt"), nil)
 		}, func([]string) []string { return []string{"other.parquet", "d=1/.hidden.PARQUET"} }},
 		"a part more": {func(t *testing.T, root string, names []string) {
-			put(t, filepath.Join(root, "d=1", sink.PartName(runA, 3)), get(t, filepath.Join(root, names[2])))
-		}, func([]string) []string { return []string{"d=1/" + sink.PartName(runA, 3)} }},
+			put(t, filepath.Join(root, "d=1", sink.PartName(runA, 3, 0)), get(t, filepath.Join(root, names[2])))
+		}, func([]string) []string { return []string{"d=1/" + sink.PartName(runA, 3, 0)} }},
 		"a part of nobody": {func(t *testing.T, root string, names []string) {
-			put(t, filepath.Join(root, "d=1", sink.PartName(runB, 0)), get(t, filepath.Join(root, names[0])))
-		}, func([]string) []string { return []string{"d=1/" + sink.PartName(runB, 0)} }},
+			put(t, filepath.Join(root, "d=1", sink.PartName(runB, 0, 0)), get(t, filepath.Join(root, names[0])))
+		}, func([]string) []string { return []string{"d=1/" + sink.PartName(runB, 0, 0)} }},
 		"among the state": {func(t *testing.T, root string, names []string) {
 			put(t, filepath.Join(root, state, "x.parquet"), nil)
 		}, func([]string) []string { return []string{state + "/x.parquet"} }},
 		"rejects flipped": {func(t *testing.T, root string, names []string) {
-			data := get(t, filepath.Join(root, raw))
+			_, name := rejectsOf(t, root, 1)
+			data := get(t, filepath.Join(root, name))
 			data[len(data)/2] ^= 4
-			put(t, filepath.Join(root, raw), data)
+			put(t, filepath.Join(root, name), data)
 		}, func([]string) []string { return []string{raw} }},
 		"rejects missing": {func(t *testing.T, root string, names []string) {
-			remove(t, filepath.Join(root, index))
+			name, _ := rejectsOf(t, root, 1)
+			remove(t, filepath.Join(root, name))
 		}, func([]string) []string { return []string{index} }},
 		"rejects of nobody": {func(t *testing.T, root string, names []string) {
-			put(t, filepath.Join(root, state, "rejects-00009.raw"), nil)
-		}, func([]string) []string { return []string{state + "/rejects-00009.raw"} }},
+			put(t, filepath.Join(root, state, "rejects-00009-0123abcd.raw"), nil)
+		}, func([]string) []string { return []string{state + "/rejects-00009-0123abcd.raw"} }},
 		"no manifest, a gap": {func(t *testing.T, root string, names []string) {
 			remove(t, filepath.Join(root, manifestOf(runA)))
 			remove(t, filepath.Join(root, names[1]))
@@ -164,11 +217,12 @@ func TestVerify_NamesWhatIsOutOfPlace(t *testing.T) {
 		}, func(n []string) []string { return n }},
 		"no manifest, rejects edited": {func(t *testing.T, root string, names []string) {
 			remove(t, filepath.Join(root, manifestOf(runA)))
-			text := strings.Replace(string(get(t, filepath.Join(root, index))), `"ordinal":5`, `"ordinal":6`, 1)
-			put(t, filepath.Join(root, index), []byte(text))
+			name, _ := rejectsOf(t, root, 1)
+			text := strings.Replace(string(get(t, filepath.Join(root, name))), `"ordinal":5`, `"ordinal":6`, 1)
+			put(t, filepath.Join(root, name), []byte(text))
 		}, func([]string) []string { return []string{index} }},
 		"manifest of another run": {func(t *testing.T, root string, names []string) {
-			editManifest(t, root, runA, func(m map[string]any) { m["id"] = runB })
+			editManifest(t, root, runA, func(m map[string]any) { m["run"] = runB })
 		}, func([]string) []string { return []string{manifestOf(runA)} }},
 		"manifest of the future": {func(t *testing.T, root string, names []string) {
 			editManifest(t, root, runA, func(m map[string]any) { m["format"] = 99 })
@@ -191,6 +245,7 @@ func TestVerify_NamesWhatIsOutOfPlace(t *testing.T) {
 			t.Parallel()
 			root := t.TempDir()
 			names := output(t, root)
+			indexName, rawName := rejectsOf(t, root, 1)
 			c.do(t, root, names)
 			r := verify(t, root)
 			if name == "no manifest, two places" {
@@ -200,7 +255,11 @@ func TestVerify_NamesWhatIsOutOfPlace(t *testing.T) {
 				}
 				return
 			}
-			named(t, name, root, r, c.want(names)...)
+			want := c.want(names)
+			for i := range want {
+				want[i] = strings.NewReplacer(index, indexName, raw, rawName).Replace(want[i])
+			}
+			named(t, name, root, r, want...)
 		})
 	}
 }
@@ -269,19 +328,16 @@ func TestVerify_ContextEndsIt(t *testing.T) {
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(stop)
-	if _, err := Verify(ctx, Config{Root: root, Reader: self("check-file")}); !errors.Is(err, stop) {
+	if _, err := Verify(ctx, Config{Store: at(t, root), Reader: self("check-file")}); !errors.Is(err, stop) {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestVerify_RefusesWhatIsNoOutput(t *testing.T) {
-	if _, err := Verify(context.Background(), Config{Root: t.TempDir(), Reader: self("check-file")}); !errors.Is(err, ErrNoOutput) {
+	if _, err := Verify(context.Background(), Config{Store: at(t, t.TempDir()), Reader: self("check-file")}); !errors.Is(err, ErrNoOutput) {
 		t.Errorf("an empty directory: %v", err)
 	}
-	if _, err := Verify(context.Background(), Config{Root: filepath.Join(t.TempDir(), "none"), Reader: self("check-file")}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no directory: %v", err)
-	}
-	if _, err := Verify(context.Background(), Config{Root: t.TempDir()}); !errors.Is(err, ErrReader) {
+	if _, err := Verify(context.Background(), Config{Store: at(t, t.TempDir())}); !errors.Is(err, ErrReader) {
 		t.Errorf("no command: %v", err)
 	}
 }

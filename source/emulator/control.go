@@ -80,7 +80,7 @@ func (s *Server) WriteResults(w io.Writer, collector string) error {
 	var buf []byte
 	for i := range spans {
 		for n := range spans[i].n {
-			buf = append(spans[i].source.append(buf, spans[i].from+n), '\n')
+			buf = append(spans[i].source.appendChunk(buf, spans[i].from+n), '\n')
 			if len(buf) >= flushSize {
 				if _, err := w.Write(buf); err != nil {
 					return fmt.Errorf("write results: %w", err)

@@ -64,7 +64,7 @@ func (e *effects) run(c *call, process func()) {
 	}
 	if r.Cut != nil || r.Stall != nil || r.Pace != nil {
 		w := &cutter{ResponseWriter: c.w, ctx: c.r.Context(), cut: r.Cut, stall: r.Stall, pace: r.Pace}
-		defer w.close()
+		defer w.cutOff()
 		c.w = w
 	}
 	if r.Gzip == "wrong" {

@@ -25,7 +25,7 @@ type exportBody struct {
 	Datasets []string        `json:"datasets"`
 }
 
-// parseBody decodes a JSON object: code 17 when it is no JSON, code 5 naming the member when a type is
+// parseBody decodes a JSON object: code 17 when it is not JSON, code 5 naming the member when a type is
 // wrong.
 func (c *call) parseBody(into any) *apiError {
 	d := json.NewDecoder(bytes.NewReader(c.body))

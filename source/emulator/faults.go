@@ -31,7 +31,7 @@ What happens, in this order (a rule may have several):
                                       was processed (after: the task exists, the answer is lost)
   "respond":{"http":503,"code":1,"message":"…","body":"…","header":{"K":"V"},"after":true}
                                       with "body" that text, else an envelope; "after": processed before
-  "gzip":"correct" | "truncated" | "crc" | "wrong"      ("wrong": says gzip, is none)
+  "gzip":"correct" | "truncated" | "crc" | "wrong"      ("wrong": claims gzip, is not)
   "cut":{"at":1000,"how":"end"}       end the body after so many bytes: "end" properly, "close" and
                                       "reset" within the framing (FIN, RST), "chunk" with a broken chunk
                                       header, "bare" by closing a body without any framing
@@ -150,13 +150,13 @@ type Fate struct {
 type Duration time.Duration
 
 // MarshalJSON writes the form that UnmarshalJSON reads.
-func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+func (d Duration) MarshalJSON() ([]byte, error) { return encode(time.Duration(d).String()), nil }
 
 // UnmarshalJSON reads what time.ParseDuration reads, as a string.
 func (d *Duration) UnmarshalJSON(text []byte) error {
 	var s string
 	if err := json.Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("%s is no duration such as \"90s\"", text)
+		return fmt.Errorf("%s is not a duration such as \"90s\"", text)
 	}
 	parsed, err := time.ParseDuration(s)
 	*d = Duration(parsed)
@@ -187,7 +187,7 @@ func (r *Rule) validate() error {
 	var errs []error
 	oneOf := func(key, value string, allowed ...string) {
 		if value != "" && !slices.Contains(allowed, value) {
-			errs = append(errs, fmt.Errorf("%q: %q is none of %s", key, value, strings.Join(allowed, ", ")))
+			errs = append(errs, fmt.Errorf("%q: %q is not one of %s", key, value, strings.Join(allowed, ", ")))
 		}
 	}
 	names := []string{"*", EndpointUnknown}
@@ -204,13 +204,13 @@ func (r *Rule) validate() error {
 		oneOf("cut.how", r.Cut.How, "end", "close", "reset", "chunk", "bare")
 	}
 	if r.Redirect != nil && (r.Redirect.HTTP < 300 || r.Redirect.HTTP > 399) {
-		errs = append(errs, fmt.Errorf("\"redirect\": %d is no redirection", r.Redirect.HTTP))
+		errs = append(errs, fmt.Errorf("\"redirect\": %d is not a redirection", r.Redirect.HTTP))
 	}
 	if r.Nth < 0 || r.From < 0 || r.To < 0 || r.Every < 0 || r.Nth > 0 && r.From+r.To+r.Every > 0 {
 		errs = append(errs, errors.New("\"nth\" excludes \"from\", \"to\" and \"every\", and none is negative"))
 	}
 	if t := r.Task; t != nil && t.At != nil && (*t.At < 0 || *t.At > 1) {
-		errs = append(errs, fmt.Errorf("\"task.at\": %v is no share from 0 to 1", *t.At))
+		errs = append(errs, fmt.Errorf("\"task.at\": %v is not a share from 0 to 1", *t.At))
 	}
 	return errors.Join(errs...)
 }

@@ -49,7 +49,7 @@ func newHandmade(doc []byte) handmade {
 	return h
 }
 
-// published is read leniently: what is no positive integer is no time.
+// published is read leniently: what is not a positive integer is not a time.
 type published struct {
 	Published json.RawMessage `json:"published"`
 }

@@ -85,7 +85,7 @@ func (l *ledger) open(at time.Time, endpoint string, c *call) int {
 	return len(l.data.Requests) - 1
 }
 
-func (l *ledger) close(i, status, code int, bytes int64) {
+func (l *ledger) answered(i, status, code int, bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := &l.data.Requests[i]

@@ -17,7 +17,7 @@ func (col *collector) offset(position int64) string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// position is the inverse of offset, false for what is no offset of this collector.
+// position is the inverse of offset, false for what is not an offset of this collector.
 func (col *collector) position(offset string) (int64, bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(offset)
 	if err != nil || len(b) != 7 {

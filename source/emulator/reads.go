@@ -35,7 +35,7 @@ func (c *call) results() (result, *apiError) {
 	if apiErr != nil {
 		return result{}, apiErr
 	}
-	defer rd.close()
+	defer rd.release()
 	c.w.Header().Set("Content-Type", "text/plain;charset=UTF-8")
 	c.w.WriteHeader(http.StatusOK)
 	rd.control(echo)
@@ -103,7 +103,7 @@ func (c *call) openRead() (*read, string, *apiError) {
 	return rd, echo, nil
 }
 
-func (rd *read) close() {
+func (rd *read) release() {
 	s := rd.c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,16 +116,16 @@ func (rd *read) close() {
 // run delivers what is there, and with end_behaviour=wait what is still to come.
 func (rd *read) run() {
 	s := rd.c.s
-	max := int64(s.cfg.MaxPerRead)
+	most := int64(s.cfg.MaxPerRead)
 	for rd.err == nil {
 		s.mu.Lock()
 		s.settle(s.now())
 		spans, length, changed := rd.col.spans, rd.col.length, s.changed
 		s.mu.Unlock()
-		if !rd.deliver(spans, length, max) {
+		if !rd.deliver(spans, length, most) {
 			return
 		}
-		full := max > 0 && rd.results >= max || rd.maxHits > 0 && rd.hits >= rd.maxHits
+		full := most > 0 && rd.results >= most || rd.maxHits > 0 && rd.hits >= rd.maxHits
 		if !rd.wait || full {
 			s.mu.Lock()
 			more := rd.col.length > rd.pos && !full
@@ -160,10 +160,10 @@ func (rd *read) last() {
 
 // deliver writes the results of [rd.pos, length), or up to what the read may deliver. It returns false when the read is over
 // because the connection broke or was taken.
-func (rd *read) deliver(spans []span, length, max int64) bool {
+func (rd *read) deliver(spans []span, length, most int64) bool {
 	every := rd.c.s.cfg.ControlEvery
 	for i := find(spans, rd.pos); rd.pos < length; rd.pos++ {
-		if max > 0 && rd.results >= max || rd.maxHits > 0 && rd.hits >= rd.maxHits {
+		if most > 0 && rd.results >= most || rd.maxHits > 0 && rd.hits >= rd.maxHits {
 			return true
 		}
 		for rd.pos >= spans[i].position+spans[i].n {
@@ -175,7 +175,7 @@ func (rd *read) deliver(spans []span, length, max int64) bool {
 		sp := &spans[i]
 		index := sp.from + rd.pos - sp.position
 		start := rd.begin()
-		rd.buf = sp.source.append(rd.buf, index)
+		rd.buf = sp.source.appendChunk(rd.buf, index)
 		rd.end(start)
 		rd.results++
 		if rd.maxHits > 0 && !sp.source.updated(index) {

@@ -163,7 +163,7 @@ func (s *Server) serveAPI(table []route, w http.ResponseWriter, r *http.Request)
 	c.faults = s.faults.take(name, r)
 	defer func() {
 		// Also when a dropped connection ends the handler with a panic.
-		s.ledger.close(c.entry, count.status, c.code, count.bytes)
+		s.ledger.answered(c.entry, count.status, c.code, count.bytes)
 		s.cfg.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request",
 			slog.String("endpoint", name), slog.String("method", r.Method),
 			slog.Int("http", count.status), slog.Int("code", c.code), slog.Int64("bytes", count.bytes))

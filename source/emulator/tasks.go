@@ -47,8 +47,8 @@ type source struct {
 	total    int64
 }
 
-// append renders result i as a chunk without a newline.
-func (src *source) append(dst []byte, i int64) []byte {
+// appendChunk renders result i as a chunk without a newline.
+func (src *source) appendChunk(dst []byte, i int64) []byte {
 	if src.renderer == nil {
 		return append(dst, src.lines[i].chunk...)
 	}

@@ -144,8 +144,8 @@ func (w *cutter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// close ends a body without framing that was shorter than its cut.
-func (w *cutter) close() {
+// cutOff ends a body without framing that was shorter than its cut.
+func (w *cutter) cutOff() {
 	if w.conn != nil && !w.done {
 		w.done = true
 		_ = w.conn.Close()

@@ -20,6 +20,9 @@ const sameResults = 100
 // structs has the struct that encoding/json fills; ours rebuilt, the tape and the tree hold all the values
 // that encoding/json finds.
 func TestRivals_DecodeTheDocuments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left to the full run: it holds the rivals to our decoder, not us to them")
+	}
 	var chunks [][]byte
 	for _, kind := range bench.Kinds() {
 		some, err := bench.Corpus{Seed: 1, Kind: kind, Results: sameResults}.Chunks()

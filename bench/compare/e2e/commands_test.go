@@ -28,6 +28,7 @@ func TestDryRun_ChangesNothing(t *testing.T) {
 
 // TestDemo_RunsTwice needs no settings; the second run finds the first one's output complete.
 func TestDemo_RunsTwice(t *testing.T) {
+	long(t, "TestTerminal_DemoIsWhatAPersonSees, which runs it twice")
 	a := serve(t, small())
 	out := a.output()
 	first := a.run(0, "demo", "--out", out)

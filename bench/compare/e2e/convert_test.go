@@ -16,11 +16,11 @@ import (
 	"tw2parquet/source/emulator"
 )
 
-// recorded is a stream of 700 results.
+// recorded is a stream of 200 results.
 func recorded(t *testing.T) []byte {
 	t.Helper()
 	var stream bytes.Buffer
-	if _, err := (bench.Corpus{Seed: 9, Results: 700}).WriteTo(&stream); err != nil {
+	if _, err := (bench.Corpus{Seed: 9, Results: 200}).WriteTo(&stream); err != nil {
 		t.Fatal(err)
 	}
 	return stream.Bytes()
@@ -46,12 +46,6 @@ func TestConvert_ReadsEveryForm(t *testing.T) {
 	a := serve(t, emulator.Config{})
 	stream := recorded(t)
 	dir := t.TempDir()
-	half := bytes.IndexByte(stream[len(stream)/2:], '\n') + len(stream)/2 + 1
-	for name, content := range map[string][]byte{"all.jsonl": stream, "half-1.jsonl": stream[:half], "half-2.jsonl": stream[half:]} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	if _, err := z.Write(stream); err != nil {
@@ -64,20 +58,20 @@ func TestConvert_ReadsEveryForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{"all.jsonl.gz": zipped.Bytes(), "all.jsonl.zst": w.EncodeAll(stream, nil)} {
+	for name, content := range map[string][]byte{"all.jsonl": stream, "all.jsonl.gz": zipped.Bytes(), "all.jsonl.zst": w.EncodeAll(stream, nil)} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var want string
-	for _, args := range [][]string{{"all.jsonl"}, {"all.jsonl.gz"}, {"all.jsonl.zst"}, {"half-1.jsonl", "half-2.jsonl"}, {"half-*.jsonl"}} {
+	for _, args := range [][]string{{"all.jsonl"}, {"all.jsonl.gz"}, {"all.jsonl.zst"}, {"all.*"}} {
 		out := a.output()
 		command := []string{"convert", "--out", out}
 		for _, name := range args {
 			command = append(command, filepath.Join(dir, name))
 		}
 		e := a.run(0, command...)
-		if e.result.Rows != 700 || e.result.Credits != 0 || e.result.Status != "complete" {
+		if e.result.Rows != 200 || e.result.Credits != 0 || e.result.Status != "complete" {
 			t.Errorf("%v: %s", args, e)
 		}
 		got := fingerprint(t, out)
@@ -88,7 +82,7 @@ func TestConvert_ReadsEveryForm(t *testing.T) {
 			t.Errorf("%v holds\n%s, want\n%s", args, got, want)
 		}
 		tree := listing(t, out)
-		if again := a.run(0, command...); again.result.Rows != 700 || listing(t, out) != tree {
+		if again := a.run(0, command...); again.result.Rows != 200 || listing(t, out) != tree {
 			t.Errorf("%v again: %s", args, again)
 		}
 	}
@@ -97,19 +91,50 @@ func TestConvert_ReadsEveryForm(t *testing.T) {
 	}
 }
 
+// TestConvert_FromAPipeThatBreaks pipes a recording that is cut, then again whole, into the binary.
+func TestConvert_FromAPipeThatBreaks(t *testing.T) {
+	a := serve(t, emulator.Config{})
+	stream := recorded(t)
+	pipe := func(code int, text []byte, out string) {
+		t.Helper()
+		p := a.prepare("convert", "-", "--out", out)
+		p.Stdin = bytes.NewReader(text)
+		p.begin()
+		if e := p.wait(); e.code != code {
+			t.Fatalf("exit %d, want %d\n%s", e.code, code, e)
+		}
+	}
+	out, at := a.output(), a.output()
+	pipe(0, stream, at)
+	want := fingerprint(t, at)
+	pipe(21, nil, out)
+	pipe(21, stream[:len(stream)/3], out)
+	pipe(21, stream[:len(stream)/2], out)
+	if got := fingerprint(t, out); got == want {
+		t.Error("half a recording holds all documents")
+	}
+	for range 2 {
+		pipe(0, stream, out)
+		if got := fingerprint(t, out); got != want {
+			t.Errorf("holds\n%s, want\n%s", got, want)
+		}
+	}
+	a.run(0, "verify", out)
+}
+
 // TestConvert_RejectsBrokenLines keeps what cannot be read, and the neighbours.
 func TestConvert_RejectsBrokenLines(t *testing.T) {
 	a := serve(t, emulator.Config{})
 	lines := strings.SplitAfter(string(recorded(t)), "\n")
 	lines[100] = lines[100][:200] + "\n"
-	lines[300] = "nonsense\n"
+	lines[150] = "nonsense\n"
 	file := filepath.Join(t.TempDir(), "broken.jsonl")
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out := a.output()
 	e := a.run(60, "convert", file, "--out", out)
-	if e.result.Rows != 698 || e.result.Rejected != 2 {
+	if e.result.Rows != 198 || e.result.Rejected != 2 {
 		t.Errorf("%s", e)
 	}
 	kept, err := filepath.Glob(filepath.Join(out, "_tw2parquet", "*", "rejects-*"))

@@ -3,6 +3,7 @@
 // results its collectors hold (what had to arrive), tables typed by hand (what a column holds), and
 // the product's command-line contract (exit codes, result line, no token anywhere).
 //
-// TestTorture is about death and damage. It is the same in CI and in `make torture`, where TORTURE=n makes it n
-// times as long, and cuts streams at every byte. TORTURE_SEED repeats its random parts.
+// TestTorture is about death and damage. `make test` (-short) does everything in a few places, `make test-all` in
+// many, and `make torture` n times as much with TORTURE=n, with streams cut at every byte. TORTURE_SEED repeats its
+// random parts. Other tests take a part of their table in `make test`, where tests in process hold the whole.
 package e2e

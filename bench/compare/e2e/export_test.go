@@ -11,7 +11,7 @@ import (
 
 // small is an account whose exports take no time.
 func small() emulator.Config {
-	return emulator.Config{Seed: 5, DocumentsPerDay: 20, ControlEvery: 100}
+	return emulator.Config{Seed: 5, DocumentsPerDay: 5, ControlEvery: 25}
 }
 
 func TestExport_ThreeKindsAndTopics(t *testing.T) {
@@ -92,10 +92,10 @@ func TestExport_SplitsByMonth(t *testing.T) {
 func TestExport_RotatesFiles(t *testing.T) {
 	a := serve(t, small())
 	out := a.output()
-	e := a.export(0, out, "--split", "none", "--file-rows", "500", "--row-group-size", "64KiB")
+	e := a.export(0, out, "--split", "none", "--file-rows", "125", "--row-group-size", "64KiB")
 	a.expectComplete(e, out)
 	if n := len(e.result.Windows[0].Files); n < 3 {
-		t.Errorf("%d rows are in %d files of 500", e.result.Rows, n)
+		t.Errorf("%d rows are in %d files of 125", e.result.Rows, n)
 	}
 	// Footers chain: each file starts where the one before ended, and the last ends with the run.
 	rows := lake(t, out, `SELECT file_name, decode(key), decode(value) FROM parquet_kv_metadata('`+filepath.Join(out, "*", "*.parquet")+`')
@@ -123,7 +123,7 @@ func TestExport_RotatesFiles(t *testing.T) {
 			t.Errorf("%s starts at %q, the file before ends at %q", filepath.Base(name), f["from_offset"], files[names[i-1]]["to_offset"])
 		}
 	}
-	a.expectQuiet(0, out, "--split", "none", "--file-rows", "500", "--row-group-size", "64KiB")
+	a.expectQuiet(0, out, "--split", "none", "--file-rows", "125", "--row-group-size", "64KiB")
 }
 
 func TestExport_EmptyWindow(t *testing.T) {

@@ -32,7 +32,7 @@ func (a *account) expectOneLine(e ended) {
 	if errors != 1 || e.result.Error == nil || e.result.Error.Message == "" || strings.Contains(e.result.Error.Message, "\n") {
 		a.t.Errorf("%d lines of trouble\n%s", errors, e)
 	}
-	if e.result.Error != nil && !e.result.Error.Retryable && e.result.Error.Hint == "" && e.code != 12 && e.code != 40 && e.code != 42 {
+	if e.result.Error != nil && e.result.Error.Hint == "" {
 		a.t.Errorf("nobody says what to do: %s", e)
 	}
 }
@@ -64,7 +64,7 @@ func TestAPI_Codes(t *testing.T) {
 	envelope := func(code string) string {
 		return `{"status_code":` + code + `,"status_message":"because","request_id":"#abc#","result_error":{"data":[{"key":"details","value":["near x"]}]}}`
 	}
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		answer
 		get, post int // exit codes where a free call, or the one that costs, is answered so
 	}{
@@ -87,6 +87,9 @@ func TestAPI_Codes(t *testing.T) {
 		{answer{"success without the task", 200, `{"status_code":"0","result_tasks":{"tasks":[]}}`}, 0, 44},
 		{answer{"another task", 200, `{"status_code":"0","result_tasks":{"tasks":[{"id":"x","target":"y","status":"queued"}]}}`}, 0, 44},
 	} {
+		if testing.Short() && i%7 != 0 {
+			continue // package source holds them all, of the POST and of the other calls
+		}
 		fault := map[string]any{"respond": map[string]any{"http": tt.http, "body": tt.body}}
 		for endpoint, code := range map[string]int{"tasks": tt.get, "export": tt.post} {
 			if code == 0 {

@@ -25,7 +25,7 @@ import (
 // TestNetwork_Fails lets connections fail in every way, as the token is sent over each.
 func TestNetwork_Fails(t *testing.T) {
 	in := func(d time.Duration) time.Time { return time.Now().Add(d) }
-	for name, tt := range map[string]struct {
+	cases := map[string]struct {
 		prepare func(*testing.T, *spy)
 		says    string
 	}{
@@ -79,7 +79,9 @@ func TestNetwork_Fails(t *testing.T) {
 				return true
 			})
 		}, "exceeded"},
-	} {
+	}
+	for _, name := range some(cases, 3) {
+		tt := cases[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSpy(t, emulator.Config{})
@@ -265,6 +267,7 @@ func TestNetwork_FailsElsewhere(t *testing.T) {
 // shortened waits.
 func TestNetwork_NameUnknown(t *testing.T) {
 	t.Parallel()
+	long(t, "TestLeaks_Network of package source")
 	a := serve(t, tiny())
 	a.url = "https://nonexistent.invalid"
 	e := a.export(20, a.output(), "--split", "none")
@@ -313,6 +316,7 @@ func TestNetwork_ThroughAProxy(t *testing.T) {
 // TestPanic_TellsWhereNotWhat builds the binary with panics, whose values hold the token, at places that
 // every export passes.
 func TestPanic_TellsWhereNotWhat(t *testing.T) {
+	long(t, "TestGuard_TellsWhereNotWhat of package pipeline")
 	edits := map[string]func(string) string{}
 	for file, place := range map[string]string{
 		"source/collectors.go": "func (c *Client) collector(",

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -64,6 +65,24 @@ func testMain(m *testing.M) int {
 		}
 	}
 	return m.Run()
+}
+
+// long leaves a test to the full run (without -short); instead says what holds the same in the quick one.
+func long(t *testing.T, instead string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left to the full run; here: " + instead)
+	}
+}
+
+// some are the names of a table of cases, sorted; in the quick run one of n.
+func some[V any](table map[string]V, n int) (names []string) {
+	for i, name := range slices.Sorted(maps.Keys(table)) {
+		if !testing.Short() || i%n == 0 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // account is an emulator in this process, served over HTTP.

@@ -14,13 +14,13 @@ import (
 // races starts the same export twice in the same moment, into one output and into two.
 func (r *torture) races(t *testing.T) {
 	t.Parallel()
-	for i := range 200 * r.n {
+	for i := range r.times(200, 8) {
 		t.Run(fmt.Sprintf("one output %d", i), func(t *testing.T) {
 			t.Parallel()
 			r.raceForOneOutput(t, rand.New(rand.NewPCG(r.seed, uint64(i))))
 		})
 	}
-	for i := range 50 * r.n {
+	for i := range r.times(50, 3) {
 		t.Run(fmt.Sprintf("two outputs %d", i), func(t *testing.T) {
 			t.Parallel()
 			r.raceForTwoOutputs(t, rand.New(rand.NewPCG(r.seed, uint64(i))))

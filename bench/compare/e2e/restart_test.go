@@ -17,7 +17,7 @@ import (
 // it has published a file.
 func (a *account) startAndStall(out string) *started {
 	a.t.Helper()
-	a.script(`{"endpoint":"results","nth":1,"stall":{"at":2000000}}`)
+	a.script(`{"endpoint":"results","nth":1,"stall":{"at":500000}}`)
 	// The idle time-out is longer than the test, so that the pause lasts until the process ends.
 	args := append([]string{"export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01",
 		"--out", out, "--idle-timeout", "24h"}, oneWindow[:]...)
@@ -243,6 +243,7 @@ func TestRestart_NewerState(t *testing.T) {
 // TestRestart_NewerFiles has the binary meet a run that a later version has begun: it says so, and touches
 // nothing. The other way round the later one goes on.
 func TestRestart_NewerFiles(t *testing.T) {
+	long(t, "TestRestart_NewerState, and the tests of package sink")
 	later := rebuilt(t, map[string]func(string) string{
 		"schema/arrow.go": func(text string) string {
 			return strings.Replace(text, `const Version = "1"`, `const Version = "2"`, 1)

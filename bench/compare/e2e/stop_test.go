@@ -23,7 +23,7 @@ func (p *started) lastLine(t *testing.T) result {
 	var r result
 	lines := strings.Split(strings.TrimSpace(p.stdout.String()), "\n")
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
-		t.Fatalf("the last line is no result: %v\n%s\n%s", err, &p.stdout, &p.stderr)
+		t.Fatalf("the last line is not a result: %v\n%s\n%s", err, &p.stdout, &p.stderr)
 	}
 	return r
 }
@@ -31,6 +31,9 @@ func (p *started) lastLine(t *testing.T) result {
 // TestStop_EverySignalEndsInOrder stops a run whose read has paused.
 func TestStop_EverySignalEndsInOrder(t *testing.T) {
 	for sig, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130, syscall.SIGHUP: 143} {
+		if testing.Short() && sig != syscall.SIGINT {
+			continue // TestExport_TerminatedAndStartedAgain, and the command's own tests
+		}
 		t.Run(sig.String(), func(t *testing.T) {
 			a := serve(t, dense())
 			out := a.output()
@@ -101,7 +104,7 @@ func TestStop_NobodyReads(t *testing.T) {
 	r.Close()
 	w.Close()
 	<-p.over
-	if p.ended().code != 50 { // complete, and nobody was told
+	if p.ended().code != 0 { // a reader that stops changes no verdict
 		t.Errorf("exit %d", p.ended().code)
 	}
 	a.expectComplete(a.export(0, out, oneWindow[:]...), out)
@@ -112,7 +115,7 @@ func TestStop_NobodyReads(t *testing.T) {
 func TestRerun_IsInstant(t *testing.T) {
 	a := serve(t, small())
 	out := a.output()
-	flags := []string{"--split", "day", "--start", "2024-01-01", "--stop", "2024-02-01", "--parallel", "4"}
+	flags := []string{"--split", "day", "--start", "2024-01-01", "--stop", "2024-01-13", "--parallel", "4"}
 	first := a.export(0, out, flags...)
 	calls := len(a.Ledger().Requests)
 	again := a.export(0, out, flags...)
@@ -120,7 +123,7 @@ func TestRerun_IsInstant(t *testing.T) {
 		t.Errorf("%d calls", n-calls)
 	}
 	if again.result.Seconds > 1 || again.result.Rows != first.result.Rows || again.result.Credits != first.result.Credits || again.result.Status != "complete" {
-		t.Errorf("31 complete windows took %v s: %+v", again.result.Seconds, again.result)
+		t.Errorf("12 complete windows took %v s: %+v", again.result.Seconds, again.result)
 	}
 }
 
@@ -152,6 +155,7 @@ func TestLimits_OfTheProcess(t *testing.T) {
 // TestLimits_OfMemory gives too little address space, and then more and more. The Go runtime gives up with a dump of
 // its own, before it has begun or in the middle: a death like another.
 func TestLimits_OfMemory(t *testing.T) {
+	long(t, "TestTorture, which kills too")
 	a := serve(t, dense())
 	out := a.output()
 	args := append([]string{"export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01", "--out", out}, oneWindow[:]...)

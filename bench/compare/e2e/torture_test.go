@@ -12,10 +12,12 @@ import (
 )
 
 // torture is how much of it there is, and what came of it. TORTURE=n in the environment makes it n times
-// as long as in an ordinary run of the tests, and TORTURE_SEED repeats one.
+// as long as in the full run of the tests, and TORTURE_SEED repeats one. In the quick run everything is done,
+// in one of several places.
 type torture struct {
-	n    int
-	seed uint64
+	n     int
+	quick bool
+	seed  uint64
 
 	kills, stops, errors, cuts, raced, twice, sequencesDone, steps, looks, files atomic.Int64
 }
@@ -25,6 +27,7 @@ type torture struct {
 // nothing but whole files that never change.
 func TestTorture(t *testing.T) {
 	r := &torture{n: knob(t, "TORTURE", 1)}
+	r.quick = testing.Short() && r.n == 1
 	r.seed = uint64(knob(t, "TORTURE_SEED", 1))
 	begun := time.Now()
 	t.Run("all", func(t *testing.T) {
@@ -44,6 +47,14 @@ func TestTorture(t *testing.T) {
 		r.raced.Load(), r.twice.Load(), r.sequencesDone.Load(), r.steps.Load(), r.seed, r.looks.Load(), r.files.Load(), time.Since(begun).Round(time.Second))
 }
 
+// times is how often something is done.
+func (r *torture) times(usual, quick int) int {
+	if r.quick {
+		return quick
+	}
+	return usual * r.n
+}
+
 func knob(t *testing.T, name string, usual int) int {
 	t.Helper()
 	text := os.Getenv(name)
@@ -52,7 +63,7 @@ func knob(t *testing.T, name string, usual int) int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("%s=%s is no number from 1 on", name, text)
+		t.Fatalf("%s=%s is not a number from 1 on", name, text)
 	}
 	return n
 }

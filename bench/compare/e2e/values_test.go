@@ -3,8 +3,11 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -97,7 +100,7 @@ func TestValues_OfEveryColumn(t *testing.T) {
 		}
 		for path := range want {
 			if !known[path] {
-				t.Errorf("%s.txt names %s, which is no leaf of the schema", name, path)
+				t.Errorf("%s.txt names %s, which is not a leaf of the schema", name, path)
 			}
 		}
 	}
@@ -144,6 +147,82 @@ func TestValues_NothingIsLost(t *testing.T) {
 	for _, part := range []string{"url", "published_by_", `"name"`} {
 		if strings.Contains(extra, part) {
 			t.Errorf("_extra repeats %s: %s", part, extra)
+		}
+	}
+}
+
+// TestValues_TimesOutsideTheCalendar asks DuckDB for the columns of times and encoding/json for the documents.
+func TestValues_TimesOutsideTheCalendar(t *testing.T) {
+	a := serve(t, emulator.Config{})
+	values := []struct {
+		sent, column string
+		coerced      int64
+	}{
+		{"0", "1970-01-01 00:00:00+00", 0},
+		{"-1", "1969-12-31 23:59:59.999+00", 0},
+		{"-12219292800000", "1582-10-15 00:00:00+00", 0},
+		{"-12219292800001", duck.Null, 1},
+		{"-62135596800000", duck.Null, 1}, // the year 1, another system's "no date"
+		{"253402300799999", "9999-12-31 23:59:59.999+00", 0},
+		{"253402300800000", duck.Null, 1},
+		{"1700000000000000", duck.Null, 1},    // microseconds
+		{"1700000000000000000", duck.Null, 1}, // nanoseconds
+		{"-9223372036854775808", duck.Null, 1},
+		{"1.7e12", "2023-11-14 22:13:20+00", 0},
+		{"1.7e15", duck.Null, 1},
+		{`"-62135596800000"`, duck.Null, 1},
+	}
+	times := []string{"published", "indexed", "search_indexed"}
+	var stream, documents bytes.Buffer
+	var coerced int64
+	for _, v := range values {
+		document := fmt.Sprintf(`{"url":"u","published":%s,"indexed":%s,"search_indexed":%s}`, v.sent, v.sent, v.sent)
+		fmt.Fprintf(&stream, `{"chunk_type":"CT_RESULT","chunk_result":{"data":{"data":%s}}}`+"\n", document)
+		documents.WriteString(document + "\n")
+		coerced += v.coerced * int64(len(times))
+	}
+	stream.WriteString(`{"chunk_type":"CT_CONTROL","chunk_control":{"resume_offset":"end"}}`)
+	in := filepath.Join(t.TempDir(), "times.ndjson")
+	if err := os.WriteFile(in, stream.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := a.output()
+	if e := a.run(0, "convert", in, "--out", out); e.result.CoercedValues != coerced {
+		t.Errorf("%d values are counted as coerced, want %d", e.result.CoercedValues, coerced)
+	}
+	db, err := duck.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	_, rows, err := db.Text(t.Context(), "SELECT "+strings.Join(times, ", ")+" FROM "+duck.Quote(filepath.Join(out, "*.parquet"))+" ORDER BY _ordinal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range values {
+		for k, name := range times {
+			if rows[i][k] != v.column {
+				t.Errorf("%s of %s is %s, want %s", name, v.sent, rows[i][k], v.column)
+			}
+		}
+	}
+	rebuilt := json.NewDecoder(strings.NewReader(a.run(0, "cat", out).stdout))
+	sent := json.NewDecoder(&documents)
+	for _, d := range []*json.Decoder{rebuilt, sent} {
+		d.UseNumber()
+	}
+	for _, v := range values {
+		var got, want map[string]any
+		if err := errors.Join(rebuilt.Decode(&got), sent.Decode(&want)); err != nil {
+			t.Fatal(err)
+		}
+		if v.sent == "1.7e12" { // by value, not by text
+			for _, name := range times {
+				want[name] = json.Number("1700000000000")
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("rebuilt is %v, want %v", got, want)
 		}
 	}
 }

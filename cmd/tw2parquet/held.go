@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+
+	"tw2parquet/pipeline"
+	"tw2parquet/sink"
+	"tw2parquet/sink/dataset"
+	"tw2parquet/sink/store"
+	"tw2parquet/source"
+)
+
+// held is what an output holds of a run.
+type held struct {
+	complete bool // it has a manifest
+	bought   bool // for certain: its task is known
+	begun    bool
+	failed   bool // in a way that a retry does not mend
+}
+
+// holdings is what an output holds before a command writes to it: nothing where there is no output yet.
+type holdings struct {
+	*dataset.Dataset
+	store store.Store // nil without an output
+	err   error       // why not all of it can be told
+}
+
+func openHoldings(ctx context.Context, root string) *holdings {
+	s, err := store.OpenLocal(store.LocalConfig{Root: root, MustExist: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return &holdings{Dataset: &dataset.Dataset{}}
+	}
+	if err != nil {
+		return &holdings{Dataset: &dataset.Dataset{}, err: err}
+	}
+	d, err := dataset.Open(ctx, s)
+	if err != nil {
+		return &holdings{Dataset: &dataset.Dataset{}, store: s, err: err}
+	}
+	for _, t := range d.Trouble {
+		if _, _, ok := sink.StateName(t.Name); ok {
+			err = errors.Join(err, t.Err)
+		}
+	}
+	return &holdings{Dataset: d, store: s, err: err}
+}
+
+// Close may be called with nothing open.
+func (h *holdings) Close() {
+	if h.store != nil {
+		_ = h.store.Close() // only read from
+	}
+}
+
+// of is what the output holds of the windows' runs, from the names of their records.
+func (h *holdings) of(windows []pipeline.Window) []held {
+	all := make([]held, len(windows))
+	for i, w := range windows {
+		if r := h.Run(w.Run); r != nil {
+			all[i] = heldOf(r)
+		}
+	}
+	return all
+}
+
+func heldOf(r *dataset.Run) held {
+	return held{complete: r.Finished(), bought: r.Has(source.TaskRecord), begun: r.Has(pipeline.RequestRecord), failed: r.Has(pipeline.FailureRecord)}
+}
+
+// maxRecord bounds what is read of a record; ours are shorter, whatever the query.
+const maxRecord = 1 << 20
+
+// purchases are the requests that an output has bought, complete or not. What could not be read is an error
+// beside the others.
+func (h *holdings) purchases(ctx context.Context) ([]pipeline.Asking, error) {
+	all, bad := []pipeline.Asking{}, h.err
+	for _, r := range h.Runs {
+		if x := heldOf(r); !x.complete && !x.bought || !x.begun { // not begun: a conversion
+			continue
+		}
+		var asking pipeline.Asking
+		text, err := r.Record(ctx, pipeline.RequestRecord, maxRecord)
+		if err == nil {
+			if err = json.Unmarshal(text, &asking); err != nil {
+				err = fmt.Errorf("read %s of run %s: %w", pipeline.RequestRecord, r.ID, err)
+			}
+		}
+		switch {
+		case err != nil:
+			bad = errors.Join(bad, err)
+		case asking.Run == r.ID:
+			all = append(all, asking)
+		}
+	}
+	return all, bad
+}
+
+// warned is how many overlaps are told one by one.
+const warned = 5
+
+// warnOfOverlaps tells, before anything is bought, what the output holds already of the same source and time: it
+// would be bought again, and its rows would be there twice.
+func (c *exportCmd) warnOfOverlaps(ctx context.Context, log *slog.Logger, h *holdings, windows []pipeline.Window, all []held) {
+	var buy []pipeline.Asking
+	for i, w := range windows {
+		if !all[i].complete && !all[i].bought {
+			buy = append(buy, w.Asking())
+		}
+	}
+	if len(buy) == 0 || c.Refetch { // which never buys
+		return
+	}
+	there, err := h.purchases(ctx)
+	if err != nil {
+		log.Warn("cannot read all that this output holds, so nothing warns of buying it twice", "error", err)
+	}
+	slices.SortFunc(there, func(x, y pipeline.Asking) int { return x.Start.Compare(y.Start) })
+	overlaps := 0
+	for _, old := range there {
+		again := 0
+		for _, w := range buy {
+			if w.Run != old.Run && w.Overlaps(old) {
+				again++
+			}
+		}
+		if again == 0 {
+			continue
+		}
+		if overlaps++; overlaps <= warned {
+			log.Warn("this output already holds results of the same source and time; buying them again costs again and duplicates their rows",
+				"run", old.Run, "window", pipeline.PartitionName(old.Start), "stop", rfc3339(old.Stop), "generation", old.Asked.Generation,
+				"windows_to_buy", again, "max_credits", int64(again)*int64(c.Limit))
+		}
+	}
+	if overlaps > warned {
+		log.Warn("more runs in this output overlap with what would be bought", "runs", overlaps-warned)
+	}
+}

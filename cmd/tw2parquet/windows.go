@@ -1,0 +1,217 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"tw2parquet/pipeline"
+	"tw2parquet/schema"
+	"tw2parquet/source"
+)
+
+// windowEnd is how a window ended.
+type windowEnd struct {
+	begun  bool
+	report pipeline.Report
+	err    error
+}
+
+// siblingError ends the windows that run beside one whose failure concerns all.
+type siblingError struct{ window string }
+
+func (e *siblingError) Error() string { return "stopped because of window " + e.window }
+
+// alone tells whether a failure concerns its window only, so that the others go on.
+func (o outcome) alone() bool { return byCode(o.Code).Alone }
+
+// final tells whether a failure concerns its window only, and stays when it is run again.
+func final(err error) bool {
+	o := classify(mendable(err))
+	return o.alone() && !o.Retryable
+}
+
+// exportAll runs the windows, c.Parallel at a time. A failure that concerns one window alone does not keep the
+// others from running; one that concerns all ends the run.
+func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, windows []pipeline.Window, held []held) error {
+	ends := make([]windowEnd, len(windows))
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var group errgroup.Group
+	group.SetLimit(c.Parallel)
+	for _, i := range order(held) {
+		if running.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			if running.Err() != nil {
+				return nil // it has not begun
+			}
+			ends[i] = c.exportOne(running, job, windows[i])
+			if ends[i].err == nil {
+				return nil
+			}
+			name := pipeline.PartitionName(windows[i].Request.Start)
+			switch o := classify(ends[i].err); {
+			case !o.alone():
+				stop(&siblingError{name})
+			case len(windows) > 1:
+				a.log.Warn("a window failed; the others go on", "window", name, "code", o.Code, "error", oneLine(o.Message), "hint", o.Hint)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the ends have the errors
+	drift := &schema.Drift{}
+	for _, e := range ends {
+		if e.begun {
+			a.result.add(e.result())
+			drift.Merge(e.report.Drift)
+		}
+	}
+	a.result.drift(drift)
+	if err := conclude(ctx, ends, windows); err != nil {
+		return err
+	}
+	return a.judgeEmpty(c.SkipEmpty)
+}
+
+// exportOne runs a window to its end and judges it.
+func (c *exportCmd) exportOne(ctx context.Context, job *pipeline.Job, w pipeline.Window) windowEnd {
+	e := windowEnd{begun: true}
+	e.report, e.err = job.Export(ctx, w)
+	var task *pipeline.TaskError
+	var api *source.Error
+	switch {
+	case errors.As(e.err, &task):
+		e.err = &statusError{exitTask, task.Error(), c.hintFailed(w, e.report)}
+		// A signal that came at the same time changes nothing: the window is at its end.
+	case errors.Is(e.err, pipeline.ErrMissing) && e.report.Rows+e.report.Rejected == 0:
+		e.err = &statusError{exitMismatch, e.err.Error(), fmt.Sprintf("the collector delivers none of the results that were paid for; inspect it with "+
+			"`tw2parquet collectors get %s`, and quote task %s to support before anything is bought again", e.report.Collector, e.report.TaskID)}
+	case classify(e.err).Code == exitExpired && errors.As(e.err, &api) && e.report.Rows > 0 && !c.Refetch:
+		lost := *api
+		lost.Hint = cmp.Or(lost.Hint, byCode(exitExpired).Hint) + fmt.Sprintf("; with this --out the %s already published would be duplicated", rowsText(e.report.Rows))
+		e.err = interrupted(ctx, &lost)
+	case e.err != nil:
+		e.err = interrupted(ctx, mendable(e.err))
+	default:
+		if e.err = c.judge(e.report); e.err == nil && e.report.Truncated {
+			e.err = &statusError{exitTruncated, fmt.Sprintf("the export ended at its limit of %d results", c.Limit), c.hintTruncated(w, e.report)}
+		}
+	}
+	return e
+}
+
+// order is the order in which windows run. What was begun comes first: its results are paid for, they expire, and
+// a retry may be all it needs. What failed in a way that a retry does not mend comes last.
+func order(held []held) []int {
+	indexes := make([]int, len(held))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	rank := func(i int) int {
+		switch h := held[i]; {
+		case h.failed && !h.complete:
+			return 2
+		case h.begun && !h.complete:
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(indexes, func(i, j int) int { return cmp.Compare(rank(i), rank(j)) })
+	return indexes
+}
+
+// result is a window of the result line.
+func (e windowEnd) result() windowResult {
+	w := window(e.report)
+	if sibling := (*siblingError)(nil); errors.As(e.err, &sibling) {
+		w.Error = &resultError{Code: "stopped", Message: sibling.Error(), Retryable: true, Hint: hintStopped}
+	} else if e.err != nil {
+		w.Error = classify(e.err).failure()
+	}
+	return w
+}
+
+// verdict is how a run of several windows ended.
+type verdict struct{ outcome outcome }
+
+func (v *verdict) Error() string { return v.outcome.Message }
+
+// conclude settles how the run ended. If any window can advance by a retry the code is that of the first such
+// window, else that of the first failed one. A signal that cut the run short is such a failure of every window that
+// it stopped or kept from beginning, but not where another failure keeps them from advancing: one that concerns all
+// windows and that a retry does not mend. The message has every reason.
+func conclude(ctx context.Context, ends []windowEnd, windows []pipeline.Window) error {
+	var failures []outcome
+	cut, missing := false, false // cut: a signal stopped a window, or kept it from beginning
+	var sig *signalError
+	signalled := ctx.Err() != nil && errors.As(context.Cause(ctx), &sig)
+	for i, e := range ends {
+		var sibling *siblingError
+		var alone *signalError
+		var both *stoppedError
+		switch {
+		case !e.begun, errors.As(e.err, &alone):
+			cut, missing = cut || signalled, true
+			continue
+		case e.err == nil, errors.As(e.err, &sibling):
+			continue
+		case errors.As(e.err, &both):
+			cut = true
+			if len(ends) > 1 {
+				e.err = both.also // the signal is told once, below
+			}
+		}
+		o := classify(e.err)
+		if len(ends) > 1 {
+			o.Message = "window " + pipeline.PartitionName(windows[i].Request.Start) + ": " + o.Message
+		}
+		failures = append(failures, o)
+	}
+	switch {
+	case len(failures) > 0:
+	case cut:
+		return sig
+	case missing:
+		return context.Cause(ctx)
+	default:
+		return nil
+	}
+	which := slices.IndexFunc(failures, func(o outcome) bool { return o.Retryable })
+	if cut && len(ends) > 1 {
+		which = slices.IndexFunc(failures, func(o outcome) bool { return !o.Retryable && !o.alone() })
+		if which < 0 {
+			failures = slices.Insert(failures, 0, classify(sig))
+			which = 0
+		} else {
+			failures[which].Message = sig.Error() + "; also: " + failures[which].Message
+		}
+	}
+	which = max(which, 0)
+	v := &verdict{failures[which]}
+	v.outcome.Message = others(v.outcome.Message, slices.Delete(failures, which, which+1))
+	return v
+}
+
+// told is how many further failures one message tells; the windows of the result have all of them.
+const told = 2
+
+func others(message string, failures []outcome) string {
+	var b strings.Builder
+	b.WriteString(message)
+	for i, o := range failures {
+		if i == told {
+			fmt.Fprintf(&b, "; and %d more, see windows", len(failures)-i)
+			break
+		}
+		b.WriteString("; also: " + o.Message)
+	}
+	return b.String()
+}

@@ -1,0 +1,198 @@
+package dataset
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"tw2parquet/sink"
+	"tw2parquet/sink/store"
+)
+
+// parquetSuffix is what engines glob for, in any case to be safe.
+const parquetSuffix = ".parquet"
+
+// Dataset is an output as one listing of its store found it. It is not for concurrent use.
+type Dataset struct {
+	// Runs are sorted by ID. A run is there as soon as it has a directory, or any record in it.
+	Runs []*Run
+	// Strays are the Parquet files that belong to none of Runs, by name. A query over the folder reads those
+	// that lie outside the state directory all the same.
+	Strays []store.Entry
+	// Trouble is what could not be looked at, and what stands where a directory belongs, by name.
+	Trouble []Trouble
+
+	store store.Store
+	state bool // there is a state directory
+	byID  map[string]*Run
+	data  []store.Entry // the Parquet files outside the state directory
+}
+
+// Trouble is a name that a listing could not look at.
+type Trouble struct {
+	Name string
+	Err  error
+}
+
+var (
+	errNoRunDir = errors.New("not a directory; expected a run directory")
+	errNoState  = errors.New("not a directory; expected the directory of the runs' records")
+)
+
+// Open lists an output, once. It reads no file. An error is a listing that failed as a whole.
+func Open(ctx context.Context, s store.Store) (*Dataset, error) {
+	d := &Dataset{store: s, byID: map[string]*Run{}}
+	if err := d.list(ctx, "", d.take); err != nil {
+		return nil, err
+	}
+	if err := d.assign(ctx); err != nil {
+		return nil, err
+	}
+	d.Runs = slices.SortedFunc(maps.Values(d.byID), func(a, b *Run) int { return strings.Compare(a.ID, b.ID) })
+	for _, r := range d.Runs {
+		slices.SortFunc(r.Files, byRun)
+	}
+	slices.SortFunc(d.Strays, func(a, b store.Entry) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(d.Trouble, func(a, b Trouble) int { return strings.Compare(a.Name, b.Name) })
+	d.Trouble = slices.CompactFunc(d.Trouble, func(a, b Trouble) bool { return a.Name == b.Name })
+	return d, nil
+}
+
+// Run is the run with an id, nil if the output has none.
+func (d *Dataset) Run(id string) *Run { return d.byID[id] }
+
+// Files are all Parquet files outside of any state directory, whether they belong to a run or not, in the
+// order of their directories, runs and numbers.
+func (d *Dataset) Files() []store.Entry {
+	files := slices.DeleteFunc(slices.Clone(d.data), func(e store.Entry) bool { return sink.BelowState(path.Dir(e.Name)) })
+	slices.SortFunc(files, byRun)
+	return files
+}
+
+// list takes everything under a prefix.
+func (d *Dataset) list(ctx context.Context, prefix string, take func(e store.Entry)) error {
+	for e, err := range d.store.List(ctx, prefix) {
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil && e.Name == "":
+			return fmt.Errorf("list the output: %w", err)
+		case err != nil:
+			d.note(e.Name, err)
+		default:
+			take(e)
+		}
+	}
+	return nil
+}
+
+// note keeps an error of a name, unless it says nothing about what was published.
+func (d *Dataset) note(name string, err error) {
+	if errors.Is(err, fs.ErrNotExist) || withheld(name, err) {
+		return
+	}
+	if id, _, ok := sink.StateName(name); ok {
+		d.state = true
+		if sink.ValidRun(id) {
+			d.run(id).shut = true
+		}
+	}
+	d.Trouble = append(d.Trouble, Trouble{name, err})
+}
+
+func (d *Dataset) run(id string) *Run {
+	r := d.byID[id]
+	if r == nil {
+		r = &Run{ID: id, store: d.store, number: -1, records: map[string]store.Entry{}}
+		d.byID[id] = r
+	}
+	return r
+}
+
+func (d *Dataset) take(e store.Entry) {
+	id, record, state := sink.StateName(e.Name)
+	parquet := !e.Dir && strings.EqualFold(path.Ext(e.Name), parquetSuffix)
+	if !state {
+		if parquet {
+			d.data = append(d.data, e)
+		}
+		return
+	}
+	d.state = true
+	if parquet { // nothing in here may be called so
+		d.Strays = append(d.Strays, e)
+	}
+	switch {
+	case id == "":
+		if !e.Dir {
+			d.Trouble = append(d.Trouble, Trouble{e.Name, errNoState})
+		}
+	case !sink.ValidRun(id):
+	case record == "":
+		if !e.Dir {
+			d.Trouble = append(d.Trouble, Trouble{e.Name, errNoRunDir})
+		} else {
+			d.run(id)
+		}
+	default:
+		d.run(id).add(record, e)
+	}
+}
+
+// assign gives each data file to its run.
+func (d *Dataset) assign(ctx context.Context) error {
+	left := d.data
+	for again := false; ; again = true {
+		var unknown []store.Entry
+		for _, e := range left {
+			id, _, _, part := sink.PartOf(path.Base(e.Name))
+			switch r := d.byID[id]; {
+			case !part || r == nil && again:
+				d.Strays = append(d.Strays, e)
+			case r == nil:
+				unknown = append(unknown, e)
+			default:
+				r.Files = append(r.Files, e)
+			}
+		}
+		if len(unknown) == 0 {
+			return nil
+		}
+		left = unknown
+		// A run may have begun, and published, after its directory's turn in the listing.
+		known := maps.Clone(d.byID)
+		err := d.list(ctx, sink.RunDir("")+"/", func(e store.Entry) {
+			if id, _, _ := sink.StateName(e.Name); known[id] == nil && sink.ValidRun(id) {
+				d.take(e)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// withheld tells whether err only says that a part of the output is private to another user: it is not
+// published, and no query of this user can find it.
+func withheld(name string, err error) bool {
+	return sink.Private(name) && errors.Is(err, store.ErrWithheld)
+}
+
+// byRun orders data files by directory, then run and number, other names among them.
+func byRun(a, b store.Entry) int {
+	if c := strings.Compare(path.Dir(a.Name), path.Dir(b.Name)); c != 0 {
+		return c
+	}
+	runA, seqA, revisionA, okA := sink.PartOf(path.Base(a.Name))
+	runB, seqB, revisionB, okB := sink.PartOf(path.Base(b.Name))
+	if okA && okB && runA == runB {
+		return cmp.Or(seqA-seqB, revisionA-revisionB)
+	}
+	return strings.Compare(path.Base(a.Name), path.Base(b.Name))
+}

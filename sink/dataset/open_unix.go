@@ -1,8 +1,0 @@
-//go:build unix
-
-package dataset
-
-import "syscall"
-
-// nonBlock makes opening a pipe return at once.
-const nonBlock = syscall.O_NONBLOCK

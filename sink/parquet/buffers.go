@@ -1,0 +1,191 @@
+package parquet
+
+import (
+	"bytes"
+	"math/bits"
+	"sync"
+
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+)
+
+// arena lends parts of one buffer until reset. Levels live in it: their number is known only
+// while they are made, and all of them die together with the row group.
+type arena[T any] struct {
+	buf  []T
+	used int
+	want int
+}
+
+// take returns n elements with arbitrary contents.
+func (a *arena[T]) take(n int) []T {
+	a.want += n
+	if a.used+n > len(a.buf) {
+		return make([]T, n)
+	}
+	a.used += n
+	return a.buf[a.used-n : a.used : a.used]
+}
+
+// reset ends every loan, and makes the buffer as large as the last turn would have needed, unless
+// that was an exception above limit elements.
+func (a *arena[T]) reset(limit int) {
+	if a.want > len(a.buf) && a.want <= limit {
+		a.buf = make([]T, a.want)
+	}
+	a.used, a.want = 0, 0
+}
+
+// resize returns *b with n elements of arbitrary contents, growing it for good where needed.
+func resize[T any](b *[]T, n int) []T {
+	if cap(*b) < n {
+		*b = make([]T, n+n/4)
+	}
+	*b = (*b)[:cap(*b)]
+	return (*b)[:n]
+}
+
+// Encoded pages wait for their turn in buffers of a few sizes, four to each power of two, so that
+// at most a fifth of a buffer is unused and any buffer of a size serves any page of it.
+const (
+	smallestBuffer = 1 << 10
+	largestBuffer  = 16 << 20
+	// freeBufferBytes bounds what is kept for later: the pages of two row groups of 32 MiB, with zstd
+	// at its usual third, and as much again.
+	freeBufferBytes = 48 << 20
+)
+
+// bufferPool is a free list of buffers by size. It is safe for concurrent use.
+//
+// No two row groups need the same mixture of sizes. For a buffer that is not there, others are given up,
+// so that free and lent ones together are never more than were lent at once: else every mixture
+// of a long run would leave its own behind, up to the bound.
+type bufferPool struct {
+	mu   sync.Mutex
+	free map[int][][]byte
+	held int // bytes in free
+	lent int // bytes not given back
+	most int // that were lent at once
+}
+
+// sizeClass is the capacity a buffer for n bytes gets.
+func sizeClass(n int) int {
+	if n <= smallestBuffer {
+		return smallestBuffer
+	}
+	step := 1 << (bits.Len(uint(n-1)) - 3)
+	return (n + step - 1) / step * step
+}
+
+// clone returns a copy of b in a pooled buffer. Tiny and huge ones are left to the collector.
+func (p *bufferPool) clone(b []byte) []byte {
+	if len(b) < smallestBuffer/4 || len(b) > largestBuffer {
+		return bytes.Clone(b)
+	}
+	class := sizeClass(len(b))
+	p.mu.Lock()
+	buf := p.take(class)
+	p.lent += class
+	p.most = max(p.most, p.lent)
+	for other := range p.free {
+		for p.held > p.most-p.lent && p.take(other) != nil {
+		}
+	}
+	p.mu.Unlock()
+	if buf == nil {
+		buf = make([]byte, 0, class)
+	}
+	return append(buf[:0], b...)
+}
+
+// take removes a free buffer of a size, nil if there is none.
+func (p *bufferPool) take(class int) []byte {
+	list := p.free[class]
+	n := len(list)
+	if n == 0 {
+		return nil
+	}
+	buf := list[n-1]
+	list[n-1] = nil
+	p.free[class] = list[:n-1]
+	p.held -= class
+	return buf
+}
+
+// release takes a buffer back. Buffers that are not of a pooled size are dropped.
+func (p *bufferPool) release(b []byte) {
+	class := cap(b)
+	if class < smallestBuffer || class > largestBuffer || sizeClass(class) != class {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lent -= class
+	if p.held+class > freeBufferBytes {
+		return
+	}
+	if p.free == nil {
+		p.free = make(map[int][][]byte)
+	}
+	p.free[class] = append(p.free[class], b[:0])
+	p.held += class
+}
+
+// scratch is the working memory of one running task, codec included. There are as many as tasks
+// ever ran at once.
+type scratch struct {
+	codec compressor
+
+	raw      []byte // page before compression
+	out      []byte // page after compression
+	def      []uint8
+	bools    []byte
+	int32s   []int32
+	int64s   []int64
+	doubles  []float64
+	elements []int32
+	lengths  []int32
+	offsets  []uint32
+	copied   []byte
+	hashes   []uint64
+	keys     []uint64
+	dict     dictionary
+
+	entries32     []int32
+	entries64     []int64
+	entriesDouble []float64
+	entryOffsets  []uint32
+	entryData     []byte
+
+	header  bytes.Buffer
+	encoder *thrift.Encoder
+}
+
+// scratchLimit is the largest buffer a scratch keeps: an 8 MiB page of text, its levels, and the
+// codec's worst case. A larger one comes from a single huge value.
+const scratchLimit = textPageBytes + textPageBytes/2
+
+func newScratch(c Compression) (*scratch, error) {
+	codec, err := newCompressor(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &scratch{codec: codec}
+	s.encoder = thrift.NewEncoder(new(thrift.CompactProtocol).NewWriter(&s.header))
+	return s, nil
+}
+
+// shrink drops what one huge value left behind.
+func (s *scratch) shrink() {
+	for _, b := range []*[]byte{&s.raw, &s.out, &s.copied, &s.entryData} {
+		if cap(*b) > scratchLimit {
+			*b = nil
+		}
+	}
+}
+
+// marshal returns the Thrift form of v, valid until the next call.
+func (s *scratch) marshal(v any) ([]byte, error) {
+	s.header.Reset()
+	err := s.encoder.Encode(v)
+	return s.header.Bytes(), err
+}

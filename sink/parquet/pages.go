@@ -1,0 +1,304 @@
+package parquet
+
+import (
+	"fmt"
+	"hash/crc32"
+	"math"
+
+	"github.com/parquet-go/parquet-go/bloom"
+	"github.com/parquet-go/parquet-go/bloom/xxhash"
+	"github.com/parquet-go/parquet-go/encoding/rle"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// page is one encoded page: Thrift header, body, and what the footer and the page index say of it.
+type page struct {
+	header   []byte
+	body     []byte // from the row group's buffer pool
+	raw      int    // length of the body before compression
+	encoding format.Encoding
+	slots    int
+	rows     int
+	nulls    int
+	bounds   bounds
+	strings  int64   // bytes of all strings, unencoded
+	defs     []int64 // level histograms, nil where they say nothing
+	reps     []int64
+	offset   int64 // in the file, once written
+}
+
+// chunk is one column of one row group. Tasks fill it, each the pages that are its own.
+type chunk struct {
+	leaf       *leaf
+	pages      []page
+	dictionary *page
+	distinct   int
+	bloom      []byte
+	empty      bool // no values, and the same level in every slot
+}
+
+// bloomBitsPerValue: 8 bits a value let one in 40 absent values through.
+const bloomBitsPerValue = 8
+
+// encodeColumn makes all pages of a column chunk.
+func (s *scratch) encodeColumn(g *Group, c *column, out *chunk) error {
+	def, all, err := s.levelsOf(c, 0, c.levels.n)
+	if err != nil {
+		return err
+	}
+	v, err := s.gather(c, def, all, 0, c.levels.n)
+	if err != nil {
+		return err
+	}
+	l := c.leaf
+	if s.buildDictionary(&v, l) {
+		return s.encodeDictionary(g, c, out, def, all, &v)
+	}
+	if l.bloom && v.n > 0 {
+		out.bloom = s.bloomOf(&v)
+	}
+	cuts := cutSlots(c, def, all, &v)
+	out.pages = make([]page, len(cuts)-1)
+	var slot pageCut
+	for i := range out.pages {
+		end := cuts[i+1]
+		part := v.part(slot.value, end.value)
+		p := &out.pages[i]
+		*p = page{encoding: l.class.encoding, slots: end.slot - slot.slot, rows: end.row - slot.row}
+		if err := s.encodePage(g, c, p, def, all, slot.slot, 0, &part); err != nil {
+			return err
+		}
+		slot = end
+	}
+	return nil
+}
+
+// encodeRows makes one page of a column without repetition from rows lo to hi. Texts are cut into
+// pages before anything is encoded, so that two cores can share them.
+func (s *scratch) encodeRows(g *Group, c *column, out *page, lo, hi int) error {
+	def, all, err := s.levelsOf(c, lo, hi)
+	if err != nil {
+		return err
+	}
+	v, err := s.gather(c, def, all, lo, hi)
+	if err != nil {
+		return err
+	}
+	*out = page{encoding: c.leaf.class.encoding, slots: hi - lo, rows: hi - lo}
+	return s.encodePage(g, c, out, def, all, lo, lo, &v)
+}
+
+// encodeEmpty makes the pages of all columns without values: one run of levels. There are only a
+// few different ones, each of which is compressed once; bodies this small are not pooled, so that
+// chunks may share them.
+func (s *scratch) encodeEmpty(g *Group) error {
+	type kind struct {
+		slots    int
+		level    uint8
+		repeated bool
+	}
+	made := make(map[kind]page)
+	for i := range g.chunks {
+		if !g.chunks[i].empty {
+			continue
+		}
+		c := &g.columns[i]
+		k := kind{c.levels.n, c.levels.all, c.leaf.maxRep > 0}
+		p, ok := made[k]
+		if !ok {
+			p = page{encoding: format.Plain, slots: k.slots, rows: c.rows, nulls: k.slots}
+			raw, err := s.levelBytes(c.leaf, nil, k.level, nil, k.slots)
+			if err != nil {
+				return err
+			}
+			if err := s.seal(g, &p, c.leaf, raw, nil); err != nil {
+				return err
+			}
+			made[k] = p
+		}
+		p.histograms(c.leaf, nil, k.level, nil)
+		g.chunks[i].pages = []page{p}
+	}
+	return nil
+}
+
+// levelsOf gives the final definition levels of slots lo to hi.
+func (s *scratch) levelsOf(c *column, lo, hi int) ([]uint8, uint8, error) {
+	live := c.leaf.maxDef
+	if c.leaf.optional {
+		def, all := c.levels.refine(resize(&s.def, hi-lo), lo, hi, &c.valid, live-1)
+		return def, all, nil
+	}
+	if c.levels.def == nil {
+		return nil, c.levels.all, c.levels.check(lo, hi, &c.valid, live, c.leaf.name)
+	}
+	return c.levels.def[lo:hi], 0, c.levels.check(lo, hi, &c.valid, live, c.leaf.name)
+}
+
+// encodePage encodes p.slots slots from slot on. def starts at slot base.
+func (s *scratch) encodePage(g *Group, c *column, p *page, def []uint8, all uint8, slot, base int, v *values) error {
+	l := c.leaf
+	var rep []uint8
+	if c.levels.rep != nil {
+		rep = c.levels.rep[slot : slot+p.slots]
+	}
+	if def != nil {
+		def = def[slot-base : slot-base+p.slots]
+	}
+	if v.n == 0 {
+		p.encoding = format.Plain // an empty PLAIN page is the one that every reader takes
+	}
+	p.nulls = p.slots - v.n
+	p.describe(l, def, all, rep, v)
+	raw, err := s.levelBytes(l, def, all, rep, p.slots)
+	if err != nil {
+		return err
+	}
+	var texts []byte
+	if v.n > 0 && p.encoding == format.DeltaLengthByteArray && s.codec.parts(len(raw)+v.stringBytes()) {
+		// Lengths first, then all bytes as they lie (Parquet format, Encodings.md).
+		raw, err = s.appendLengths(raw, v)
+		texts = v.data[v.offsets[0]:v.offsets[v.n]]
+	} else {
+		raw, err = s.appendValues(raw, p.encoding, l, v)
+	}
+	if err != nil {
+		return fmt.Errorf("encode column %s: %w", l.name, err)
+	}
+	return s.seal(g, p, l, raw, texts)
+}
+
+// describe fills in what the footer and the page index say of the page's values.
+func (p *page) describe(l *leaf, def []uint8, all uint8, rep []uint8, v *values) {
+	p.bounds = boundsOf(v, l)
+	p.strings = 0
+	if l.physical == format.ByteArray {
+		p.strings = int64(v.stringBytes())
+	}
+	p.histograms(l, def, all, rep)
+}
+
+func (p *page) histograms(l *leaf, def []uint8, all uint8, rep []uint8) {
+	if l.maxDef > 1 {
+		p.defs = histogram(def, all, p.slots, l.maxDef)
+	}
+	if l.maxRep > 0 {
+		p.reps = histogram(rep, 0, p.slots, l.maxRep)
+	}
+}
+
+// seal compresses the page, raw and then texts, and gives it header and checksum.
+func (s *scratch) seal(g *Group, p *page, l *leaf, raw, texts []byte) error {
+	if err := s.compress(g, p, l, raw, texts); err != nil {
+		return err
+	}
+	h := p.dataHeader()
+	return s.writeHeader(p, &h)
+}
+
+// compress makes the body. raw is the scratch's own buffer, which may have grown.
+func (s *scratch) compress(g *Group, p *page, l *leaf, raw, texts []byte) error {
+	s.raw = raw
+	p.raw = len(raw) + len(texts)
+	if p.raw > math.MaxInt32-1024 {
+		return fmt.Errorf("encode column %s: a page of %d bytes is larger than Parquet allows", l.name, p.raw)
+	}
+	s.out = reserve(s.out[:0], s.codec.bound(p.raw))
+	out, err := s.codec.compress(s.out, raw, texts)
+	if err != nil {
+		return fmt.Errorf("encode column %s: %w", l.name, err)
+	}
+	p.body = g.buffers.clone(out)
+	return nil
+}
+
+// dataHeader describes a data page. Of statistics it holds the one number the format wants there;
+// the page index has the rest.
+func (p *page) dataHeader() format.PageHeader {
+	h := p.commonHeader()
+	h.DataPageHeader = thrift.New(format.DataPageHeader{
+		NumValues:               int32(p.slots),
+		Encoding:                p.encoding,
+		DefinitionLevelEncoding: format.RLE,
+		RepetitionLevelEncoding: format.RLE,
+		Statistics:              format.Statistics{NullCount: int64(p.nulls)},
+	})
+	return h
+}
+
+// commonHeader is what data and dictionary pages have in common. The checksum is that of the body
+// as it lies in the file.
+func (p *page) commonHeader() format.PageHeader {
+	return format.PageHeader{
+		UncompressedPageSize: int32(p.raw),
+		CompressedPageSize:   int32(len(p.body)),
+		CRC:                  int32(crc32.ChecksumIEEE(p.body)),
+	}
+}
+
+func (s *scratch) writeHeader(p *page, h *format.PageHeader) error {
+	header, err := s.marshal(h)
+	p.header = append([]byte(nil), header...)
+	return err
+}
+
+// encodeDictionary makes a dictionary page and one data page of indexes, whose at most 12 bits a
+// value never fill a page.
+func (s *scratch) encodeDictionary(g *Group, c *column, out *chunk, def []uint8, all uint8, v *values) error {
+	l := c.leaf
+	entries := s.entries(v, l)
+	if l.bloom {
+		out.bloom = s.bloomOf(&entries)
+	}
+	d := &page{}
+	raw, err := s.appendValues(s.raw[:0], format.Plain, l, &entries)
+	if err != nil {
+		return fmt.Errorf("encode column %s: %w", l.name, err)
+	}
+	if err := s.compress(g, d, l, raw, nil); err != nil {
+		return err
+	}
+	h := d.commonHeader()
+	h.Type = format.DictionaryPage
+	h.DictionaryPageHeader = thrift.New(format.DictionaryPageHeader{NumValues: int32(entries.n), Encoding: format.Plain})
+	if err := s.writeHeader(d, &h); err != nil {
+		return err
+	}
+	out.dictionary, out.distinct = d, entries.n
+
+	rows := c.rows
+	p := page{encoding: format.RLEDictionary, slots: c.levels.n, rows: rows, nulls: c.levels.n - v.n}
+	p.histograms(l, def, all, c.levels.rep)
+	p.bounds = boundsOf(&entries, l)
+	if l.physical == format.ByteArray {
+		p.strings = int64(v.stringBytes())
+	}
+	if raw, err = s.levelBytes(l, def, all, c.levels.rep, p.slots); err != nil {
+		return err
+	}
+	width := max(1, bitWidth(entries.n-1))
+	raw = append(raw, byte(width))
+	e := rle.Encoding{BitWidth: width}
+	if raw, err = appendTo(raw, func(b []byte) ([]byte, error) { return e.EncodeInt32(b, s.dict.ids[:v.n]) }); err != nil {
+		return err
+	}
+	out.pages = []page{p}
+	return s.seal(g, &out.pages[0], l, raw, nil)
+}
+
+// bloomOf makes a split block filter of the values (Parquet format, BloomFilter.md). Its size is a
+// power of two, because Arrow's C++ reader takes no other.
+func (s *scratch) bloomOf(v *values) []byte {
+	blocks := 1
+	for blocks*bloom.BlockSize*8 < v.n*bloomBitsPerValue {
+		blocks *= 2
+	}
+	hashes := resize(&s.hashes, v.n)
+	for i := range hashes {
+		hashes[i] = xxhash.Sum64(v.at(i))
+	}
+	filter := make(bloom.SplitBlockFilter, blocks)
+	filter.InsertBulk(hashes)
+	return filter.Bytes()
+}

@@ -1,0 +1,91 @@
+package sink
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"tw2parquet/sink/store"
+)
+
+// stale are files of the run that others have replaced, or will: damaged ones, and lower revisions.
+type stale struct {
+	names   map[int][]string // by the number of the data file
+	highest map[int]int      // revision that is taken
+}
+
+// saw notes that a revision is taken, even if its file is gone: no name is used twice.
+func (s *stale) saw(seq, revision int) {
+	if s.highest == nil {
+		s.highest = map[int]int{}
+	}
+	s.highest[seq] = max(s.highest[seq], revision)
+}
+
+// next is the revision that file number seq gets when it is written.
+func (s *stale) next(seq int) int {
+	if taken, ok := s.highest[seq]; ok {
+		return taken + 1
+	}
+	return 0
+}
+
+func (s *stale) add(seq int, name string) {
+	if s.names == nil {
+		s.names = map[int][]string{}
+	}
+	if !slices.Contains(s.names[seq], name) {
+		s.names[seq] = append(s.names[seq], name)
+	}
+}
+
+// keep says that a name has turned out to be the one that counts.
+func (s *stale) keep(seq int, name string) {
+	s.names[seq] = slices.DeleteFunc(s.names[seq], func(n string) bool { return n == name })
+}
+
+// take returns the names of one number, once.
+func (s *stale) take(seq int) []string {
+	names := s.names[seq]
+	delete(s.names, seq)
+	return names
+}
+
+// takeAll returns all names, once.
+func (s *stale) takeAll() []string {
+	var all []string
+	for seq := range s.names {
+		all = append(all, s.take(seq)...)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// removeStale deletes files that others have replaced. Its failure is not an error: the next
+// start tries again.
+func (o *Output) removeStale(ctx context.Context, names []string) {
+	for _, name := range names {
+		if err := o.hold.Remove(ctx, name); err != nil {
+			o.log.Warn("a file that was replaced could not be deleted; the next start tries again", "file", o.store.Path(name), "error", store.Cause(err))
+		}
+	}
+}
+
+// sweepRejects deletes rejects that belong to no file: theirs was never published, or was replaced.
+func (o *Output) sweepRejects(ctx context.Context) {
+	if !o.hold.Exclusive() {
+		return // whoever wrote them may be about to publish their file
+	}
+	found, err := o.listRejects(ctx)
+	if err != nil {
+		o.log.Warn("cannot look for rejects that belong to no file; the next start tries again", "error", err)
+		return
+	}
+	for _, r := range o.rejects {
+		delete(found, r.Name)
+	}
+	o.removeStale(ctx, slices.Sorted(maps.Keys(found)))
+}
+
+// partName is the name that data file number seq gets when it is written.
+func (o *Output) partName(seq int) string { return o.layout.part(seq, o.stale.next(seq)) }
