@@ -146,8 +146,8 @@ func benchRecord(schema *arrow.Schema, rows int) arrow.RecordBatch {
 }
 
 // benchEncode measures encoding and appending on one core. MB/s are bytes of values.
-func benchEncode(b *testing.B, c Compression, rec arrow.RecordBatch) {
-	e := NewEncoder(rec.Schema(), c, Compact)
+func benchEncode(b *testing.B, c Compression, en Encodings, rec arrow.RecordBatch) {
+	e := NewEncoder(rec.Schema(), c, en)
 	f := NewWriter(io.Discard, e)
 	var raw int64
 	groups := 0
@@ -174,18 +174,18 @@ func benchEncode(b *testing.B, c Compression, rec arrow.RecordBatch) {
 	b.ReportMetric(float64(rec.NumRows())*float64(groups)/b.Elapsed().Seconds(), "rows/s")
 }
 
-// BenchmarkEncode encodes a row group of 10,000 documents with each codec.
+// BenchmarkEncode encodes a row group of 10,000 documents with each codec, and each choice of encodings.
 func BenchmarkEncode(b *testing.B) {
 	rec := benchRecord(arrow.NewSchema(benchColumns(), nil), 10_000)
 	defer rec.Release()
 	for _, codec := range []string{"zstd:1", "zstd:3", "snappy", "none"} {
-		b.Run(codec, func(b *testing.B) {
-			c, err := ParseCompression(codec)
-			if err != nil {
-				b.Fatal(err)
-			}
-			benchEncode(b, c, rec)
-		})
+		c, err := ParseCompression(codec)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, en := range bothEncodings() {
+			b.Run(codec+"/"+en.String(), func(b *testing.B) { benchEncode(b, c, en, rec) })
+		}
 	}
 }
 
@@ -195,7 +195,7 @@ func BenchmarkColumn(b *testing.B) {
 	for _, f := range benchColumns() {
 		rec := benchRecord(arrow.NewSchema([]arrow.Field{f}, nil), 10_000)
 		for _, c := range []Compression{{}, {Codec: None}} {
-			b.Run(fmt.Sprintf("%s/%s", f.Name, c), func(b *testing.B) { benchEncode(b, c, rec) })
+			b.Run(fmt.Sprintf("%s/%s", f.Name, c), func(b *testing.B) { benchEncode(b, c, Broad, rec) })
 		}
 		rec.Release()
 	}
