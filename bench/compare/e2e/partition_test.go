@@ -57,10 +57,10 @@ func TestPartition_IsSpelledAsDuckDBSpellsIt(t *testing.T) {
 	}
 }
 
-// readmeQuery finds a query of the README by what it must hold, asked of out.
-func readmeQuery(t *testing.T, holds, out string) string {
+// manualQuery finds a query of the manual by what it must hold, asked of out.
+func manualQuery(t *testing.T, holds, out string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "cmd", "tw2parquet", "help", "files.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +69,11 @@ func readmeQuery(t *testing.T, holds, out string) string {
 			return strings.ReplaceAll(query, "'lake/", "'"+strings.ReplaceAll(out, "'", "''")+"/")
 		}
 	}
-	t.Fatalf("no query in README.md has %s", holds)
+	t.Fatalf("no query in files.md has %s", holds)
 	return ""
 }
 
-// TestPartition_FolderWithBothCasts runs what the README says about a folder with dates and timestamps, in a
+// TestPartition_FolderWithBothCasts runs what the manual says about a folder with dates and timestamps, in a
 // session of another time zone, and what it says without.
 func TestPartition_FolderWithBothCasts(t *testing.T) {
 	a, out := halfDays(t)
@@ -90,10 +90,10 @@ func TestPartition_FolderWithBothCasts(t *testing.T) {
 		}
 		return fmt.Sprint(rows)
 	}
-	query := readmeQuery(t, "hive_types", out)
+	query := manualQuery(t, "hive_types", out)
 	if got, want := ask("SELECT window_start FROM ("+strings.TrimRight(strings.TrimSpace(query), ";")+")"),
 		"[[2024-01-01 12:00:00] [2024-01-01 18:00:00.25] [2024-01-02 00:00:00]]"; got != want {
-		t.Errorf("the README's query gives %s, want %s", got, want)
+		t.Errorf("the manual's query gives %s, want %s", got, want)
 	}
 	glob := duck.Quote(filepath.Join(out, "*", "*.parquet"))
 	if got := ask("SELECT DISTINCT typeof(window_start) FROM " + glob); got != "[[VARCHAR]]" {
