@@ -81,9 +81,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		a.columns = terminalColumns(stdout)
 	}
 	a.redactors = []*redactor{out, errs}
-	a.stdout, a.stderr = out, errs
-	a.log = slog.New(slog.NewTextHandler(errs, nil))
-	for _, s := range []struct{ raw, w io.Writer }{{stdout, out}, {stderr, errs}} {
+	a.stdout, a.stderr = out, plainSpoken{errs}
+	a.log = slog.New(slog.NewTextHandler(a.stderr, nil))
+	for _, s := range []struct{ raw, w io.Writer }{{stdout, out}, {stderr, a.stderr}} {
 		if f, ok := s.raw.(*os.File); ok {
 			a.own = append(a.own, ownStream{f, s.w})
 		}
