@@ -40,7 +40,12 @@ type input struct {
 // only once stay open.
 func inspectInputs(ctx context.Context, inputs []*input, stdin io.Reader) error {
 	for _, in := range inputs {
-		if err := in.open(ctx, stdin); err != nil {
+		err := in.open(ctx, stdin)
+		if refused := (*objectError)(nil); errors.As(err, &refused) {
+			_ = in.Close() // only read from
+			continue       // the others are converted, and then it is told
+		}
+		if err != nil {
 			return usagef("%s cannot be read: %w", in.name, store.Cause(err))
 		}
 		in.fill(sniffed)

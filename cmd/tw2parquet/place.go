@@ -61,7 +61,7 @@ func locate(arg string) (place, error) {
 	if !ok || open == nil {
 		path, err := localPath(arg)
 		if err != nil && ok && name != "file" {
-			err = fmt.Errorf("only local paths and %s URLs are supported%s", schemes(), withoutStores)
+			err = fmt.Errorf("use a local path, or a URL that begins with %s%s", schemes(), withoutStores)
 		}
 		return place{name: arg, path: path}, err
 	}
@@ -90,7 +90,7 @@ func schemes() string {
 		list[i+1] = name + "://"
 	}
 	if last := len(list) - 1; last > 0 {
-		return strings.Join(list[:last], ", ") + " and " + list[last]
+		return strings.Join(list[:last], ", ") + " or " + list[last]
 	}
 	return list[0]
 }

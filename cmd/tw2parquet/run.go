@@ -27,6 +27,7 @@ type cli struct {
 	Convert    convertCmd    `cmd:"" help:"Turn recorded result streams into Parquet, offline."`
 	Verify     verifyCmd     `cmd:"" help:"Re-read the files of an output and compare them with their manifests."`
 	Cat        catCmd        `cmd:"" help:"Print the documents of Parquet files as JSON lines."`
+	Check      checkCmd      `cmd:"" help:"Find out, before any money, whether token, rights, credits, clock and output will do."`
 	Tasks      tasksCmd      `cmd:"" help:"List, show or abort export tasks."`
 	Collectors collectorsCmd `cmd:"" help:"List, show, create, pause, resume or delete collectors."`
 	Credits    creditsCmd    `cmd:"" help:"Show the credits that are left."`
