@@ -104,7 +104,7 @@ func (c *checkCmd) account(ctx context.Context, a *app, f *findings, to *destina
 	if err == nil {
 		projects, err = api.Projects(ctx)
 	}
-	if !f.add("token", err, "the API takes it; it may use %d projects", len(projects)) {
+	if !f.add("token", err, "the API takes it; projects that it may use: %d", len(projects)) {
 		return // nothing else would be told
 	}
 	_, err = api.Tasks(ctx) // which needs the right to export

@@ -92,13 +92,13 @@ func argumentSecrets(arg string) (secrets []string) {
 	return secrets
 }
 
-// signs are how text of others shows a secret, each with the part that stays.
+// signs are how text of others shows a secret, each with what stays of it as its first groups.
 var signs = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b((?:sig|signature|x-amz-signature|x-amz-security-token|x-amz-credential|x-goog-signature|x-goog-credential|` +
 		`access_token|refresh_token|client_secret|accountkey|sharedaccesssignature|aws_secret_access_key|aws_session_token)(?:=|%3d|\\u003d))[^&\s"'<>\\;]+`),
-	regexp.MustCompile(`(?i)\b(authorization["']?\s*[:=]\s*)[^\r\n"'\\\]}]+`),
+	regexp.MustCompile(`(?i)\b(authorization["']?\s*[:=]\s*[\["']*)[^\r\n"'\\\]}]+`),
 	regexp.MustCompile(`(?i)\b((?:bearer|sharedkey(?:lite)?)\s+)[a-z0-9._~+/=:-]{16,}`),
-	regexp.MustCompile(`(://)[^/\s@"'?#]+@`),
+	regexp.MustCompile(`(://)[^/\s@"'?#]+(@)`),
 	regexp.MustCompile(`\b()(?:AKIA|ASIA)[A-Z0-9]{16}\b`),
 	regexp.MustCompile(`\b()ya29\.[\w-]{10,}`),
 	regexp.MustCompile(`\b()eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+`),
@@ -107,7 +107,7 @@ var signs = []*regexp.Regexp{
 // withoutSigns is text without what looks like a secret.
 func withoutSigns(text string) string {
 	for _, r := range signs {
-		text = r.ReplaceAllString(text, "${1}REDACTED")
+		text = r.ReplaceAllString(text, "${1}REDACTED${2}")
 	}
 	return text
 }
