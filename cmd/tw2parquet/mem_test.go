@@ -42,7 +42,7 @@ var (
 )
 
 func init() {
-	stores["mem"] = func(_ context.Context, u *url.URL, _ *slog.Logger) (store.Store, error) {
+	stores["mem"] = func(_ context.Context, u *url.URL, log *slog.Logger) (store.Store, error) {
 		bucketsMu.Lock()
 		b := known[u.Host]
 		bucketsMu.Unlock()
@@ -55,7 +55,7 @@ func init() {
 		if prefix != "" {
 			prefix += "/"
 		}
-		return within{b, prefix}, nil
+		return within{b, prefix, log}, nil
 	}
 }
 
@@ -110,6 +110,16 @@ func (e refusal) Unwrap() error   { return e.err }
 type within struct {
 	*bucket
 	prefix string
+	log    *slog.Logger
+}
+
+// refused is the bucket's refusal, which is also logged, as SDKs do.
+func (w within) refused(op, name string) error {
+	err := w.bucket.refused(op, name)
+	if err != nil {
+		w.log.Debug("refused", "op", op, "error", err, "url", "https://b/"+name+"?X-Amz-Signature=f00dcafe00112233445566778899aabbccddeeff")
+	}
+	return err
 }
 
 func (w within) Path(name string) string { return w.url(w.prefix + name) }
