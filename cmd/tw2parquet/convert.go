@@ -37,7 +37,8 @@ Example:
   tw2parquet convert 'archive/*.ndjson.zst' --out lake
   tw2parquet convert 's3://raw/2024-*.ndjson.zst' --out s3://bucket/lake
 
-Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
+Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain
+of a bucket's store reads.
 
 ` + exitTable()
 }

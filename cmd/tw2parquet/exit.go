@@ -63,7 +63,7 @@ var exitCodes = []exitCode{
 	{exitMismatch, "mismatch", "rows do not add up; with --strict also fewer or more than the task counted", false, true, "compare rows, rejected and processed in the result; without --strict a difference from the task's count is only a warning"},
 	{exitExpired, "expired", "the collector's data was gone (7 days) before all was read", false, true, "results are kept for 7 days; only --generation buys them again"},
 	{exitAmbiguous, "ambiguous", "it cannot be told whether an export was bought; a person must decide", false, true, "look at `tw2parquet tasks list` for a task with the collector as its target"},
-	{exitStorage, "storage", "no space, no permission, read-only", false, false, "repair the output as the message says, then run the same command again"},
+	{exitStorage, "storage", "no space, no permission, read-only, or the store refuses", false, false, "repair the output as the message says, then run the same command again"},
 	{exitForeign, "foreign", "a file or collector that is not ours is in the way, or a file is damaged", false, true, "nothing was touched; move away what is in the way, or choose another --out"},
 	{exitData, "data", "more rejected documents than --max-rejects", false, true, "run again with a higher --max-rejects to accept them"},
 	{exitBug, "bug", "an internal error", false, false, "report it with this message and what `tw2parquet version` prints; running again buys nothing twice"},

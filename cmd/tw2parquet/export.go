@@ -60,7 +60,7 @@ Example:
     --limit 10000 --max-credits 30000 --out lake
 
 Environment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL, TW2PARQUET_LOG_FORMAT,
-TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
+TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain of a bucket's store reads.
 
 ` + exitTable()
 }

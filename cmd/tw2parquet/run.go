@@ -36,7 +36,7 @@ type cli struct {
 	Schema     schemaCmd     `cmd:"" help:"Print the schema of the Parquet files."`
 	Emulate    emulateCmd    `cmd:"" help:"Serve the Talkwalker API on loopback from generated documents."`
 	Demo       demoCmd       `cmd:"" help:"Emulator and export in one process: the quick start."`
-	Manual     helpCmd       `cmd:"" name:"help" help:"Print the manual: file format, exit codes, troubleshooting, design."`
+	Manual     helpCmd       `cmd:"" name:"help" help:"Print the manual: file format, stores, exit codes, troubleshooting, design."`
 	Version    versionCmd    `cmd:"" help:"Print the versions of the program and its libraries."`
 	CheckFile  checkFileCmd  `cmd:"" hidden:"" name:"check-file"`
 }

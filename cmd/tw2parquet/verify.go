@@ -35,9 +35,11 @@ hostile file cannot do harm.
 
 Example:
   tw2parquet verify lake
+  tw2parquet verify s3://bucket/lake
   tw2parquet verify lake --output json | jq -r '.problems[].path'
 
-Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
+Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain
+of a bucket's store reads.
 Exit codes: 0 everything is as it was published, 2 usage (no such output), 50 storage, 53 a file is damaged, missing or
 not ours, 130 and 143 stopped. They do not depend on who reads the output.`
 }
