@@ -29,7 +29,7 @@ type Conversion struct {
 // Run converts to the end and leaves the manifest. Nothing is published twice when it is run again
 // behind the same output.
 func (c *Conversion) Run(ctx context.Context, w Window) (Report, error) {
-	r := Report{Run: w.Run, Drift: &schema.Drift{}}
+	r := Report{Run: w.Run, Drift: &schema.Drift{}, UnsafeOverwrite: c.Output.UnsafeOverwrite}
 	err := c.run(ctx, w, &r)
 	observers(c.Observers).end(w, r, err)
 	return r, err

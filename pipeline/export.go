@@ -26,6 +26,8 @@ type Output struct {
 	Mending  Mending
 	Manifest Manifest
 	Journal  source.Journal
+	// UnsafeOverwrite: the store cannot keep another writer from overwriting this run's files.
+	UnsafeOverwrite bool
 	// Close releases the run; what was not published is gone.
 	Close func() error
 }
@@ -79,6 +81,7 @@ func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
+	r.UnsafeOverwrite = out.UnsafeOverwrite
 	x := &export{job: j, window: w, out: out, report: r, log: j.log(), mover: mover{
 		window: w, sink: out.Sink, chain: out.Chain, rowGroup: j.RowGroup, workers: j.Workers, observers: j.Observers, log: j.log(),
 	}}

@@ -43,9 +43,11 @@ type Report struct {
 	Drift      *schema.Drift `json:"drift"`
 	Recorded   *Recorded     `json:"recorded,omitempty"` // of a conversion
 	Reading    *Reading      `json:"reading,omitempty"`  // by the start that wrote the report; not of a conversion
-	Files      []string      `json:"-"`
-	Bytes      int64         `json:"-"`
-	Complete   bool          `json:"-"`
+	// UnsafeOverwrite: the store ignores conditional writes, and whoever asked for the run accepted that.
+	UnsafeOverwrite bool     `json:"unsafe_overwrite,omitempty"`
+	Files           []string `json:"-"`
+	Bytes           int64    `json:"-"`
+	Complete        bool     `json:"-"`
 }
 
 // Reading is what it took to read the results from the API, over all streams of one start.

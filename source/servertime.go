@@ -24,6 +24,14 @@ func (c *Client) serverNow() time.Time {
 	return c.date.Add(now.Sub(c.dateSeen))
 }
 
+// Skew is how far the local clock is ahead of the server's, to a second or so, by the last answer; ok is false if no
+// answer told.
+func (c *Client) Skew() (skew time.Duration, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dateSeen.Sub(c.date), !c.date.IsZero()
+}
+
 // noteDate keeps the server's date, and tells once of one that differs from ours or cannot be right.
 func (c *Client) noteDate(h http.Header) {
 	date, err := http.ParseTime(h.Get("Date"))

@@ -56,7 +56,7 @@ func (c *exportCmd) command(r source.Request, split string) string {
 	if r.Generation > 1 {
 		add("--generation", fmt.Sprint(r.Generation))
 	}
-	add("--out", strings.TrimRight(c.Out, "/")+"-again")
+	add("--out", beside(c.Out))
 	return strings.Join(args, " ")
 }
 

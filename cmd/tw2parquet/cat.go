@@ -9,7 +9,7 @@ import (
 )
 
 type catCmd struct {
-	Paths   []string `arg:"" name:"path" help:"Parquet files or directories; of a directory, all Parquet files below it."`
+	Paths   []string `arg:"" name:"path" help:"Parquet files or directories, or URLs of either; of a directory, all Parquet files below it."`
 	Chunks  bool     `name:"chunks" help:"Print the whole CT_RESULT chunk around each document."`
 	Limit   *int64   `name:"limit" placeholder:"N" help:"Stop after N documents."`
 	Columns []string `name:"columns" placeholder:"NAME,…" help:"Print only these top-level columns; tw2parquet schema lists them."`
@@ -24,9 +24,11 @@ except in _tw2parquet; the files of a run come in their order.
 Example:
   tw2parquet cat lake --limit 3 | jq .title
   tw2parquet cat lake/window_start=2024-01-01 --columns url,published,reach
+  tw2parquet cat s3://bucket/lake --limit 3
   tw2parquet cat --chunks lake | tw2parquet convert - --out copy
 
-Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
+Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain
+of a bucket's store reads.
 Exit codes: 0 ok (also if the reader of the output stops early), 2 usage (no such path or column), 50 storage, 53 a
 file is damaged or not ours; what came before it is printed. 130 and 143 stopped.`
 }
@@ -42,14 +44,27 @@ func (c *catCmd) Run(ctx context.Context, a *app) error {
 	if c.Chunks && len(c.Columns) > 0 {
 		return usagef("--columns selects members of the document and does not go with --chunks")
 	}
+	from := &buckets{log: a.log}
+	defer from.Close()
+	var heard []*attentive
 	for _, arg := range c.Paths {
-		path, err := localPath(arg)
+		at, err := locate(arg)
 		if err != nil {
-			return usagef("%s: %w", arg, err)
+			return usagef("%s: %w", publicName(arg), err)
 		}
-		in, name, err := store.OpenPath(path)
+		if at.remote() {
+			in, err := from.parquet(ctx, at)
+			if err != nil {
+				return interrupted(ctx, err)
+			}
+			listening := &attentive{Store: in.Store}
+			heard = append(heard, listening)
+			what.Inputs = append(what.Inputs, dataset.Input{Store: listening, Name: in.Name})
+			continue
+		}
+		in, name, err := store.OpenPath(at.path)
 		if err != nil {
-			return usagef("%s: %w", path, store.Cause(err))
+			return usagef("%s: %w", at.path, store.Cause(err))
 		}
 		defer in.Close()
 		what.Inputs = append(what.Inputs, dataset.Input{Store: in, Name: name})
@@ -62,6 +77,8 @@ func (c *catCmd) Run(ctx context.Context, a *app) error {
 		return nil
 	case errors.As(err, &write):
 		return nil // head has seen enough, or the disk is full: standard output tells
+	case heardOf(heard) != nil:
+		return interrupted(ctx, heardOf(heard))
 	case errors.As(err, &input):
 		return &usageError{err}
 	}

@@ -21,7 +21,7 @@ import (
 type conversion struct {
 	*convertCmd
 	app      *app
-	root     string
+	to       *destination
 	codec    parquet.Compression
 	progress *progress
 	runs     map[string]bool // that the output has
@@ -33,9 +33,20 @@ type conversion struct {
 
 // inputError is a recording that cannot be converted to its end. What came before it is converted.
 type inputError struct {
-	err  error
-	code int
-	hint string
+	err       error
+	code      int
+	hint      string
+	name      string // finer than the exit code's; or ""
+	retryable bool
+}
+
+// unreadable is the error of a recording that cannot be read on. Where the store that holds it says why, that decides.
+func unreadable(err error, kept, hint string) *inputError {
+	if refused := (*objectError)(nil); errors.As(err, &refused) {
+		o := refused.outcome
+		return &inputError{err: err, code: o.Code, name: o.Name, retryable: o.Retryable, hint: kept + "; " + o.Hint}
+	}
+	return &inputError{err: err, code: exitStream, hint: kept + "; " + hint}
 }
 
 func (e *inputError) Error() string { return e.err.Error() }
@@ -56,10 +67,14 @@ const headBytes = 1 << 20
 
 // input converts one recording.
 func (v *conversion) input(ctx context.Context, in *input) error {
-	if err := in.open(v.app.stdin); err != nil {
-		return &inputError{fmt.Errorf("%s cannot be read: %w", in.name, store.Cause(err)), exitStream, "run again once it can be read"}
-	}
 	defer func() { _ = in.Close() }() // only read from
+	err := in.recognise(ctx)
+	if err == nil {
+		err = in.open(ctx, v.app.stdin)
+	}
+	if err != nil {
+		return unreadable(fmt.Errorf("%s cannot be read: %w", in.name, store.Cause(err)), "nothing was converted", "run again once it can be read")
+	}
 	in.fill(headBytes)
 	run, err := v.find(ctx, in)
 	if err != nil {
@@ -81,14 +96,16 @@ func (v *conversion) input(ctx context.Context, in *input) error {
 }
 
 // knownRuns names the runs that an output has, complete or not. Where that cannot be told, opening it tells why.
-func knownRuns(ctx context.Context, root string) map[string]bool {
-	there := openHoldings(ctx, root)
-	defer there.Close()
+func knownRuns(ctx context.Context, to *destination) (map[string]bool, error) {
+	there, err := openHoldings(ctx, to)
+	if err != nil {
+		return nil, err
+	}
 	runs := map[string]bool{}
 	for _, r := range there.Runs {
 		runs[r.ID] = true
 	}
-	return runs
+	return runs, nil
 }
 
 // find names the run that a recording begins with. A run has the name of all results that the head of its
@@ -127,7 +144,7 @@ func (v *conversion) run(ctx context.Context, r *reading, run string) (next stri
 			return "", err
 		}
 	}
-	out, err := v.open(ctx, v.app, target{root: v.root, run: run, skipEmpty: v.SkipEmpty, codec: v.codec})
+	out, err := v.open(ctx, v.app, target{to: v.to, run: run, skipEmpty: v.SkipEmpty, codec: v.codec})
 	if err != nil {
 		return "", err
 	}
@@ -156,7 +173,7 @@ func (v *conversion) run(ctx context.Context, r *reading, run string) (next stri
 		v.warn(r, report)
 		return "", nil
 	case report.Recorded == nil:
-		return "", &inputError{fmt.Errorf("%s: the manifest of run %s does not say what was converted", r.input.name, run), exitForeign, "nothing was touched; choose another output"}
+		return "", &inputError{err: fmt.Errorf("%s: the manifest of run %s does not say what was converted", r.input.name, run), code: exitForeign, hint: "nothing was touched; choose another output"}
 	case report.Recorded.File != "" && report.Recorded.File == r.input.file:
 		return "", nil // not read again
 	}
@@ -232,14 +249,14 @@ func (r *reading) judge(ctx context.Context, err error) error {
 	case err == nil || ctx.Err() != nil:
 		return err
 	case !errors.Is(err, io.EOF):
-		return &inputError{err, exitStream, r.kept() + "; run again with a sound copy of the recording"}
+		return unreadable(err, r.kept(), "run again with a sound copy of the recording")
 	default:
 		cut = r.Cut()
 	}
 	r.recorded.To = r.Position().String()
 	if cut != "" && !r.allowCut && r.Position().Byte != r.accepted {
-		return &inputError{fmt.Errorf("%s is cut: %s", r.input.name, strings.TrimPrefix(cut, r.input.name+": ")), exitStream,
-			r.kept() + "; run again once the recording is whole, or accept it with --allow-cut"}
+		return &inputError{err: fmt.Errorf("%s is cut: %s", r.input.name, strings.TrimPrefix(cut, r.input.name+": ")), code: exitStream,
+			hint: r.kept() + "; run again once the recording is whole, or accept it with --allow-cut"}
 	}
 	r.recorded.Cut = cut
 	return err
@@ -257,15 +274,15 @@ func (r *reading) kept() string {
 func (r *reading) skip(ctx context.Context, run, to string, results int64) error {
 	p, err := source.ParsePosition(to)
 	if err != nil {
-		return &inputError{fmt.Errorf("find the end of run %s in %s: %w", run, r.input.name, err), exitForeign, "nothing was touched; choose another output"}
+		return &inputError{err: fmt.Errorf("find the end of run %s in %s: %w", run, r.input.name, err), code: exitForeign, hint: "nothing was touched; choose another output"}
 	}
 	err = r.Skip(ctx, p, results)
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return err
 	case errors.Is(err, source.ErrOther):
-		return &inputError{fmt.Errorf("%s begins like the recording that run %s was converted from, but does not hold the same results up to byte %d", r.input.name, run, p.Byte),
-			exitForeign, "nothing more of it is converted; give the recording as it was, or choose another output"}
+		return &inputError{err: fmt.Errorf("%s begins like the recording that run %s was converted from, but does not hold the same results up to byte %d", r.input.name, run, p.Byte),
+			code: exitForeign, hint: "nothing more of it is converted; give the recording as it was, or choose another output"}
 	}
-	return &inputError{fmt.Errorf("skip what was converted before: %w", err), exitStream, "what was converted before stays; run again with a sound copy of the recording"}
+	return unreadable(fmt.Errorf("skip what was converted before: %w", err), "what was converted before stays", "run again with a sound copy of the recording")
 }

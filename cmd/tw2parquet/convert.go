@@ -11,8 +11,8 @@ import (
 )
 
 type convertCmd struct {
-	Paths []string `arg:"" name:"path" help:"Recorded streams: files, globs, or - for standard input; plain, gzip or zstd."`
-	Out   string   `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL with # and ? escaped." group:"Writing"`
+	Paths []string `arg:"" name:"path" help:"Recorded streams: files, objects, globs of either, or - for standard input; plain, gzip or zstd."`
+	Out   string   `name:"out" required:"" placeholder:"OUT" help:"Output: a directory, or a URL: file://, s3://bucket/prefix, gs://…, azblob://… (tw2parquet help stores)." group:"Writing"`
 	writing
 	AllowCut  bool `name:"allow-cut" help:"Accept recordings that are cut: empty, or not ended by a control chunk." group:"Running"`
 	SkipEmpty bool `name:"skip-empty" help:"Exit 99 instead of 0 if there was nothing to convert." group:"Running"`
@@ -23,7 +23,7 @@ func (convertCmd) Help() string {
 	return `Turns recorded result streams (what the API's results call sends) into the same Parquet files, offline, through the
 same code as export.
 
-Each input is a recording and a run of its own. Pieces of one recording belong together: cat rec.a? | tw2parquet convert -
+Each input is a recording and a run of its own. Recordings may lie in a bucket, as OUT may. Pieces of one recording belong together: cat rec.a? | tw2parquet convert -
 A recording is known by the results it begins with, not by its name or compression. One that OUT holds already is not
 converted again; where it has grown, or a conversion was stopped, only the rest is converted.
 
@@ -35,40 +35,49 @@ warning. The other inputs are converted in any case.
 Example:
   curl -s … | tw2parquet convert - --out lake
   tw2parquet convert 'archive/*.ndjson.zst' --out lake
+  tw2parquet convert 's3://raw/2024-*.ndjson.zst' --out s3://bucket/lake
 
-Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
+Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain
+of a bucket's store reads.
 
 ` + exitTable()
 }
 
 // Run converts every input, each into a run of its own.
 func (c *convertCmd) Run(ctx context.Context, a *app) error {
-	a.result.Out = c.Out
+	a.result.Out = publicName(c.Out)
 	codec, err := c.validate()
 	if err != nil {
 		return err
 	}
-	root, err := outDir(c.Out)
+	out, err := outPlace(c.Out)
 	if err != nil {
 		return err
 	}
-	names, err := expand(c.Paths)
+	from := &buckets{log: a.log}
+	defer from.Close()
+	inputs, err := expand(ctx, from, c.Paths)
 	if err != nil {
-		return err
-	}
-	inputs, err := inspectInputs(names, a.stdin)
-	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	defer func() {
 		for _, in := range inputs {
 			_ = in.Close() // only read from
 		}
 	}()
+	if err := inspectInputs(ctx, inputs, a.stdin); err != nil {
+		return interrupted(ctx, err)
+	}
+	to := &destination{place: out, log: a.log, unsafe: c.UnsafeOverwrite}
+	defer to.Close()
+	runs, err := knownRuns(ctx, to)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
 	c.limitMemory(a, 1)
 	p := a.newProgress(len(inputs))
 	defer p.run()()
-	v := &conversion{convertCmd: c, app: a, root: root, codec: codec, progress: p, runs: knownRuns(ctx, root), reported: map[string]bool{}, drift: &schema.Drift{}}
+	v := &conversion{convertCmd: c, app: a, to: to, codec: codec, progress: p, runs: runs, reported: map[string]bool{}, drift: &schema.Drift{}}
 	defer func() { a.result.drift(v.drift) }()
 	var first error // what concerns one recording does not keep the others from being converted
 	for _, in := range inputs {
@@ -93,19 +102,32 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	return a.judgeEmpty(c.SkipEmpty)
 }
 
-// expand turns globs into files, in order.
-func expand(args []string) ([]string, error) {
-	var names []string
+// expand turns globs into recordings, in order.
+func expand(ctx context.Context, from *buckets, args []string) ([]*input, error) {
+	var inputs []*input
+	stdin := false
 	for _, arg := range args {
 		if arg == stdinName {
-			names = append(names, arg)
+			if stdin {
+				return nil, usagef("standard input can be read only once")
+			}
+			stdin = true
+			inputs = append(inputs, &input{name: "standard input"})
 			continue
 		}
-		path, err := localPath(arg)
+		at, err := locate(arg)
 		if err != nil {
-			return nil, usagef("%s: %w", arg, err)
+			return nil, usagef("%s: %w", publicName(arg), err)
 		}
-		arg = path
+		if at.remote() {
+			objects, err := from.recordings(ctx, at)
+			if err != nil {
+				return nil, err
+			}
+			inputs = append(inputs, objects...)
+			continue
+		}
+		arg = at.path
 		found := []string{arg}
 		if _, err := os.Stat(arg); err != nil && strings.ContainsAny(arg, "*?[") {
 			if found, err = filepath.Glob(arg); err != nil {
@@ -115,24 +137,16 @@ func expand(args []string) ([]string, error) {
 				return nil, usagef("no file matches %s", arg)
 			}
 		}
-		names = append(names, found...)
-	}
-	stdin := 0
-	for _, name := range names {
-		if name == stdinName {
-			stdin++
-			continue
-		}
-		info, err := os.Stat(name)
-		switch {
-		case err != nil:
-			return nil, usagef("%s cannot be read: %w", name, store.Cause(err))
-		case info.IsDir():
-			return nil, usagef("%s is a directory; name its files, such as %s", name, filepath.Join(name, "*"))
+		for _, name := range found {
+			info, err := os.Stat(name)
+			switch {
+			case err != nil:
+				return nil, usagef("%s cannot be read: %w", name, store.Cause(err))
+			case info.IsDir():
+				return nil, usagef("%s is a directory; name its files, such as %s", name, filepath.Join(name, "*"))
+			}
+			inputs = append(inputs, &input{name: name, path: name})
 		}
 	}
-	if stdin > 1 {
-		return nil, usagef("standard input can be read only once")
-	}
-	return names, nil
+	return inputs, nil
 }

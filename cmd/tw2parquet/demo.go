@@ -12,7 +12,8 @@ import (
 )
 
 type demoCmd struct {
-	Out string `name:"out" default:"tw2parquet-demo" placeholder:"DIR" help:"Output directory (default ${default})."`
+	Out string `name:"out" default:"tw2parquet-demo" placeholder:"OUT" help:"Output: a directory or a URL (default ${default})."`
+	unsafely
 }
 
 // Help is the long form of --help.
@@ -37,12 +38,11 @@ const (
 
 // Run shows the main job, end to end.
 func (c *demoCmd) Run(ctx context.Context, a *app) error {
-	a.result.Out = c.Out
-	dir, err := outDir(c.Out)
+	a.result.Out = publicName(c.Out)
+	out, err := outPlace(c.Out)
 	if err != nil {
 		return err
 	}
-	c.Out = dir // the queries to paste name it
 	server, err := emulator.New(emulator.Config{
 		Seed: 1, DocumentsPerDay: demoPerDay, TaskDuration: demoTask, LimitBatch: 500, ControlEvery: 250,
 		Minute: time.Duration(demoScale * float64(time.Minute)),
@@ -65,7 +65,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return c.explain(a, server)
+	return c.explain(a, server, out)
 }
 
 func (c *demoCmd) export(ctx context.Context, a *app, server *emulator.Server, url string) error {
@@ -78,6 +78,7 @@ func (c *demoCmd) export(ctx context.Context, a *app, server *emulator.Server, u
 		Start: instant{time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}, Stop: instant{time.Date(2024, 4, 1, 0, 0, 0, 0, time.UTC)},
 		IdleTimeout: 90 * time.Second, heartbeat: 400 * time.Millisecond,
 		writing: writing{
+			unsafely: c.unsafely,
 			FileSize: 256 << 20, FileRows: demoFileRows, RowGroupSize: 1 << 20, Compression: "zstd:3", MaxDocumentSize: 64 << 20,
 		},
 	}
@@ -85,17 +86,22 @@ func (c *demoCmd) export(ctx context.Context, a *app, server *emulator.Server, u
 }
 
 // explain says in words what the result line says in JSON.
-func (c *demoCmd) explain(a *app, server *emulator.Server) error {
+func (c *demoCmd) explain(a *app, server *emulator.Server, out place) error {
 	w := a.stdout
 	r := a.result
-	fmt.Fprintf(w, "\n%s documents of three months in %d files (%s) under %s:\n\n", countText(r.Rows), r.Files, bytesText(r.Bytes), c.Out)
+	where := out.path
+	glob := filepath.Join(out.path, "*", "*.parquet")
+	if out.remote() {
+		where, glob = out.name, out.name+"/*/*.parquet"
+	}
+	glob = sqlQuote(glob)
+	fmt.Fprintf(w, "\n%s documents of three months in %d files (%s) under %s:\n\n", countText(r.Rows), r.Files, bytesText(r.Bytes), where)
 	for _, win := range r.Windows {
 		for _, f := range win.Files {
 			fmt.Fprintf(w, "  %s\n", filepath.FromSlash(f))
 		}
 	}
 	fmt.Fprintf(w, "\nThe bill: %s results exported, %s credits spent in this run.\n", countText(r.Credits), countText(server.Ledger().Credits()))
-	glob := sqlQuote(filepath.Join(c.Out, "*", "*.parquet"))
 	fmt.Fprintf(w, "\nAsk DuckDB (or: make query SQL=\"…\"):\n\n")
 	for _, q := range []string{ // a screen is 80 columns wide
 		"SELECT window_start, source_type[1] AS source, count(*) AS documents\n  FROM " + glob + "\n  GROUP BY ALL ORDER BY ALL;",

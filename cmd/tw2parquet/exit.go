@@ -63,7 +63,7 @@ var exitCodes = []exitCode{
 	{exitMismatch, "mismatch", "rows do not add up; with --strict also fewer or more than the task counted", false, true, "compare rows, rejected and processed in the result; without --strict a difference from the task's count is only a warning"},
 	{exitExpired, "expired", "the collector's data was gone (7 days) before all was read", false, true, "results are kept for 7 days; only --generation buys them again"},
 	{exitAmbiguous, "ambiguous", "it cannot be told whether an export was bought; a person must decide", false, true, "look at `tw2parquet tasks list` for a task with the collector as its target"},
-	{exitStorage, "storage", "no space, no permission, read-only", false, false, "repair the output as the message says, then run the same command again"},
+	{exitStorage, "storage", "no space, no permission, read-only, or the store refuses", false, false, "repair the output as the message says, then run the same command again"},
 	{exitForeign, "foreign", "a file or collector that is not ours is in the way, or a file is damaged", false, true, "nothing was touched; move away what is in the way, or choose another --out"},
 	{exitData, "data", "more rejected documents than --max-rejects", false, true, "run again with a higher --max-rejects to accept them"},
 	{exitBug, "bug", "an internal error", false, false, "report it with this message and what `tw2parquet version` prints; running again buys nothing twice"},
@@ -120,8 +120,25 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.message }
 
-// classify is the one table from errors to exit codes.
+// coded is an error of a store that says more than the exit code does, such as store_denied. Stores know it by these
+// methods, so that no package of theirs is needed here.
+type coded interface {
+	error
+	Code() string
+	Retryable() bool
+}
+
+// withoutConditions is the finer code of store.ErrWithoutConditions.
+const withoutConditions = "store_without_conditions"
+
+// classify is the one table from errors to exit codes. Its texts hold nothing that looks like a secret.
 func classify(err error) outcome {
+	o := classifyError(err)
+	o.Message, o.Hint = withoutSigns(o.Message), withoutSigns(o.Hint)
+	return o
+}
+
+func classifyError(err error) outcome {
 	if err == nil {
 		return outcome{Code: exitOK, Name: "ok"}
 	}
@@ -141,6 +158,7 @@ func classify(err error) outcome {
 		usage   *usageError
 		input   *inputError
 		bug     *pipeline.PanicError
+		finer   coded
 	)
 	switch {
 	case errors.As(err, &ended):
@@ -162,14 +180,23 @@ func classify(err error) outcome {
 	case errors.As(err, &token):
 		o.Code, o.Hint = exitAuth, "set "+tokenEnv+" or --token-file"
 	case errors.As(err, &input):
-		no := false
-		o.Code, o.Hint, retryable = input.code, input.hint, &no
+		o.Code, o.Name, o.Hint, retryable = input.code, input.name, input.hint, &input.retryable
 	case errors.As(err, &status):
 		o.Code, o.Hint = status.code, status.hint
 	case errors.Is(err, sink.ErrLocked):
 		o.Code = exitLocked
 	case errors.As(err, &foreign):
 		o.Code, o.Hint = exitForeign, foreign.Hint
+	case errors.Is(err, store.ErrWithoutConditions):
+		no := false
+		o.Code, o.Name, retryable = exitStorage, withoutConditions, &no
+		o.Hint = "choose a store that refuses to overwrite when it is asked to; or accept that two runs may overwrite each other, with --unsafe-overwrite"
+	case errors.As(err, &finer):
+		again := finer.Retryable()
+		o.Code, o.Name, o.Hint, retryable = exitStorage, finer.Code(), advice(err), &again
+		if o.Hint != "" {
+			o.Message = strings.Replace(o.Message, " ("+o.Hint+")", "", 1) // said once
+		}
 	case errors.As(err, &storage):
 		again := storage.Retryable()
 		o.Code, o.Hint, retryable = exitStorage, storage.Hint, &again
@@ -192,9 +219,25 @@ func classify(err error) outcome {
 		o.Code = exitBug
 	}
 	row := byCode(o.Code)
-	o.Name, o.Retryable, o.Hint = row.Name, row.Retryable, cmp.Or(o.Hint, row.Hint)
+	o.Name, o.Retryable, o.Hint = cmp.Or(o.Name, row.Name), row.Retryable, cmp.Or(o.Hint, row.Hint)
 	if retryable != nil {
 		o.Retryable = *retryable
 	}
 	return o
+}
+
+// advice is what the error of a store says should be done.
+func advice(err error) string {
+	var advising interface {
+		error
+		Advice() string
+	}
+	if errors.As(err, &advising) && advising.Advice() != "" {
+		return advising.Advice()
+	}
+	var storage *store.Error
+	if errors.As(err, &storage) {
+		return storage.Hint
+	}
+	return ""
 }

@@ -28,7 +28,7 @@ type exportCmd struct {
 	MaxCredits *int64 `name:"max-credits" placeholder:"N" help:"Refuse before buying if the run could cost more." group:"Money"`
 	DryRun     bool   `name:"dry-run" help:"Print what would be bought and written; no call that costs or changes anything." group:"Money"`
 
-	Out string `name:"out" required:"" placeholder:"DIR" help:"Output directory, or file:// URL with # and ? escaped." group:"Writing"`
+	Out string `name:"out" required:"" placeholder:"OUT" help:"Output: a directory, or a URL: file://, s3://bucket/prefix, gs://…, azblob://… (tw2parquet help stores)." group:"Writing"`
 	writing
 	Parallel      int           `name:"parallel" default:"1" placeholder:"N" help:"Windows exported at the same time (default ${default})." group:"Running"`
 	Strict        bool          `name:"strict" help:"Fail if the results are more or fewer than the task counted." group:"Running"`
@@ -51,7 +51,7 @@ a retry can help, else that of the first that failed; the result has the error o
 the signal's if a retry can help any window, and the message has the other errors too. --abort-on-cancel aborts on a
 signal only.
 
-Before buying, a warning lists what DIR already holds of the same source and time: it would be bought again, and its
+Before buying, a warning lists what OUT already holds of the same source and time: it would be bought again, and its
 rows would be duplicated.
 
 Example:
@@ -60,7 +60,7 @@ Example:
     --limit 10000 --max-credits 30000 --out lake
 
 Environment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL, TW2PARQUET_LOG_FORMAT,
-TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
+TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain of a bucket's store reads.
 
 ` + exitTable()
 }
@@ -96,7 +96,7 @@ func (c *exportCmd) Run(ctx context.Context, a *app) error {
 }
 
 func (c *exportCmd) run(ctx context.Context, a *app) error {
-	a.result.Out = c.Out
+	a.result.Out = publicName(c.Out)
 	r, err := c.request()
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	root, err := outDir(c.Out)
+	out, err := outPlace(c.Out)
 	if err != nil {
 		return err
 	}
@@ -135,10 +135,14 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 			Request: w, Host: api.Host(), Run: w.Run(api.Host()), Partition: "window_start=" + pipeline.PartitionName(w.Start),
 		}
 	}
-	there := openHoldings(ctx, root)
+	to := &destination{place: out, log: a.log, unsafe: c.UnsafeOverwrite}
+	defer to.Close()
+	there, err := openHoldings(ctx, to)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
 	all := there.of(windows)
 	c.warnOfOverlaps(ctx, a.log, there, windows, all)
-	there.Close()
 	if c.DryRun {
 		return c.plan(ctx, a, api, windows, all)
 	}
@@ -156,7 +160,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Final: final, Log: a.log, Observers: []pipeline.Observer{p.observe},
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
 			out, err := c.open(ctx, a, target{
-				root: root, run: w.Run, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty, refetch: c.Refetch,
+				to: to, run: w.Run, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty, refetch: c.Refetch,
 				meta: map[string]string{"window_start": rfc3339(w.Request.Start), "window_stop": rfc3339(w.Request.Stop)},
 			})
 			return out.parts(), err

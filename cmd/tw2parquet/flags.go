@@ -86,15 +86,21 @@ func (a *app) hide(token source.Token) {
 	}
 }
 
-// hideEarly hides the token from the first word on: an error of the parser quotes arguments, and one
-// of them may be the token in a wrong place. Whether there is one, and can be read, is told later.
+// hideEarly hides secrets from the first word on: an error of the parser quotes arguments, and one
+// of them may be the token in a wrong place. Whether there is a token, and can be read, is told later.
 func (a *app) hideEarly() {
-	secrets := []string{os.Getenv(tokenEnv)}
+	secrets := append(cloudSecrets(os.Getenv), os.Getenv(tokenEnv))
 	name, _ := localPath(a.line.value("token-file"))
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() { // a pipe can be read only once
 		if b, err := readLimited(name, maxTokenFile); err == nil {
 			secrets = append(secrets, string(b))
 		}
+	}
+	for _, arg := range a.line.positionals {
+		secrets = append(secrets, argumentSecrets(arg)...)
+	}
+	for _, g := range a.line.given {
+		secrets = append(secrets, argumentSecrets(g.value)...)
 	}
 	for _, secret := range secrets {
 		if token := source.NewToken(secret); !token.Empty() {

@@ -12,7 +12,6 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
 	"tw2parquet/sink/dataset"
-	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -27,35 +26,31 @@ type held struct {
 // holdings is what an output holds before a command writes to it: nothing where there is no output yet.
 type holdings struct {
 	*dataset.Dataset
-	store store.Store // nil without an output
-	err   error       // why not all of it can be told
+	err error // why not all of it can be told
 }
 
-func openHoldings(ctx context.Context, root string) *holdings {
-	s, err := store.OpenLocal(store.LocalConfig{Root: root, MustExist: true})
-	if errors.Is(err, fs.ErrNotExist) {
-		return &holdings{Dataset: &dataset.Dataset{}}
+// openHoldings lists an output. What cannot be told of one on a disk is told in err, since the run may still go well.
+// An object store that cannot be listed will not do.
+func openHoldings(ctx context.Context, to *destination) (*holdings, error) {
+	s, err := to.use(ctx, false)
+	var d *dataset.Dataset
+	if err == nil {
+		d, err = dataset.Open(ctx, s)
 	}
-	if err != nil {
-		return &holdings{Dataset: &dataset.Dataset{}, err: err}
-	}
-	d, err := dataset.Open(ctx, s)
-	if err != nil {
-		return &holdings{Dataset: &dataset.Dataset{}, store: s, err: err}
+	switch {
+	case err != nil && to.remote():
+		return nil, err
+	case errors.Is(err, fs.ErrNotExist):
+		return &holdings{Dataset: &dataset.Dataset{}}, nil
+	case err != nil:
+		return &holdings{Dataset: &dataset.Dataset{}, err: err}, nil
 	}
 	for _, t := range d.Trouble {
 		if _, _, ok := sink.StateName(t.Name); ok {
 			err = errors.Join(err, t.Err)
 		}
 	}
-	return &holdings{Dataset: d, store: s, err: err}
-}
-
-// Close may be called with nothing open.
-func (h *holdings) Close() {
-	if h.store != nil {
-		_ = h.store.Close() // only read from
-	}
+	return &holdings{Dataset: d, err: err}, nil
 }
 
 // of is what the output holds of the windows' runs, from the names of their records.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -25,8 +26,9 @@ const stdinName = "-"
 // input is one recording, inflated while it is read.
 type input struct {
 	name    string // as people know it
-	path    string // "" where it can be read only once
-	file    string // hash of path, size and time; "" where it can be read only once
+	path    string // "" where it can be read only once, or is an object
+	object  *object
+	file    string // hash of path, size and time, or version; "" where it can be read only once
 	head    []byte // read ahead
 	raw     io.Reader
 	whole   bool  // head is all there is
@@ -36,34 +38,27 @@ type input struct {
 
 // inspectInputs looks at the beginnings of all inputs before anything is written. Those that can be read
 // only once stay open.
-func inspectInputs(names []string, stdin io.Reader) (list []*input, err error) {
-	defer func() {
+func inspectInputs(ctx context.Context, inputs []*input, stdin io.Reader) error {
+	for _, in := range inputs {
+		err := in.open(ctx, stdin)
+		if refused := (*objectError)(nil); errors.As(err, &refused) {
+			_ = in.Close() // only read from
+			continue       // the others are converted, and then it is told
+		}
 		if err != nil {
-			for _, in := range list {
-				_ = in.Close() // only read from
-			}
-		}
-	}()
-	for _, name := range names {
-		in := &input{name: name, path: name}
-		list = append(list, in)
-		if name == stdinName {
-			in.name, in.path = "standard input", ""
-		}
-		if err := in.open(stdin); err != nil {
-			return list, usagef("%s cannot be read: %w", in.name, store.Cause(err))
+			return usagef("%s cannot be read: %w", in.name, store.Cause(err))
 		}
 		in.fill(sniffed)
 		if err := in.refuse(); err != nil {
-			return list, err
+			return err
 		}
-		if in.path != "" {
+		if in.path != "" || in.object != nil {
 			if err := in.Close(); err != nil {
-				return list, err
+				return err
 			}
 		}
 	}
-	return list, nil
+	return nil
 }
 
 // refuse says what to do with an input of another format.
@@ -137,12 +132,17 @@ func (in *input) Close() error {
 // without being asked to.
 const maxZstdWindow = 128 << 20
 
-// open begins reading, unless it has begun.
-func (in *input) open(stdin io.Reader) error {
-	if len(in.closers) > 0 || in.raw != nil && in.path == "" {
+// open begins reading, unless it has begun. ctx bounds the reads of an object.
+func (in *input) open(ctx context.Context, stdin io.Reader) error {
+	if len(in.closers) > 0 || in.raw != nil && in.path == "" && in.object == nil {
 		return nil
 	}
 	raw := stdin
+	if in.object != nil {
+		o := in.object.read(ctx)
+		in.closers = append(in.closers, o.Close)
+		raw = o
+	}
 	if in.path != "" {
 		f, err := os.Open(in.path)
 		if err != nil {
@@ -175,6 +175,14 @@ func (in *input) open(stdin io.Reader) error {
 	return nil
 }
 
+// recognise finds out what tells an object from a later one of the same name; of a file open finds out.
+func (in *input) recognise(ctx context.Context) (err error) {
+	if in.object != nil {
+		in.file, err = in.object.identity(ctx, in.name)
+	}
+	return err
+}
+
 // identify tells a file, which can be read again, from a pipe, which cannot.
 func (in *input) identify(f *os.File) error {
 	info, err := f.Stat()
@@ -203,8 +211,9 @@ type packed struct {
 func (c packed) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	var path *fs.PathError
+	var refused *objectError
 	switch {
-	case err == nil || err == io.EOF || errors.As(err, &path): //nolint:errorlint // only the bare value is an end
+	case err == nil || err == io.EOF || errors.As(err, &path) || errors.As(err, &refused): //nolint:errorlint // only the bare value is an end
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		err = fmt.Errorf("the %s data ends too early: %w", c.format, err)
 	default:

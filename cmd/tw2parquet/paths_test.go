@@ -46,7 +46,7 @@ var badURLs = []string{"file:///tmp/c#lake", "file:///tmp/c?lake", "file:///c#",
 	"file://u:p@localhost/c", "file://localhost:80/c", "file:///a%zz", "file:///a%", "file:///a%00b", "file:///a\nb", "s3://bucket/prefix", "S3://b", "https://x/y", "a.b+c-d://x"}
 
 // takesPath goes by what help shows as the value.
-func takesPath(f *kong.Flag) bool { return slices.Contains([]string{"DIR", "FILE"}, f.PlaceHolder) }
+func takesPath(f *kong.Flag) bool { return slices.Contains([]string{"OUT", "FILE"}, f.PlaceHolder) }
 
 // Whatever takes a path takes file URLs, and refuses those that it would have to cut.
 func TestPaths_AreRefusedByNameWhereTheyAreNotClear(t *testing.T) {
@@ -80,7 +80,7 @@ func TestPaths_AreRefusedByNameWhereTheyAreNotClear(t *testing.T) {
 				t.Errorf("%q: exit %d, says %s%s", args, code, stdout, stderr)
 			}
 		}
-		for _, bad := range []string{"file://" + dir + "/c#lake", "file://" + dir + "/c?lake", "s3://bucket/prefix"} {
+		for _, bad := range []string{"file://" + dir + "/c#lake", "file://" + dir + "/c?lake", "nowhere://bucket/prefix"} {
 			for _, f := range flags {
 				if !takesPath(f) || f.Name == "token-file" && command != "credits" && command != "export" { // the others do not read it
 					continue

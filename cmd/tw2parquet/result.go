@@ -26,6 +26,7 @@ type result struct {
 	Error         *resultError   `json:"error,omitempty"`
 	Drift         any            `json:"drift,omitempty"`
 	MaxCredits    *int64         `json:"max_credits,omitempty"` // with --dry-run: what it could cost
+	Unsafe        bool           `json:"unsafe_overwrite,omitempty"`
 
 	began time.Time
 }
@@ -44,6 +45,7 @@ type windowResult struct {
 	Credits    int64        `json:"credits"`
 	Truncated  bool         `json:"truncated"`
 	Missing    int64        `json:"missing,omitempty"`
+	Unsafe     bool         `json:"unsafe_overwrite,omitempty"`
 	Planned    string       `json:"planned,omitempty"` // with --dry-run: what would happen
 	Error      *resultError `json:"error,omitempty"`
 }
@@ -76,7 +78,7 @@ func window(r pipeline.Report) windowResult {
 	return windowResult{
 		Start: rfc3339(r.Start), Stop: rfc3339(r.Stop), Run: r.Run, TaskID: r.TaskID, TaskStatus: r.TaskStatus,
 		Processed: r.Processed, Rows: r.Rows, Rejected: r.Rejected, Files: files, Bytes: r.Bytes,
-		Credits: r.Credits, Truncated: r.Truncated, Missing: r.Missing,
+		Credits: r.Credits, Truncated: r.Truncated, Missing: r.Missing, Unsafe: r.UnsafeOverwrite,
 	}
 }
 
@@ -87,6 +89,7 @@ func (r *result) add(w windowResult) {
 	r.Files += len(w.Files)
 	r.Bytes += w.Bytes
 	r.Credits += w.Credits
+	r.Unsafe = r.Unsafe || w.Unsafe
 }
 
 // settle takes the status from the outcome.

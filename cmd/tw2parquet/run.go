@@ -27,6 +27,7 @@ type cli struct {
 	Convert    convertCmd    `cmd:"" help:"Turn recorded result streams into Parquet, offline."`
 	Verify     verifyCmd     `cmd:"" help:"Re-read the files of an output and compare them with their manifests."`
 	Cat        catCmd        `cmd:"" help:"Print the documents of Parquet files as JSON lines."`
+	Check      checkCmd      `cmd:"" help:"Find out, before any money, whether token, rights, credits, clock and output will do."`
 	Tasks      tasksCmd      `cmd:"" help:"List, show or abort export tasks."`
 	Collectors collectorsCmd `cmd:"" help:"List, show, create, pause, resume or delete collectors."`
 	Credits    creditsCmd    `cmd:"" help:"Show the credits that are left."`
@@ -35,7 +36,7 @@ type cli struct {
 	Schema     schemaCmd     `cmd:"" help:"Print the schema of the Parquet files."`
 	Emulate    emulateCmd    `cmd:"" help:"Serve the Talkwalker API on loopback from generated documents."`
 	Demo       demoCmd       `cmd:"" help:"Emulator and export in one process: the quick start."`
-	Manual     helpCmd       `cmd:"" name:"help" help:"Print the manual: file format, exit codes, troubleshooting, design."`
+	Manual     helpCmd       `cmd:"" name:"help" help:"Print the manual: file format, stores, exit codes, troubleshooting, design."`
 	Version    versionCmd    `cmd:"" help:"Print the versions of the program and its libraries."`
 	CheckFile  checkFileCmd  `cmd:"" hidden:"" name:"check-file"`
 }
@@ -81,9 +82,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		a.columns = terminalColumns(stdout)
 	}
 	a.redactors = []*redactor{out, errs}
-	a.stdout, a.stderr = out, errs
-	a.log = slog.New(slog.NewTextHandler(errs, nil))
-	for _, s := range []struct{ raw, w io.Writer }{{stdout, out}, {stderr, errs}} {
+	a.stdout, a.stderr = out, plainSpoken{errs}
+	a.log = slog.New(slog.NewTextHandler(a.stderr, nil))
+	for _, s := range []struct{ raw, w io.Writer }{{stdout, out}, {stderr, a.stderr}} {
 		if f, ok := s.raw.(*os.File); ok {
 			a.own = append(a.own, ownStream{f, s.w})
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 
 type verifyCmd struct {
 	shown
-	Out string `arg:"" name:"out" help:"The output directory, or its file:// URL."`
+	Out string `arg:"" name:"out" help:"The output: its directory or URL."`
 }
 
 // Help is the long form of --help.
@@ -34,9 +35,11 @@ hostile file cannot do harm.
 
 Example:
   tw2parquet verify lake
+  tw2parquet verify s3://bucket/lake
   tw2parquet verify lake --output json | jq -r '.problems[].path'
 
-Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT.
+Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain
+of a bucket's store reads.
 Exit codes: 0 everything is as it was published, 2 usage (no such output), 50 storage, 53 a file is damaged, missing or
 not ours, 130 and 143 stopped. They do not depend on who reads the output.`
 }
@@ -66,37 +69,47 @@ func ownProgram(running string) (string, error) {
 
 // Run verifies an output.
 func (c *verifyCmd) Run(ctx context.Context, a *app) error {
-	root, err := localPath(c.Out)
+	at, err := locateOutput(c.Out)
 	if err != nil {
-		return usagef("%s: %w", c.Out, err)
+		return usagef("%s: %w", publicName(c.Out), err)
 	}
-	disk, err := store.OpenLocal(store.LocalConfig{Root: root, MustExist: true, Logger: a.log})
+	to := &destination{place: at, log: a.log}
+	defer to.Close()
+	place, err := to.use(ctx, false)
 	switch {
+	case err != nil && at.remote():
+		return interrupted(ctx, err)
 	case errors.Is(err, syscall.ENOTDIR):
-		return usagef("%s is a file; name the output directory, or print its documents with cat", c.Out)
+		return usagef("%s is a file; name the output directory, or print its documents with cat", at.name)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
-		return usagef("%s: %w", c.Out, store.Cause(err))
+		return usagef("%s: %w", at.name, store.Cause(err))
 	case err != nil:
 		return err
 	}
-	defer disk.Close()
+	heard := &attentive{Store: place}
+	if at.remote() {
+		place = heard
+	}
 	self, err := ownProgram(runningProgram)
 	if err != nil {
 		return err
 	}
 	report, err := dataset.Verify(ctx, dataset.Config{
-		Store: disk, Reader: []string{self, checkFileName}, Memory: c.readerMemory(a),
+		Store: place, Reader: []string{self, checkFileName}, Memory: c.readerMemory(a),
 	})
 	switch {
 	case errors.Is(err, dataset.ErrNoOutput):
-		return usagef("%s: %w", c.Out, err)
+		return usagef("%s: %w", at.name, err)
 	case errors.Is(err, dataset.ErrReader):
 		return &statusError{exitStorage, err.Error(), "the files read so far are sound"}
 	case err != nil:
-		return interrupted(ctx, &store.Error{Op: "verify", Path: root, Err: err})
+		return interrupted(ctx, &store.Error{Op: "verify", Path: cmp.Or(at.path, at.name), Err: err})
 	}
 	if err := c.show(a, report); err != nil {
 		return err
+	}
+	if err := heard.failure(); err != nil {
+		return interrupted(ctx, fmt.Errorf("not all files could be read: %w", err))
 	}
 	switch n := len(report.Problems); n {
 	case 0:
@@ -104,7 +117,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	case 1:
 		return &statusError{exitForeign, report.Problems[0].Path + ": " + report.Problems[0].Reason, ""}
 	default:
-		return &statusError{exitForeign, fmt.Sprintf("%d problems in %s", n, c.Out), ""}
+		return &statusError{exitForeign, fmt.Sprintf("%d problems in %s", n, at.name), ""}
 	}
 }
 

@@ -87,7 +87,7 @@ func TestVerify_ExitCodesAndOutput(t *testing.T) {
 	if strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "2 problems") {
 		t.Errorf("standard error: %q", stderr)
 	}
-	for _, arg := range []string{filepath.Join(out, "none"), bad, t.TempDir(), "s3://bucket/x", ""} {
+	for _, arg := range []string{filepath.Join(out, "none"), bad, t.TempDir(), "nowhere://bucket/x", ""} {
 		if code, _, stderr := call(t, "verify", arg); code != exitUsage || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("verify %q: exit %d, %q", arg, code, stderr)
 		}
@@ -173,7 +173,7 @@ func TestCat_ExitCodes(t *testing.T) {
 		{[]string{out, "--columns=title", "--chunks"}, exitUsage, "--chunks"},
 		{[]string{out, "--limit=-1"}, exitUsage, "--limit"},
 		{[]string{out + "/none"}, exitUsage, "none"},
-		{[]string{"gs://x/y"}, exitUsage, "gs://"},
+		{[]string{"nowhere://x/y"}, exitUsage, "nowhere://"},
 		{[]string{torn}, exitForeign, torn},
 	} {
 		code, _, stderr := call(t, append([]string{"cat"}, c.args...)...)

@@ -10,11 +10,11 @@ import (
 	"tw2parquet/schema"
 	"tw2parquet/sink"
 	"tw2parquet/sink/parquet"
-	"tw2parquet/sink/store"
 )
 
 // writing are the flags of every command that writes Parquet.
 type writing struct {
+	unsafely
 	FileSize        size              `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size (default ${default})." group:"Writing"`
 	FileRows        int64             `name:"file-rows" placeholder:"N" help:"Or after this many rows, and always after 256 row groups." group:"Writing"`
 	RowGroupSize    size              `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows (default ${default})." group:"Writing"`
@@ -56,53 +56,47 @@ func (w *writing) rowGroup() pipeline.RowGroup {
 	return pipeline.RowGroup{Bytes: int(w.RowGroupSize), Rows: maxRowGroupRows}
 }
 
-// outDir is the directory behind --out.
-func outDir(out string) (string, error) {
-	dir, err := localPath(out)
-	if err != nil {
-		return "", usagef("--out %q: %w", out, err)
-	}
-	return dir, nil
-}
-
 // target is one run's place in an output.
 type target struct {
-	root, run, partition string
-	meta                 map[string]string // footer key-values
-	codec                parquet.Compression
-	skipEmpty, refetch   bool
+	to                 *destination
+	run, partition     string
+	meta               map[string]string // footer key-values
+	codec              parquet.Compression
+	skipEmpty, refetch bool
 }
 
 func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	meta := map[string]string{"writer": writer(version, commit()), "schema_fingerprint": schema.Fingerprint()}
 	maps.Copy(meta, t.meta)
-	disk, err := store.OpenLocal(store.LocalConfig{Root: t.root, Logger: a.log})
+	place, err := t.to.use(ctx, true)
 	if err != nil {
 		return output{}, err
 	}
+	var accepting *lenient
+	if t.to.unsafe {
+		accepting = &lenient{Store: place, to: t.to}
+		place = accepting
+	}
 	out, err := sink.Open(ctx, sink.Config{
-		Store: disk, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
+		Store: place, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
 		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, Encodings: w.Encodings, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
 	})
 	if err != nil {
-		return output{}, errors.Join(err, disk.Close())
+		return output{}, err
 	}
-	return output{out, disk}, nil
+	return output{out, accepting != nil && accepting.gaveUp}, nil
 }
 
 // output is a sink's output as the pipeline sees it.
 type output struct {
 	*sink.Output
-	store store.Store
+	unsafe bool // its store ignores conditional writes, and that was accepted
 }
 
 // parts are the output by what the pipeline does with it.
 func (o output) parts() pipeline.Output {
-	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o, Close: o.Close}
+	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o, UnsafeOverwrite: o.unsafe, Close: o.Close}
 }
-
-// Close releases the run and its store.
-func (o output) Close() error { return errors.Join(o.Output.Close(), o.store.Close()) }
 
 func (o output) Files() []pipeline.File {
 	files := o.Output.Files()

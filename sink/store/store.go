@@ -41,6 +41,10 @@ var ErrUnclear = errors.New("the answer was lost")
 // ErrWithheld says that a name belongs to another user, who keeps it private.
 var ErrWithheld = errors.New("only the user who wrote it may read it")
 
+// ErrWithoutConditions says that a store does not refuse a name that is taken, so that one writer can overwrite
+// what another has published.
+var ErrWithoutConditions = errors.New("the store ignores conditional writes")
+
 // Store is one output. It is safe for concurrent use.
 type Store interface {
 	// List describes everything whose name begins with prefix, sorted by name, and nothing that is not

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tw2parquet/source"
+)
+
+type checkCmd struct {
+	shown
+	Project string `name:"project" placeholder:"ID" help:"Also find out whether the token may use this project."`
+	Out     string `name:"out" placeholder:"OUT" help:"Also try this output out: a directory, or a URL: file://, s3://bucket/prefix, gs://…, azblob://…"`
+	unsafely
+}
+
+// Help is the long form of --help.
+func (checkCmd) Help() string {
+	return `Finds out, before any money is spent, whether an export would fail for a reason that can be known now: whether the API takes the
+token, and lets it export; whether it may use the project; whether there are credits; whether the local clock is right;
+whether the output can be written, listed, read and deleted from, and refuses to overwrite. All calls are free and change
+nothing at the API. In the output a few small files are written and removed again; a directory that is not there is created.
+
+Each line says ok or failed, and what to do. The exit code is that of the first failure.
+
+Example:
+  tw2parquet check --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee --out s3://bucket/lake
+
+Environment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL, TW2PARQUET_LOG_FORMAT,
+TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, and what the store's own credential chain reads (tw2parquet help stores).
+Exit codes: 0 all is well, 2 usage, 10 auth, 11 credits, 12 rejected, 20 unavailable (retry helps), 50 storage, 130 and 143
+stopped.`
+}
+
+// checked is one line of what check found.
+type checked struct {
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+	Code   string `json:"code,omitempty"` // as error.code of a result
+	Hint   string `json:"hint,omitempty"`
+}
+
+// findings are all of them.
+type findings struct {
+	OK       bool      `json:"ok"`
+	ExitCode int       `json:"exit_code"`
+	Checks   []checked `json:"checks"`
+
+	first outcome // of the first failure
+}
+
+// add puts a line into the findings and tells whether it is a good one.
+func (f *findings) add(check string, err error, format string, args ...any) bool {
+	if err == nil {
+		f.Checks = append(f.Checks, checked{Check: check, OK: true, Detail: fmt.Sprintf(format, args...)})
+		return true
+	}
+	o := classify(err)
+	if f.first.Code == exitOK {
+		f.first = o
+		f.first.Message = check + ": " + o.Message
+	}
+	f.Checks = append(f.Checks, checked{Check: check, Detail: oneLine(o.Message), Code: o.Name, Hint: o.Hint})
+	return false
+}
+
+// Run checks one thing after the other, and does not stop at a failure where the next can still be told.
+func (c *checkCmd) Run(ctx context.Context, a *app) error {
+	var to *destination
+	if c.Out != "" {
+		at, err := outPlace(c.Out)
+		if err != nil {
+			return err
+		}
+		to = &destination{place: at, log: a.log, unsafe: c.UnsafeOverwrite}
+		defer to.Close()
+	}
+	f := &findings{}
+	c.account(ctx, a, f, to)
+	if to != nil && ctx.Err() == nil {
+		checkOutput(ctx, f, to)
+	}
+	if ctx.Err() != nil {
+		return interrupted(ctx, context.Cause(ctx))
+	}
+	f.OK, f.ExitCode = f.first.Code == exitOK, f.first.Code
+	if err := c.show(a, f); err != nil {
+		return err
+	}
+	if !f.OK {
+		return &verdict{f.first}
+	}
+	return nil
+}
+
+// account checks what the API has to say. Every call is free and changes nothing.
+func (c *checkCmd) account(ctx context.Context, a *app, f *findings, to *destination) {
+	api, err := a.client(source.Config{})
+	var projects []source.Project
+	if err == nil {
+		projects, err = api.Projects(ctx)
+	}
+	if !f.add("token", err, "the API takes it; projects that it may use: %d", len(projects)) {
+		return // nothing else would be told
+	}
+	_, err = api.Tasks(ctx) // which needs the right to export
+	f.add("rights", err, "read_write: it may export")
+	if c.Project != "" {
+		i := slices.IndexFunc(projects, func(p source.Project) bool { return p.ID == c.Project })
+		if i < 0 {
+			err := &statusError{exitAuth, "the token may not use project " + c.Project, "`tw2parquet projects` lists those that it may use"}
+			f.add("project", err, "")
+		} else {
+			f.add("project", nil, "%s", projects[i].Name)
+		}
+	}
+	credits, err := api.Credits(ctx)
+	if left := credits.Spendable(); err == nil && left <= 0 {
+		err = &statusError{exitCredits, "no credits are left", ""}
+	}
+	f.add("credits", err, "%s left: %s monthly, %s one-time", countText(credits.Spendable()), countText(credits.RemainingMonthly), countText(credits.RemainingOnetime))
+	checkClock(f, api, to)
+}
+
+// An object store refuses requests that are signed by a clock that differs from its own by a quarter of an hour (AWS's
+// RequestTimeTooSkewed). The API does not mind, and neither do we: all times are the server's.
+const maxSkew = 15 * time.Minute
+
+func checkClock(f *findings, api *source.Client, to *destination) {
+	skew, ok := api.Skew()
+	if !ok {
+		f.add("clock", nil, "the API does not tell its time")
+		return
+	}
+	way := "ahead of"
+	if skew < 0 {
+		way = "behind"
+	}
+	off := fmt.Sprintf("the local clock is %v %s the API's", skew.Abs().Round(time.Second), way)
+	switch {
+	case skew.Abs() < time.Minute:
+		f.add("clock", nil, "the local clock is right")
+	case skew.Abs() >= maxSkew && to != nil && to.remote():
+		f.add("clock", &statusError{exitStorage, off, "set the clock (NTP): object stores refuse requests that are signed 15 minutes off"}, "")
+	default:
+		f.add("clock", nil, "%s; exports go by the API's", off)
+	}
+}
+
+func (c *checkCmd) show(a *app, f *findings) error {
+	if c.Output == "json" {
+		return a.indented(f)
+	}
+	rows := make([][]string, len(f.Checks))
+	for i, line := range f.Checks {
+		rows[i] = []string{line.Check, "ok", line.Detail}
+		if !line.OK {
+			rows[i][1] = "failed"
+			if line.Hint != "" {
+				rows[i][2] = strings.TrimSuffix(line.Detail, ".") + "; " + line.Hint
+			}
+		}
+	}
+	return a.table([]string{"check", "result", "what was found"}, rows)
+}
