@@ -213,8 +213,8 @@ func (x *export) read(ctx context.Context, a source.Acquired) (source.Task, erro
 			x.mover.observe(TaskSeen{t})
 		}}
 	}
-	o, err := x.mover.stream(ctx, x.job.API.Stream, source.StreamConfig{Ending: ending, Expires: a.Expires})
-	return task, x.mover.end(ctx, o, err)
+	err := x.mover.read(ctx, x.job.API.Stream, source.StreamConfig{Ending: ending, Expires: a.Expires})
+	return task, err
 }
 
 // settle says how reading ended, which left the task as it was last seen. If all is there, the manifest says so.

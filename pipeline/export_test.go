@@ -36,6 +36,7 @@ type world struct {
 	window pipeline.Window
 	job    *pipeline.Job
 	rows   int64 // per file; 0: no limit
+	base   string
 }
 
 type output struct{ *sink.Output }
@@ -72,7 +73,7 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	w := &world{t: t, server: server, client: client, root: filepath.Join(t.TempDir(), "out")}
+	w := &world{t: t, server: server, client: client, root: filepath.Join(t.TempDir(), "out"), base: hs.URL}
 	r := source.Request{
 		Kind: source.KindProject, Project: server.Projects()[0], Limit: source.MaxLimit, Generation: 1,
 		Start: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Stop: time.Date(2024, 1, 5, 0, 0, 0, 0, time.UTC),

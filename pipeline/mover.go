@@ -21,8 +21,12 @@ type Chain interface {
 	// Finish publishes what was appended up to the mark (offset, next), which must be the last one, or
 	// the end of the gap. What becomes of a run without any result is the output's choice.
 	Finish(ctx context.Context, offset string, next int64, notes map[string]string) error
+	// Overtaken tells that an append failed because the chain grew behind the last published file without us: what
+	// was appended is to be given up, and the results are read on from where the chain ends after Rewind. It
+	// happens once.
+	Overtaken() bool
 	// Rewind discards whatever was appended since the last published file.
-	Rewind() error
+	Rewind(ctx context.Context) error
 }
 
 // File is a published file.
@@ -77,7 +81,7 @@ func (m *mover) flow(ctx context.Context, batches Batches) (Outcome, error) {
 // results that no offset covers. What is appended at its end is not published yet.
 func (m *mover) stream(ctx context.Context, open func(source.StreamConfig) *source.Stream, cfg source.StreamConfig) (Outcome, error) {
 	cfg.Collector, cfg.Limits = source.CollectorID(m.window.Run), m.rowGroup.Batches()
-	for broken := 0; ; broken++ {
+	for broken := 0; ; {
 		cfg.From, cfg.Results = m.chain.Position()
 		stream := open(cfg)
 		o, err := m.flow(ctx, stream)
@@ -85,30 +89,47 @@ func (m *mover) stream(ctx context.Context, open func(source.StreamConfig) *sour
 			err = cerr
 		}
 		m.reading.add(stream.Stats())
-		if !errors.Is(err, source.ErrRewind) {
+		overtaken := m.chain.Overtaken()
+		if !errors.Is(err, source.ErrRewind) && !overtaken {
 			return o, err
 		}
 		if ctx.Err() != nil {
 			return o, ctx.Err() // and not the break, which a further read would mend
 		}
-		published, rerr := m.rewind(cfg.Results)
+		published, rerr := m.rewind(ctx, cfg.Results)
 		if rerr != nil {
 			return o, rerr
 		}
-		if published {
-			broken = 0
+		if overtaken {
+			continue
 		}
-		if broken >= rewinds {
-			return o, fmt.Errorf("give up after %d attempts without a published file: %w", broken+1, err)
+		if broken++; published {
+			broken = 1
 		}
-		m.log.Warn("the stream broke after results that no offset covers; reading again from the last file", "run", m.window.Run, "attempt", broken+1)
+		if broken > rewinds {
+			return o, fmt.Errorf("give up after %d attempts without a published file: %w", broken, err)
+		}
+		m.log.Warn("the stream broke after results that no offset covers; reading again from the last file", "run", m.window.Run, "attempt", broken)
+	}
+}
+
+// read moves what a stream brings to its end, and publishes what can be published whatever happens.
+func (m *mover) read(ctx context.Context, open func(source.StreamConfig) *source.Stream, cfg source.StreamConfig) error {
+	for {
+		o, broke := m.stream(ctx, open, cfg)
+		if err := m.end(ctx, o, broke); broke != nil || !m.chain.Overtaken() || ctx.Err() != nil {
+			return err
+		}
+		if _, err := m.rewind(ctx, 0); err != nil {
+			return err
+		}
 	}
 }
 
 // rewind discards what was appended since the last file. It tells whether one was published behind result
 // number next.
-func (m *mover) rewind(next int64) (published bool, err error) {
-	if err := m.chain.Rewind(); err != nil {
+func (m *mover) rewind(ctx context.Context, next int64) (published bool, err error) {
+	if err := m.chain.Rewind(ctx); err != nil {
 		return false, err
 	}
 	_, reached := m.chain.Position()
@@ -144,7 +165,11 @@ func (m *mover) seal(ctx context.Context, o Outcome) error {
 // end finishes what a flow appended, or seals it if the flow failed.
 func (m *mover) end(ctx context.Context, o Outcome, err error) error {
 	if err != nil {
-		return errors.Join(err, m.seal(ctx, o))
+		serr := m.seal(ctx, o)
+		if m.chain.Overtaken() {
+			serr = nil // the next start goes on behind what arrived
+		}
+		return errors.Join(err, serr)
 	}
 	return m.finish(ctx, o)
 }

@@ -9,8 +9,9 @@ import (
 	"tw2parquet/sink/store"
 )
 
-// recoverComplete is for a run that has a manifest, number k.
-func (o *Output) recoverComplete(ctx context.Context, m *Manifest, k int) error {
+// recoverComplete is for a run that has a manifest.
+func (o *Output) recoverComplete(ctx context.Context, m *Manifest, d *runDir) error {
+	k := d.number
 	parts, err := o.parts(ctx)
 	if err != nil {
 		return err
@@ -21,13 +22,13 @@ func (o *Output) recoverComplete(ctx context.Context, m *Manifest, k int) error 
 	if err != nil {
 		return err
 	}
-	f, err := o.checkPublished(ctx, m, parts, begun || o.cfg.Refetch)
+	f, err := o.checkPublished(ctx, m, parts, d.rejects, begun || o.cfg.Refetch)
 	if err != nil {
 		return err
 	}
 	mended := false
 	if begun {
-		if mended, err = o.adopt(ctx, m, f, parts); err != nil {
+		if mended, err = o.adopt(ctx, m, f, parts, d.rejects); err != nil {
 			return err
 		}
 	}
@@ -44,8 +45,7 @@ func (o *Output) recoverComplete(ctx context.Context, m *Manifest, k int) error 
 	}
 	o.files, o.rejects = m.Files, f.rejects
 	if mended {
-		m = o.newManifest(m.Report)
-		if err := o.storeManifest(ctx, m, k+1); err != nil {
+		if m, err = o.storeManifest(ctx, o.newManifest(m.Report), k+1); err != nil {
 			return err
 		}
 	}
@@ -81,9 +81,10 @@ func (o *Output) checkListed(m *Manifest, k int, parts map[int][]part) (newer bo
 			names[index], names[raw] = true, true
 		}
 		for _, p := range parts[i] {
-			if p.revision != revision {
+			newer = newer || p.revision > revision
+			// A newer one may be somebody's who is about to say so in a manifest.
+			if p.revision < revision || p.revision > revision && (o.hold.Exclusive() || o.cfg.Refetch) {
 				o.stale.add(i, p.Name)
-				newer = newer || p.revision > revision
 			}
 		}
 	}
@@ -102,11 +103,7 @@ func (o *Output) checkListed(m *Manifest, k int, parts map[int][]part) (newer bo
 
 // checkPublished compares the published files of a complete run with its manifest: by name and size,
 // because a re-run has to be quick and verify reads every byte, or also by their checksums.
-func (o *Output) checkPublished(ctx context.Context, m *Manifest, parts map[int][]part, deep bool) (*finding, error) {
-	rejects, err := o.listRejects(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (o *Output) checkPublished(ctx context.Context, m *Manifest, parts map[int][]part, rejects map[string]store.Entry, deep bool) (*finding, error) {
 	files := map[string]store.Entry{}
 	for _, all := range parts {
 		for _, p := range all {

@@ -1,12 +1,14 @@
 package sink
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -41,6 +43,9 @@ type Config struct {
 	// Refetch opens a run whose files are missing or damaged, so that they can be written again (Damage,
 	// Mend, Gap). It reads every byte of the run to find them. Otherwise such a run is a *DamageError.
 	Refetch bool
+	// Probes is shared by the runs of one store, so that they probe it once where once is enough; nil probes for
+	// this run alone.
+	Probes *Probes
 	// Logger receives debug messages and warnings; nil discards them.
 	Logger *slog.Logger
 }
@@ -91,6 +96,27 @@ func (c *Config) validate() error {
 		return fmt.Errorf("configure the output: %w", errors.Join(errs...))
 	}
 	return nil
+}
+
+// Probes remembers that a store was probed. A disk is probed for every run all the same: each of its directories
+// may lie on a file system of its own. The zero value is ready to be used.
+type Probes struct {
+	mu     sync.Mutex
+	passed bool
+}
+
+func (p *Probes) probe(ctx context.Context, h store.Hold, dir string) error {
+	if p == nil || h.Exclusive() {
+		return h.Probe(ctx, dir)
+	}
+	p.mu.Lock() // whoever comes second waits for the answer
+	defer p.mu.Unlock()
+	if p.passed {
+		return nil
+	}
+	err := h.Probe(ctx, dir)
+	p.passed = err == nil
+	return err
 }
 
 func (c *Config) log() *slog.Logger {

@@ -24,6 +24,11 @@ var ErrMisuse = errors.New("sink used against its contract")
 // errDiscarded is what a file that an earlier error ended answers to everything but Rewind.
 var errDiscarded = errors.New("the open file was given up after an earlier error; what it held will be read again")
 
+// errOvertaken says that an earlier start of this run, which is dead, published the file that is open: its last
+// request arrived only now. The chain goes on behind that file (Overtaken, Rewind). For a caller that cannot read
+// its results again it is ErrLocked: the next start goes on there.
+var errOvertaken = fmt.Errorf("%w, or was until just now: a file of this run arrived late", ErrLocked)
+
 // errPublishUnclear is what an Output answers after a publication failed half way: whether the file
 // is visible is known only to a new Open.
 var errPublishUnclear = errors.New("an earlier publication failed; start again to find out what is visible")

@@ -77,21 +77,18 @@ func checkJournalName(name string) error {
 	return nil
 }
 
-// put stores a small record, and looks where the store's answer leaves it open whether it is there.
+// put stores a small record, and looks where the store's answer leaves it open whether it is there. The very same
+// bytes are success, so that any number of lost answers is.
 func (o *Output) put(ctx context.Context, name string, data []byte, access store.Access) error {
-	err := o.hold.Put(ctx, name, data, access)
-	taken := errors.Is(err, fs.ErrExist)
-	if !taken && !errors.Is(err, store.ErrUnclear) {
+	step := func(ctx context.Context) error { return o.hold.Put(ctx, name, data, access) }
+	return o.settle(ctx, name, step, func(ctx context.Context) error {
+		there, err := store.ReadRecord(ctx, o.store, name, max(int64(len(data)), maxJournalBytes))
+		unfit := errors.Is(err, store.ErrUnfit) || errors.Is(err, fs.ErrPermission) // of another user, on a disk
+		if err == nil && !bytes.Equal(there, data) || unfit {
+			err = fmt.Errorf("%s: %w", path.Base(name), fs.ErrExist)
+		}
 		return err
-	}
-	there, rerr := store.ReadRecord(ctx, o.store, name, max(int64(len(data)), maxJournalBytes))
-	switch {
-	case rerr == nil && bytes.Equal(there, data):
-		return nil
-	case rerr == nil || taken:
-		return fmt.Errorf("%s: %w", path.Base(name), fs.ErrExist)
-	}
-	return errors.Join(err, rerr)
+	})
 }
 
 // read reads a small file whole.
@@ -104,6 +101,21 @@ func (o *Output) read(ctx context.Context, name string, most int64) ([]byte, err
 		return nil, fmt.Errorf("%s: %w", path.Base(name), fs.ErrNotExist)
 	case err != nil:
 		return nil, o.readError(name, err)
+	}
+	return data, nil
+}
+
+// readListed reads a small file whole that a listing found: its size is known.
+func (o *Output) readListed(ctx context.Context, e store.Entry, most int64) ([]byte, error) {
+	switch {
+	case !e.Regular:
+		return nil, o.foreign(e.Name, "not a regular file")
+	case e.Size > most:
+		return nil, o.foreign(e.Name, fmt.Sprintf("%d bytes are too many", e.Size))
+	}
+	data := make([]byte, e.Size)
+	if err := o.store.ReadAt(ctx, e.Name, data, 0); err != nil {
+		return nil, o.readError(e.Name, err)
 	}
 	return data, nil
 }

@@ -11,7 +11,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -135,7 +134,7 @@ func (o *Output) Complete(ctx context.Context, report []byte) error {
 	m, k := o.newManifest(report), 0
 	if o.mend != nil && o.mend.previous != nil {
 		k = o.mend.previous.number + 1
-	} else {
+	} else if o.hold.Exclusive() {
 		// What was replaced goes first: afterwards it would be a file that the manifest does not know.
 		o.removeStale(ctx, o.stale.takeAll())
 	}
@@ -143,7 +142,8 @@ func (o *Output) Complete(ctx context.Context, report []byte) error {
 	if err := o.checkThere(ctx, m); err != nil {
 		return err
 	}
-	if err := o.storeManifest(ctx, m, k); err != nil {
+	m, err := o.storeManifest(ctx, m, k)
+	if err != nil {
 		return err
 	}
 	o.manifest = m
@@ -163,10 +163,21 @@ func (o *Output) checkThere(ctx context.Context, m *Manifest) error {
 			parts[i] = slices.DeleteFunc(parts[i], func(p part) bool { return p.Name != f.Name })
 		}
 	}
+	if !o.hold.Exclusive() {
+		for seq, all := range parts {
+			if seq >= len(m.Files) || all[0].Name != m.Files[seq].Name {
+				return fmt.Errorf("%w: it published %s", ErrLocked, store.Printable(o.store.Path(all[0].Name)))
+			}
+		}
+	}
 	if _, err := o.checkListed(m, 0, parts); err != nil {
 		return err
 	}
-	f, err := o.checkPublished(ctx, m, parts, false)
+	d, err := o.listDir(ctx)
+	if err != nil {
+		return err
+	}
+	f, err := o.checkPublished(ctx, m, parts, d.rejects, false)
 	if err == nil && len(f.damage) > 0 {
 		err = &DamageError{Files: f.damage}
 	}
@@ -187,16 +198,39 @@ func (o *Output) newManifest(report []byte) *Manifest {
 	return m
 }
 
-// storeManifest makes manifest number k visible and durable.
-func (o *Output) storeManifest(ctx context.Context, m *Manifest, k int) error {
+// storeManifest makes manifest number k visible and durable, and returns it. Where another one has its name, of a
+// start that is dead or of a twin, that one counts, if it lists the same files.
+func (o *Output) storeManifest(ctx context.Context, m *Manifest, k int) (*Manifest, error) {
 	text, err := jsonText(m, " ")
 	if err != nil {
-		return fmt.Errorf("encode the manifest: %w", err)
+		return nil, fmt.Errorf("encode the manifest: %w", err)
 	}
-	if err := o.put(ctx, o.layout.manifest(k), text, store.Public); err != nil {
-		return fmt.Errorf("store the manifest: %w", err)
+	err = o.put(ctx, o.layout.manifest(k), text, store.Public)
+	if err == nil {
+		return m, nil
 	}
-	return nil
+	if !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("store the manifest: %w", err)
+	}
+	d, err := o.listDir(ctx)
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := o.loadManifest(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	if d.number != k || !m.lists(theirs) {
+		return nil, fmt.Errorf("%w: it stored %s", ErrLocked, store.Printable(o.store.Path(o.layout.manifest(k))))
+	}
+	return theirs, nil
+}
+
+// lists tells whether both manifests list the very same files.
+func (m *Manifest) lists(other *Manifest) bool {
+	return other != nil && slices.Equal(m.Rejects, other.Rejects) && slices.EqualFunc(m.Files, other.Files, func(a, b File) bool {
+		return a.Name == b.Name && a.Bytes == b.Bytes && a.SHA256 == b.SHA256
+	})
 }
 
 // jsonText is how records are written, with a newline at the end. People read them too: <, > and & stay as
@@ -247,33 +281,24 @@ func (o *Output) hashRange(ctx context.Context, name string, h hash.Hash, from, 
 	return nil
 }
 
-// loadManifest reads the manifest that counts, if there is one, and tells its number.
-func (o *Output) loadManifest(ctx context.Context) (*Manifest, int, error) {
-	highest := -1
-	for e, err := range o.store.List(ctx, path.Join(o.layout.runDir(), manifestStem)) {
-		if err != nil {
-			return nil, 0, err
-		}
-		if k, ok := o.layout.manifestNumber(path.Base(e.Name)); ok && path.Dir(e.Name) == o.layout.runDir() {
-			highest = max(highest, k)
-		}
+// loadManifest reads the manifest that counts, nil if there is none.
+func (o *Output) loadManifest(ctx context.Context, d *runDir) (*Manifest, error) {
+	if d.number < 0 {
+		return nil, nil
 	}
-	if highest < 0 {
-		return nil, 0, nil
-	}
-	name := o.layout.manifest(highest)
-	data, err := o.read(ctx, name, maxManifestBytes)
+	name := d.manifest.Name
+	data, err := o.readListed(ctx, d.manifest, maxManifestBytes)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	m, err := DecodeManifest(data)
 	if err != nil {
-		return nil, 0, o.foreign(name, err.Error())
+		return nil, o.foreign(name, err.Error())
 	}
 	if m.Run != o.cfg.Run {
-		return nil, 0, o.foreign(name, "the manifest of another run")
+		return nil, o.foreign(name, "the manifest of another run")
 	}
-	return m, highest, o.checkVersion(name, m.SchemaVersion)
+	return m, o.checkVersion(name, m.SchemaVersion)
 }
 
 // readError turns a file that ends early or is gone into what it means for the run.

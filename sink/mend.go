@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+
+	"tw2parquet/sink/store"
 )
 
 // Mending: files of a run that are missing or damaged are written again from the same results, between
@@ -143,7 +145,7 @@ func (o *Output) fill(ctx context.Context, p mark) error {
 // adopt takes over the files that an earlier start wrote again and died before its manifest: newer than
 // the damaged ones, sound, and with the same place in the chain. It changes m and f, and tells
 // whether it did.
-func (o *Output) adopt(ctx context.Context, m *Manifest, f *finding, parts map[int][]part) (adopted bool, err error) {
+func (o *Output) adopt(ctx context.Context, m *Manifest, f *finding, parts map[int][]part, rejects map[string]store.Entry) (adopted bool, err error) {
 	for seq, s := range f.chain {
 		if s.sound {
 			continue
@@ -152,7 +154,7 @@ func (o *Output) adopt(ctx context.Context, m *Manifest, f *finding, parts map[i
 		if len(p) == 0 || p[0].Name == s.file.Name {
 			continue
 		}
-		file, rejects, err := o.readWhole(ctx, seq, p[0])
+		file, own, err := o.readWhole(ctx, seq, p[0], rejects)
 		if why := (*ForeignError)(nil); errors.As(err, &why) && why.damaged {
 			continue
 		}
@@ -164,7 +166,7 @@ func (o *Output) adopt(ctx context.Context, m *Manifest, f *finding, parts map[i
 			return false, o.foreign(file.Name, "it lies between other offsets than the file it would replace")
 		}
 		*old, f.chain[seq] = file, slot{file: file, sound: true}
-		f.rejects = append(f.rejects, rejects...)
+		f.rejects = append(f.rejects, own...)
 		f.damage = slices.DeleteFunc(f.damage, func(e *ForeignError) bool { return e.seq == seq })
 		o.stale.keep(seq, file.Name)
 		adopted = true
@@ -173,16 +175,12 @@ func (o *Output) adopt(ctx context.Context, m *Manifest, f *finding, parts map[i
 }
 
 // readWhole reads every byte of a data file and of its rejects.
-func (o *Output) readWhole(ctx context.Context, seq int, p part) (File, []RejectFile, error) {
+func (o *Output) readWhole(ctx context.Context, seq int, p part, found map[string]store.Entry) (File, []RejectFile, error) {
 	file, err := o.readPart(ctx, seq, p.Entry)
 	if err == nil {
 		file.SHA256, err = o.hashData(ctx, &file)
 	}
 	if err != nil || file.Rejects == "" {
-		return file, nil, err
-	}
-	found, err := o.listRejects(ctx)
-	if err != nil {
 		return file, nil, err
 	}
 	var rejects []RejectFile

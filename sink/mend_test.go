@@ -23,9 +23,17 @@ func mendJob() job {
 }
 
 // mend opens the run, fills every hole and ends it, as the pipeline would.
-func (j job) mend(fsys store.FS) (err error) {
+func (j job) mend(fsys store.FS) error {
+	s, err := store.OpenLocal(store.LocalConfig{Root: "/out", FS: fsys})
+	if err != nil {
+		return err
+	}
+	return j.mendOn(s)
+}
+
+func (j job) mendOn(s store.Store) (err error) {
 	ctx := context.Background()
-	o, err := j.open(fsys, "/out")
+	o, err := j.openOn(s)
 	if err != nil {
 		return err
 	}

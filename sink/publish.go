@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"strings"
 
@@ -68,7 +67,9 @@ func (o *Output) publish(ctx context.Context, m mark) error {
 			o.removeStale(ctx, namesOf(rejects)) // ours, and their file will never be
 		}
 		o.open.discard()
-		o.lost = errPublishUnclear
+		if o.failed = errOvertaken; !o.overtaken {
+			o.lost = errPublishUnclear
+		}
 		return err
 	}
 	o.open = openFile{}
@@ -137,15 +138,16 @@ func (o *Output) publishRejects(ctx context.Context) ([]RejectFile, error) {
 		name string
 		file *upload
 	}{{index, r.index}, {raw, r.raw}} {
-		err := a.file.Commit(ctx)
-		// The name is random, so what has it after a lost answer is this upload.
-		if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, store.ErrUnclear) {
-			return nil, err
-		}
-		if err != nil {
-			if e, serr := store.Stat(ctx, o.store, a.name); serr != nil || e.Size != a.file.size {
-				return nil, errors.Join(err, serr)
+		// The name is random, so what has it is this upload.
+		err := o.settle(ctx, a.name, a.file.Commit, func(ctx context.Context) error {
+			e, err := store.Stat(ctx, o.store, a.name)
+			if err == nil && e.Size != a.file.size {
+				err = o.foreign(a.name, fmt.Sprintf("it has %d bytes, %d were written", e.Size, a.file.size))
 			}
+			return err
+		})
+		if err != nil {
+			return files, err
 		}
 		files = append(files, RejectFile{Name: a.name, Bytes: a.file.size, SHA256: a.file.sum()})
 	}
@@ -154,25 +156,31 @@ func (o *Output) publishRejects(ctx context.Context) ([]RejectFile, error) {
 
 // publishData takes the step that counts.
 func (o *Output) publishData(ctx context.Context, f File, kv map[string]string) error {
-	err := o.open.data.Commit(ctx)
-	if !errors.Is(err, fs.ErrExist) && !errors.Is(err, store.ErrUnclear) {
+	return o.settle(ctx, f.Name, o.open.data.Commit, func(ctx context.Context) error { return o.judge(ctx, f, kv) })
+}
+
+// judge looks at what has the name that f was to get. It may be f itself, if the answer to an earlier attempt was
+// lost. Otherwise somebody published this number although we hold the run: a machine that does not see the hold; or,
+// where a hold excludes nobody, a twin, or an earlier start that is dead and whose last request arrived late. That one
+// is over, so its file is taken into the chain, once: a second one means a twin that is alive.
+func (o *Output) judge(ctx context.Context, f File, kv map[string]string) error {
+	size, footer, err := o.look(ctx, f.Name)
+	if err != nil {
 		return err
-	}
-	// Somebody published this number although we hold the run: a machine that does not see the hold, or
-	// this process, if the answer to an earlier attempt was lost.
-	size, footer, lerr := o.look(ctx, f.Name)
-	if lerr != nil {
-		return errors.Join(err, lerr)
 	}
 	if size == f.Bytes && sameFooter(footer.KeyValues, kv) {
 		o.open.data.Discard() // the very bytes are there, so the position is ours whoever wrote them
 		return nil
 	}
 	theirs, run, _, err := fileOf(footer)
-	if err == nil && run == o.cfg.Run && theirs.Seq == f.Seq {
-		return fmt.Errorf("%w: it published %s", ErrLocked, store.Printable(o.store.Path(f.Name)))
+	switch {
+	case err != nil || run != o.cfg.Run || theirs.Seq != f.Seq:
+		return o.foreign(f.Name, "it appeared while this run was about to publish a file of that name")
+	case !o.adopted && !o.hold.Exclusive() && o.mend == nil && theirs.FromOffset == f.FromOffset && theirs.FirstOrdinal == f.FirstOrdinal:
+		o.overtaken = true
+		return fmt.Errorf("%w: %s", errOvertaken, store.Printable(o.store.Path(f.Name)))
 	}
-	return o.foreign(f.Name, "it appeared while this run was about to publish a file of that name")
+	return fmt.Errorf("%w: it published %s", ErrLocked, store.Printable(o.store.Path(f.Name)))
 }
 
 // look reads the footer of a file whose size is not known.
@@ -184,9 +192,12 @@ func (o *Output) look(ctx context.Context, name string) (int64, parquet.Footer, 
 	if !e.Regular {
 		return 0, parquet.Footer{}, o.foreign(name, "it stands where a file of this run belongs, and is not a regular file")
 	}
-	footer, err := parquet.ReadFooter(store.Reader(ctx, o.store, name), e.Size)
-	if err != nil {
-		return 0, parquet.Footer{}, o.foreign(name, "it stands where a file of this run belongs: "+err.Error())
+	footer, unread, err := o.readFooter(ctx, e)
+	switch {
+	case unread != nil:
+		return 0, footer, unread
+	case err != nil:
+		return 0, footer, o.foreign(name, "it stands where a file of this run belongs: "+err.Error())
 	}
 	return e.Size, footer, nil
 }

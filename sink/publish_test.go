@@ -2,6 +2,7 @@ package sink
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"strings"
@@ -66,7 +67,7 @@ func TestPublish_NeverReplaces(t *testing.T) {
 			if len(o.Files()) != 2 {
 				t.Fatal("counted as published")
 			}
-			if err := o.Rewind(); !errors.Is(err, errPublishUnclear) {
+			if err := o.Rewind(context.Background()); !errors.Is(err, errPublishUnclear) {
 				t.Fatalf("went on after a publication of unknown end: %v", err)
 			}
 		})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -37,16 +39,21 @@ func (f *finding) noteDamage(seq int, why *ForeignError) {
 	f.chain[seq].sound = false
 }
 
-// takeStock finds out where the run stands, from the published files alone. It deletes nothing but
-// what this run left unfinished, files that others have replaced, and rejects of files that were never
-// published; whatever else is out of order is an error that names it.
+// takeStock finds out where the run stands, from the published files alone. With an exclusive hold it deletes what
+// this run left unfinished, files that others have replaced, and rejects of files that were never published. Without
+// one it deletes nothing that was published: its writer may be alive, and about to build on it. Whatever else is out of
+// order is an error that names it.
 func (o *Output) takeStock(ctx context.Context) error {
-	m, k, err := o.loadManifest(ctx)
+	d, err := o.listDir(ctx)
+	if err != nil {
+		return err
+	}
+	m, err := o.loadManifest(ctx, d)
 	if err != nil {
 		return err
 	}
 	if m != nil {
-		return o.recoverComplete(ctx, m, k)
+		return o.recoverComplete(ctx, m, d)
 	}
 	if err := o.hold.Prepare(ctx, o.layout.partition); err != nil {
 		return err
@@ -55,27 +62,94 @@ func (o *Output) takeStock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := &finding{}
-	if err := o.readChain(ctx, f); err != nil {
-		return err
-	}
-	if err := o.matchRejects(ctx, f); err != nil {
+	f, err := o.survey(ctx, d)
+	if err != nil {
 		return err
 	}
 	if len(f.damage) > 0 && !o.cfg.Refetch {
 		return &DamageError{Files: f.damage}
 	}
-	o.removeStale(ctx, f.old)
-	if len(f.damage) == 0 && o.hold.Exclusive() {
+	if o.hold.Exclusive() {
+		o.removeStale(ctx, f.old)
+		if len(f.damage) > 0 {
+			f.orphans = nil
+		}
 		for _, name := range f.orphans {
 			if err := o.hold.Remove(ctx, name); err != nil {
 				return err
 			}
 		}
+	} else {
+		for _, p := range f.old {
+			seq, _, _ := o.layout.partOf(path.Base(p))
+			o.stale.add(seq, p) // until a manifest names what counts
+		}
 	}
 	o.arrange(f, nil)
 	_, next := o.Position()
 	o.log.Debug("recovered", "run", o.cfg.Run, "files", len(o.files), "results", next, "unfinished_removed", removed)
+	return nil
+}
+
+// survey reads what is published of a run that is not complete. Where others may be publishing meanwhile, a listing
+// can show a file without the one before it, which the page before did not have yet: damage is believed once two
+// looks agree on it.
+func (o *Output) survey(ctx context.Context, d *runDir) (*finding, error) {
+	for last := ""; ; {
+		f := &finding{}
+		o.stale = &stale{}
+		if err := o.readChain(ctx, f); err != nil {
+			return nil, err
+		}
+		o.matchRejects(d.rejects, f)
+		said := (&DamageError{Files: f.damage}).Error()
+		if len(f.damage) == 0 || o.hold.Exclusive() || said == last {
+			return f, nil
+		}
+		last = said
+		var err error
+		if d, err = o.listDir(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// listAgain takes into the chain what was published behind it since the run was opened.
+func (o *Output) listAgain(ctx context.Context) error {
+	sums := map[string]string{} // of what this start wrote: nothing of it has to be read for that
+	for _, f := range o.files {
+		sums[f.Name] = f.SHA256
+	}
+	for _, r := range o.rejects {
+		sums[r.Name] = r.SHA256
+	}
+	d, err := o.listDir(ctx)
+	if err != nil {
+		return err
+	}
+	if d.number >= 0 {
+		return fmt.Errorf("%w: it completed the run", ErrLocked)
+	}
+	f, err := o.survey(ctx, d)
+	if err != nil {
+		return err
+	}
+	if len(f.damage) > 0 {
+		return &DamageError{Files: f.damage}
+	}
+	before := len(o.files)
+	o.files = nil
+	o.arrange(f, nil)
+	for i := range o.files {
+		o.files[i].SHA256 = sums[o.files[i].Name]
+	}
+	for i := range o.rejects {
+		o.rejects[i].SHA256 = sums[o.rejects[i].Name]
+	}
+	if len(o.files) <= before {
+		return fmt.Errorf("%w: a file that it published is gone again", ErrLocked)
+	}
+	o.log.Warn("a file that an earlier start of this run sent has arrived late; going on behind it", "file", o.store.Path(o.files[len(o.files)-1].Name))
 	return nil
 }
 
@@ -184,11 +258,11 @@ func (o *Output) checkLink(chain []slot, f *File) error {
 // readPart reads the footer of file number seq.
 func (o *Output) readPart(ctx context.Context, seq int, e store.Entry) (File, error) {
 	name := e.Name
-	footer, err := parquet.ReadFooter(store.Reader(ctx, o.store, name), e.Size)
-	if err != nil {
-		if typed := (*store.Error)(nil); errors.As(err, &typed) || ctx.Err() != nil {
-			return File{}, o.readError(name, err)
-		}
+	footer, unread, err := o.readFooter(ctx, e)
+	switch {
+	case unread != nil:
+		return File{}, o.readError(name, unread)
+	case err != nil:
 		return File{}, o.damaged(name, err.Error())
 	}
 	f, run, version, err := fileOf(footer)
@@ -217,6 +291,29 @@ func (o *Output) readPart(ctx context.Context, seq int, e store.Entry) (File, er
 	return f, nil
 }
 
+// readFooter reads the footer of a file that a listing found. unread is why the store could not give its bytes, which
+// says nothing about the file; err is what is wrong with them.
+func (o *Output) readFooter(ctx context.Context, e store.Entry) (f parquet.Footer, unread, err error) {
+	r := &noting{ReaderAt: store.Reader(ctx, o.store, e.Name)}
+	f, err = parquet.ReadFooter(r, e.Size)
+	return f, r.err, err
+}
+
+// noting keeps the error of the store apart from what is made of it. A file that is shorter than it was listed is no
+// error of the store.
+type noting struct {
+	io.ReaderAt
+	err error
+}
+
+func (n *noting) ReadAt(p []byte, off int64) (int, error) {
+	read, err := n.ReaderAt.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		n.err = err
+	}
+	return read, err
+}
+
 // checkVersion refuses to continue what a newer version began.
 func (o *Output) checkVersion(name, version string) error {
 	if _, err := ParseVersion(version); err != nil {
@@ -236,27 +333,10 @@ func (o *Output) newer(version string) bool {
 	return err == nil && theirs > ours
 }
 
-// listRejects are all files of rejects by name.
-func (o *Output) listRejects(ctx context.Context) (map[string]store.Entry, error) {
-	found := map[string]store.Entry{}
-	for e, err := range o.store.List(ctx, path.Join(o.layout.runDir(), rejectsPrefix)) {
-		if err != nil {
-			return nil, err
-		}
-		if _, ok := rejectsOf(path.Base(e.Name)); ok && e.Regular && path.Dir(e.Name) == o.layout.runDir() {
-			found[e.Name] = e
-		}
-	}
-	return found, nil
-}
-
 // matchRejects checks that the rejects of published files are there. Others belong to a file whose
 // publication did not happen: they are published first, and its results are read again.
-func (o *Output) matchRejects(ctx context.Context, f *finding) error {
-	found, err := o.listRejects(ctx)
-	if err != nil {
-		return err
-	}
+func (o *Output) matchRejects(found map[string]store.Entry, f *finding) {
+	found = maps.Clone(found)
 	for seq := range f.chain {
 		s := &f.chain[seq]
 		if !s.sound || s.file.Rejected == 0 {
@@ -282,10 +362,7 @@ func (o *Output) matchRejects(ctx context.Context, f *finding) error {
 			o.stale.add(seq, file.Name)
 		}
 	}
-	for name := range found {
-		f.orphans = append(f.orphans, name)
-	}
-	return nil
+	f.orphans = slices.Sorted(maps.Keys(found))
 }
 
 func (o *Output) foreign(name, reason string) *ForeignError {

@@ -41,6 +41,9 @@ func (s *stale) add(seq int, name string) {
 
 // keep says that a name has turned out to be the one that counts.
 func (s *stale) keep(seq int, name string) {
+	if s.names == nil {
+		return
+	}
 	s.names[seq] = slices.DeleteFunc(s.names[seq], func(n string) bool { return n == name })
 }
 
@@ -76,15 +79,15 @@ func (o *Output) sweepRejects(ctx context.Context) {
 	if !o.hold.Exclusive() {
 		return // whoever wrote them may be about to publish their file
 	}
-	found, err := o.listRejects(ctx)
+	d, err := o.listDir(ctx)
 	if err != nil {
 		o.log.Warn("cannot look for rejects that belong to no file; the next start tries again", "error", err)
 		return
 	}
 	for _, r := range o.rejects {
-		delete(found, r.Name)
+		delete(d.rejects, r.Name)
 	}
-	o.removeStale(ctx, slices.Sorted(maps.Keys(found)))
+	o.removeStale(ctx, slices.Sorted(maps.Keys(d.rejects)))
 }
 
 // partName is the name that data file number seq gets when it is written.

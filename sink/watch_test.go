@@ -72,7 +72,7 @@ func (j job) stretch(o *Output, next int64) error {
 	if err := j.feed(o, next, next+j.group); err != nil {
 		return err
 	}
-	return o.Rewind()
+	return o.Rewind(context.Background())
 }
 
 // watch reads every visible file over and over, first the new ones.

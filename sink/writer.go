@@ -40,6 +40,9 @@ type Output struct {
 	failed error // the open file is lost; Rewind clears it
 	lost   error // what is visible is unknown; only a new Open helps
 	closed bool
+
+	overtaken bool // the chain of published files is longer than files says, until Rewind
+	adopted   bool // a file that arrived late was taken into the chain; it happens once
 }
 
 // Open takes the run's lock, finds out what earlier starts published and whether the run is
@@ -73,7 +76,7 @@ func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 		return nil, err
 	}
 	if o.manifest == nil { // something is to be written
-		if err := o.hold.Probe(ctx, o.layout.partition); err != nil {
+		if err := cfg.Probes.probe(ctx, o.hold, o.layout.partition); err != nil {
 			return nil, err
 		}
 	}
@@ -211,9 +214,13 @@ func (o *Output) checkMark(offset string, next int64, notes map[string]string) e
 	return nil
 }
 
+// Overtaken tells that the last error was that of a file which arrived late, from an earlier start of this run: after
+// Rewind it is one of Files, and the stream is read on from the new Position.
+func (o *Output) Overtaken() bool { return o.overtaken }
+
 // Rewind discards everything since the last published file; the stream is read again from Position.
 // Row groups that were encoded before it can no longer be appended.
-func (o *Output) Rewind() error {
+func (o *Output) Rewind(ctx context.Context) error {
 	if o.closed {
 		return fs.ErrClosed
 	}
@@ -223,7 +230,11 @@ func (o *Output) Rewind() error {
 	o.open.discard()
 	o.failed = nil
 	o.epoch++
-	return nil
+	if o.overtaken {
+		o.overtaken, o.adopted = false, true
+		o.lost = o.listAgain(ctx)
+	}
+	return o.lost
 }
 
 // usable is the reason why nothing can be written, or nil.

@@ -162,7 +162,7 @@ func TestRewind_DiscardsWhatIsNotPublished(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := o.Rewind(); err != nil {
+	if err := o.Rewind(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if err := late(t.Context()); !errors.Is(err, ErrMisuse) {
@@ -255,7 +255,7 @@ func TestOutput_HoldsItsCallersToTheContract(t *testing.T) {
 		}
 	}
 	for what, err := range map[string]error{
-		"Reject": o.Reject(ctx, 0, 0, "", nil), "Rewind": o.Rewind(), "Finish": o.Finish(ctx, "x", 4, nil),
+		"Reject": o.Reject(ctx, 0, 0, "", nil), "Rewind": o.Rewind(context.Background()), "Finish": o.Finish(ctx, "x", 4, nil),
 		"Put": o.Put(ctx, "a", nil), "Manifest": func() error { _, err := o.Manifest(); return err }(),
 	} {
 		if !errors.Is(err, fs.ErrClosed) {
@@ -293,7 +293,7 @@ func TestFinish_FailedSyncIsFinalForTheFile(t *testing.T) {
 		t.Fatalf("%d syncs, %v", f.syncs, err)
 	}
 	f.fail = false
-	if err := o.Rewind(); err != nil {
+	if err := o.Rewind(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	mustFeed(t, j, o, 0, 4)

@@ -8,6 +8,11 @@ import (
 	"time"
 )
 
+// sendWithin is the part of the settle time within which the POST of an intent has to leave. Where nothing keeps a
+// second runner out, it may find the intent, look for the task as long as it takes, and buy when there is none:
+// whoever was stopped meanwhile and wakes must not send what it announced then.
+const sendWithin = 4
+
 // buy sends the POST: once per intent, and again only after an outcome that rules out a purchase.
 func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 	if a.req.Generation > 1 {
@@ -17,6 +22,7 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 	for attempt := 0; ; attempt++ {
 		k := a.history.last + 1
 		_, template := a.req.path()
+		announced := a.c.clock.Now()
 		existing, err := note(ctx, a.journal, intentRecord(k), intentNote{Attempt: attemptID(), Run: a.run,
 			Op: "POST " + template, ServerTime: a.c.serverNow().UTC()})
 		if err != nil {
@@ -28,7 +34,7 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 		}
 		a.history.last = k
 
-		task, got, postErr := a.c.post(ctx, a.req, a.id)
+		task, got, postErr := a.c.post(ctx, a.req, a.id, func() bool { return a.c.clock.Now().Sub(announced) > a.c.settle/sendWithin })
 		n := outcomeNote{Outcome: got, TaskID: task.ID}
 		var e *Error
 		if errors.As(postErr, &e) {

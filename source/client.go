@@ -150,6 +150,11 @@ func (c *Client) fillDefaults() {
 	if t, ok := c.normal.(*http.Transport); ok {
 		single := t.Clone()
 		single.DisableKeepAlives = true // so there is never an idle connection that may be dead
+		if dial := single.DialContext; dial != nil {
+			single.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				return punctual(ctx)(dial(ctx, network, addr))
+			}
+		}
 		c.once, c.direct = single, true
 	}
 	if c.log == nil {
@@ -232,6 +237,7 @@ type call struct {
 	body     []byte
 	limit    *limiter
 	retries  retries
+	late     func() bool // asked right before the request leaves: true keeps it here; nil: it is never late
 }
 
 type retries int
@@ -344,10 +350,18 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	if k.body != nil {
 		body = bytes.NewReader(k.body)
 	}
+	if k.late == nil {
+		k.late = func() bool { return false }
+	}
+	d := &departure{late: k.late}
+	ctx = context.WithValue(ctx, departureKey{}, d)
 	var connected, wrote atomic.Bool
 	if k.retries != retryFree {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			GotConn:      func(httptrace.GotConnInfo) { connected.Store(true) },
+			GotConn: func(httptrace.GotConnInfo) {
+				connected.Store(true)
+				d.connected.Store(true)
+			},
 			WroteHeaders: func() { wrote.Store(true) },
 		})
 	}
@@ -366,7 +380,13 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 		req.Close = true
 		req.GetBody = nil // nothing to send a second time
 	}
+	if d.over() {
+		return nil, d.error(k.op())
+	}
 	resp, err := transport.RoundTrip(req)
+	if err != nil && d.passed.Load() && !d.wrote.Load() {
+		return nil, d.error(k.op())
+	}
 	if err != nil {
 		if k.retries != retryFree && (neverSent(err) || c.direct && !connected.Load()) && !wrote.Load() {
 			e := c.transportError(k.op(), err)

@@ -163,7 +163,7 @@ func TestEndpoints(t *testing.T) {
 	if err != nil || collector.Live || collector.State != "PAUSED" || collector.Created.IsZero() {
 		t.Errorf("%+v, %v", collector, err)
 	}
-	task, _, err := c.post(ctx, testRequest(), "c")
+	task, _, err := c.post(ctx, testRequest(), "c", nil)
 	if err != nil || task.ID != "x" || task.Status != StatusQueued || task.Ready != -1 {
 		t.Errorf("%+v, %v", task, err)
 	}
@@ -213,7 +213,7 @@ func TestRedirects_AreNotFollowed(t *testing.T) {
 		}), Config{})
 		for name, call := range map[string]func() error{
 			"GET":  func() error { _, err := c.Credits(t.Context()); return err },
-			"POST": func() error { _, _, err := c.post(t.Context(), testRequest(), "c"); return err },
+			"POST": func() error { _, _, err := c.post(t.Context(), testRequest(), "c", nil); return err },
 			"PUT":  func() error { _, err := c.CreateCollector(t.Context(), "c"); return err },
 			"read": func() error {
 				var b Batch
@@ -274,12 +274,12 @@ func TestPost_IsNeverSentTwice(t *testing.T) {
 	}
 	kill.Range(func(conn, _ any) bool { _ = conn.(net.Conn).Close(); return true })
 	before := conns.Load()
-	_, got, err := c.post(t.Context(), testRequest(), "c")
+	_, got, err := c.post(t.Context(), testRequest(), "c", nil)
 	if posts.Load() != 1 || got != outcomeAmbiguous || conns.Load() != before+1 {
 		t.Errorf("%d posts on %d new connections, outcome %s, %v", posts.Load(), conns.Load()-before, got, err)
 	}
 	_ = server.Close()
-	if _, got, err := c.post(t.Context(), testRequest(), "c"); got != outcomeNotSent {
+	if _, got, err := c.post(t.Context(), testRequest(), "c", nil); got != outcomeNotSent {
 		t.Errorf("nobody listens: %s, %v", got, err)
 	}
 }

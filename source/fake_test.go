@@ -193,8 +193,12 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	body := []byte(nil)
 	if r.Body != nil {
-		body, _ = io.ReadAll(r.Body)
+		var err error
+		body, err = io.ReadAll(r.Body)
 		r.Body.Close()
+		if err != nil {
+			return nil, err
+		}
 	}
 	copied := r.Clone(r.Context())
 	copied.Body = io.NopCloser(bytes.NewReader(body))

@@ -217,7 +217,7 @@ func everyCall(ctx context.Context, c *Client) (said []string) {
 	say(task, err)
 	task, err = c.AbortTask(ctx, "t")
 	say(task, err)
-	task, _, err = c.post(ctx, testRequest(), "c")
+	task, _, err = c.post(ctx, testRequest(), "c", nil)
 	say(task, err)
 	credits, err := c.Credits(ctx)
 	say(credits, err)

@@ -141,9 +141,9 @@ const (
 // post buys: it starts an export of req into the collector target, with exactly one POST that is never
 // repeated, whatever happens. An error does not mean that nothing was bought; Acquire knows how to find
 // out, and is the only caller.
-func (c *Client) post(ctx context.Context, req Request, target string) (Task, outcome, error) {
+func (c *Client) post(ctx context.Context, req Request, target string, late func() bool) (Task, outcome, error) {
 	path, template := req.path()
-	k := call{method: http.MethodPost, path: path, template: template, limit: c.limits.export, retries: retryNone}
+	k := call{method: http.MethodPost, path: path, template: template, limit: c.limits.export, retries: retryNone, late: late}
 	err := checkID(clientID, "collector", target)
 	if err == nil && (req.Kind == KindProject && !serverID.MatchString(req.Project) || req.Kind == KindStream && !clientID.MatchString(req.Stream)) {
 		err = &Error{Class: ClassUsage, Op: k.op(), Message: "the id of the project or stream holds characters that no such id has"}

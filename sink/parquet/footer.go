@@ -45,20 +45,21 @@ func (f Footer) Checksum(key string) string {
 
 // ReadFooter reads the footer of a Parquet file of the given size, without trusting a byte of it:
 // at most 16 MiB are read, nothing is allocated by a length that the file only claims, and there is
-// no way to panic. It does not look at the pages.
+// no way to panic. It does not look at the pages. It takes one read of the last 64 KiB, and one more
+// if the footer is longer, because each is a request where files are remote.
 func ReadFooter(r io.ReaderAt, size int64) (Footer, error) {
 	if size < int64(2*len(magic)+4) {
 		return Footer{}, fmt.Errorf("not a Parquet file: only %d bytes", size)
-	}
-	head := make([]byte, len(magic))
-	if _, err := r.ReadAt(head, 0); err != nil {
-		return Footer{}, fmt.Errorf("read the first bytes: %w", err)
 	}
 	tail := make([]byte, min(size, tailBytes))
 	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil {
 		return Footer{}, fmt.Errorf("read the last bytes: %w", err)
 	}
-	if string(head) != magic || string(tail[len(tail)-len(magic):]) != magic {
+	head := tail // a larger file is not read a second time for its first bytes: its checksums hold them
+	if size > tailBytes {
+		head = []byte(magic)
+	}
+	if string(head[:len(magic)]) != magic || string(tail[len(tail)-len(magic):]) != magic {
 		return Footer{}, errors.New("not a Parquet file, or cut short")
 	}
 	length := int64(binary.LittleEndian.Uint32(tail[len(tail)-8:]))

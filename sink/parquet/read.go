@@ -1,7 +1,6 @@
 package parquet
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -47,19 +46,12 @@ const (
 // ReadRowGroups reads where the pages of a file lie. Every chunk it returns lies between the magic
 // bytes and the footer.
 func ReadRowGroups(r io.ReaderAt, size int64) ([]RowGroup, error) {
-	if _, err := ReadFooter(r, size); err != nil { // which holds the length against its limits
+	f, err := ReadFooter(r, size)
+	if err != nil {
 		return nil, err
 	}
-	var tail [8]byte
-	if _, err := r.ReadAt(tail[:], size-8); err != nil {
-		return nil, fmt.Errorf("read the last bytes: %w", err)
-	}
-	footer := make([]byte, min(int64(binary.LittleEndian.Uint32(tail[:])), maxFooterBytes, size))
-	start := size - 8 - int64(len(footer))
-	if _, err := r.ReadAt(footer, max(0, start)); err != nil {
-		return nil, fmt.Errorf("read the footer: %w", err)
-	}
-	t := &thriftReader{b: footer}
+	start := size - 8 - int64(len(f.raw))
+	t := &thriftReader{b: f.raw}
 	var groups []RowGroup
 	t.fields(func(kind byte, id int64) bool {
 		if id != metaRowGroups || kind != thriftList {

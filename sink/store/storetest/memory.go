@@ -2,41 +2,73 @@ package storetest
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"io"
 	"io/fs"
-	"iter"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"tw2parquet/sink/store"
 )
 
-// Memory is a store in memory that behaves as object stores do: no directories, no exclusive hold, pages
-// of a listing, and answers that are lost.
+// Memory is a store in memory that behaves as object stores do: no directories, no exclusive hold, listings in
+// pages, uploads in parts that are left behind by the dead, answers that are lost, and requests that arrive late.
+// Every request is counted. It is itself a process of its own that nothing happens to.
 type Memory struct {
-	mu      sync.Mutex
-	objects map[string][]byte
-	lost    int // answers still to be lost
+	*Process
+
+	mu       sync.Mutex
+	objects  map[string][]byte
+	uploads  map[int]*multipart
+	onTheWay []func()
+	lost     int // answers still to be lost, whoever asks
+	count    int // of holds and uploads
+	requests map[string]int
 
 	// Page is how many names one page of a listing has; 0: 1,000.
 	Page int
-	// Pages counts the pages that were listed.
-	Pages int
+	// Part is how many bytes one part of an upload has; less is put in one request. 0: 8 MiB.
+	Part int
+	// Now is the store's clock, by which unfinished uploads grow old; nil: time.Now.
+	Now func() time.Time
 }
 
+// multipart is an upload that has begun and not ended.
+type multipart struct {
+	name  string
+	hold  int // whose it is
+	began time.Time
+}
+
+// abandoned is the age at which an upload is certain to be a dead process's.
+const abandoned = 24 * time.Hour
+
 // NewMemory is an empty one.
-func NewMemory() *Memory { return &Memory{objects: map[string][]byte{}} }
+func NewMemory() *Memory {
+	m := &Memory{objects: map[string][]byte{}, uploads: map[int]*multipart{}, requests: map[string]int{}}
+	m.Process = m.NewProcess()
+	return m
+}
 
 // LoseAnswers makes the next n commits and puts succeed without saying so.
 func (m *Memory) LoseAnswers(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lost = n
+}
+
+// Land lets the requests arrive that are still on their way. It tells how many there were.
+func (m *Memory) Land() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.onTheWay)
+	for _, arrive := range m.onTheWay {
+		arrive()
+	}
+	m.onTheWay = nil
+	return n
 }
 
 // Files are all objects with their bytes.
@@ -46,39 +78,56 @@ func (m *Memory) Files() map[string][]byte {
 	return maps.Clone(m.objects)
 }
 
-// Path is what a person would look for.
-func (m *Memory) Path(name string) string { return "memory://" + name }
-
-// Close does nothing.
-func (m *Memory) Close() error { return nil }
-
-// List reads page after page, each by itself: what is committed meanwhile may be in a later one.
-func (m *Memory) List(ctx context.Context, prefix string) iter.Seq2[store.Entry, error] {
-	return func(yield func(store.Entry, error) bool) {
-		after := ""
-		for {
-			if err := ctx.Err(); err != nil {
-				yield(store.Entry{}, err)
-				return
-			}
-			page, more := m.page(prefix, after)
-			for _, e := range page {
-				if !yield(e, nil) {
-					return
-				}
-				after = e.Name
-			}
-			if !more {
-				return
-			}
-		}
-	}
-}
-
-func (m *Memory) page(prefix, after string) (page []store.Entry, more bool) {
+// Plant puts an object there, or replaces it, as nobody who keeps the promises does; nil bytes remove it.
+func (m *Memory) Plant(name string, data []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.Pages++
+	if data == nil {
+		delete(m.objects, name)
+		return
+	}
+	m.objects[name] = bytes.Clone(data)
+}
+
+// Uploads are the names of the uploads that have not ended.
+func (m *Memory) Uploads() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var names []string
+	for _, u := range m.uploads {
+		names = append(names, u.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Requests are how many requests there were, by their kind: list (a page), read, put, create, part, complete, abort,
+// remove, and uploads (a list of them).
+func (m *Memory) Requests() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.requests)
+}
+
+// Total is the number of all requests.
+func (m *Memory) Total() int {
+	n := 0
+	for _, of := range m.Requests() {
+		n += of
+	}
+	return n
+}
+
+func (m *Memory) now() time.Time {
+	if m.Now != nil {
+		return m.Now()
+	}
+	return time.Now()
+}
+
+// The following are called with the lock.
+
+func (m *Memory) page(prefix, after string) (page []store.Entry, more bool) {
 	size := m.Page
 	if size == 0 {
 		size = 1000
@@ -95,112 +144,22 @@ func (m *Memory) page(prefix, after string) (page []store.Entry, more bool) {
 	return page, false
 }
 
-// ReadAt copies from the object.
-func (m *Memory) ReadAt(ctx context.Context, name string, p []byte, off int64) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	data, ok := m.objects[name]
-	switch {
-	case !ok:
-		return &store.Error{Op: "read", Path: m.Path(name), Err: fs.ErrNotExist}
-	case off > int64(len(data)) || copy(p, data[off:]) < len(p):
-		return io.ErrUnexpectedEOF
-	}
-	return nil
-}
-
-// Hold is never exclusive: put-if-absent is the fence.
-func (m *Memory) Hold(ctx context.Context, _ string) (store.Hold, error) {
-	return memoryHold{m}, ctx.Err()
-}
-
-type memoryHold struct{ *Memory }
-
-func (memoryHold) Exclusive() bool                          { return false }
-func (memoryHold) Clear(context.Context) (int, error)       { return 0, nil }
-func (memoryHold) Prepare(context.Context, ...string) error { return nil }
-
-// Probe puts a name twice.
-func (h memoryHold) Probe(ctx context.Context, dir string) error {
-	name := path.Join(dir, ".tw2parquet-probe")
-	if err := h.put(name, nil); err != nil && !errors.Is(err, store.ErrUnclear) {
-		return err
-	}
-	if err := h.put(name, []byte("x")); !errors.Is(err, fs.ErrExist) {
-		return &store.Error{Op: "probe", Path: h.Path(name), Err: errors.New("an object was replaced")}
-	}
-	return h.Remove(ctx, name)
-}
-
-func (h memoryHold) Create(ctx context.Context, name string, _ store.Access) (store.Upload, error) {
-	return &memoryUpload{memory: h.Memory, name: name}, ctx.Err()
-}
-
-func (h memoryHold) Put(ctx context.Context, name string, data []byte, _ store.Access) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return h.put(name, bytes.Clone(data))
-}
-
-func (h memoryHold) Remove(ctx context.Context, name string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.objects, name)
-	return ctx.Err()
-}
-
 // put is the one conditional step.
 func (m *Memory) put(name string, data []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if _, taken := m.objects[name]; taken {
 		return &store.Error{Op: "put", Path: m.Path(name), Err: fs.ErrExist}
 	}
-	m.objects[name] = data
-	if m.lost > 0 {
-		m.lost--
-		return &store.Error{Op: "put", Path: m.Path(name), Err: store.ErrUnclear}
-	}
+	m.objects[name] = bytes.Clone(data)
 	return nil
 }
 
-// memoryUpload holds its bytes until they are committed.
-type memoryUpload struct {
-	memory *Memory
-	name   string
-	data   bytes.Buffer
-	sealed bool
-	ended  bool
-}
-
-var errEnded = errors.New("the upload has ended")
-
-func (u *memoryUpload) Write(p []byte) (int, error) {
-	if u.ended || u.sealed {
-		return 0, errEnded
+// unfinished are the uploads that dead processes of a run left: another hold's, and too old for a living one.
+func (m *Memory) unfinished(dir string, hold int) (ids []int) {
+	for id, u := range m.uploads {
+		ours := path.Dir(u.name) == dir || strings.HasPrefix(path.Base(u.name), "part-"+path.Base(dir)+"-")
+		if ours && u.hold != hold && m.now().Sub(u.began) >= abandoned {
+			ids = append(ids, id)
+		}
 	}
-	return u.data.Write(p)
+	return ids
 }
-
-func (u *memoryUpload) Seal(ctx context.Context) error {
-	if u.ended {
-		return errEnded
-	}
-	u.sealed = true
-	return ctx.Err()
-}
-
-func (u *memoryUpload) Commit(ctx context.Context) error {
-	if err := u.Seal(ctx); err != nil {
-		return err
-	}
-	err := u.memory.put(u.name, u.data.Bytes())
-	u.ended = err == nil || errors.Is(err, store.ErrUnclear)
-	return err
-}
-
-func (u *memoryUpload) Discard() { u.ended = true }

@@ -1,0 +1,86 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A runner announces a purchase and is stopped before its request leaves. Meanwhile another one finds the intent, looks
+// long enough, and buys. Whoever wakes sends nothing, wherever it was stopped.
+func TestAcquire_HeldUpBeforeThePOST(t *testing.T) {
+	for _, other := range []bool{true, false} {
+		t.Run(fmt.Sprintf("another runner: %v", other), func(t *testing.T) {
+			api := newFakeAPI()
+			h := &heldUp{api: api, memoryJournal: newJournal()}
+			if other {
+				h.other = func() {
+					if _, err := api.client(t, nil).Acquire(t.Context(), "run", testRequest(), h.memoryJournal); err != nil {
+						t.Errorf("the other one: %v", err)
+					}
+				}
+			}
+			got, err := api.client(t, nil).Acquire(t.Context(), "run", testRequest(), h)
+			if err != nil || got.Adopted != other || got.Task.ID != "task-1" {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if api.posts != 1 {
+				t.Errorf("%d exports were bought", api.posts)
+			}
+		})
+	}
+}
+
+// heldUp is a journal that stops the process for an hour, once, when its first intent is written.
+type heldUp struct {
+	*memoryJournal
+	api   *fakeAPI
+	other func()
+}
+
+func (h *heldUp) Put(ctx context.Context, name string, data []byte) error {
+	err := h.memoryJournal.Put(ctx, name, data)
+	if name == intentRecord(1) && err == nil {
+		if h.other != nil {
+			h.other()
+		}
+		_ = h.api.clock.Sleep(ctx, time.Hour)
+	}
+	return err
+}
+
+// With net/http's own transport the look at the time is the last thing before bytes leave: a request whose connection
+// stands when the time is over is not sent.
+func TestPost_LateSendsNothing(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		for in := range 8 { // looks at the time before it is over
+			api := newFakeAPI()
+			server := httptest.NewUnstartedServer(api)
+			cfg := Config{Token: NewToken(testToken)}
+			if server.Start(); secure {
+				server.Close()
+				server = httptest.NewTLSServer(api)
+				cfg.Transport = server.Client().Transport.(*http.Transport)
+			}
+			cfg.BaseURL = server.URL
+			c, err := New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var looks atomic.Int64 // a connection that is closed says so, and looks again
+			_, got, err := c.post(t.Context(), testRequest(), "c", func() bool { return int(looks.Add(1)) > in })
+			c.Close()
+			server.Close()
+			switch {
+			case got == outcomeDone && err == nil && api.posts == 1 && in > 1:
+			case got == outcomeNotSent && err != nil && api.posts == 0 && in < 7:
+			default:
+				t.Errorf("tls %v, late after %d looks: %s, %v, %d posts", secure, in, got, err, api.posts)
+			}
+		}
+	}
+}
