@@ -27,10 +27,12 @@ const PartSize = 8 << 20
 //	io.ErrUnexpectedEOF   the object ends before the bytes that were asked for
 //	ErrConflict           somebody else is writing this key right now; ask again
 //	ErrNoUpload           the upload was aborted, or has been completed before
-//	*store.RemoteError    anything else, classified, and without a secret; Status is 0 where no answer came
+//	ErrChanged            Delete: the object is not the one that was meant
+//	*store.RemoteError    anything else, classified, and without a secret; Status is 0 where no answer came.
+//	                      Its Err is none of the above, which a broken connection could seem to be
 //
-// The caller bounds each request with ctx, and treats an error as an answer that was lost unless it is one of
-// the first five or has a Status below 500. A driver therefore returns the first five only if the store said so.
+// The caller bounds each request with ctx, whose context.Cause says why it ended, and treats an error as an answer that was lost unless it is one of
+// the first six or has a Status below 500. A driver therefore returns the first six only if the store said so.
 type Bucket interface {
 	// URL is what a person would look for under a key, "s3://bucket/key". It holds no secret.
 	URL(key string) string
@@ -44,7 +46,7 @@ type Bucket interface {
 	// token "", and the last one the next token "".
 	List(ctx context.Context, prefix, token string) (page []Object, next string, err error)
 	// Delete deletes an object. With an id it does so only if the object is still the one that List described,
-	// where the store can: ErrConflict if it is not. An object that is gone is fine.
+	// where the store can: ErrChanged if it is not. An object that is gone is fine.
 	Delete(ctx context.Context, key, id string) error
 	// Unfinished describes one page of the uploads whose key begins with prefix, and tells what the
 	// store's clock says. A store that forgets uploads by itself describes none, and sends no request.
@@ -90,6 +92,9 @@ type Unfinished struct {
 
 // ErrConflict says that somebody else was writing the same key.
 var ErrConflict = errors.New("the object is being changed by somebody else")
+
+// ErrChanged says that an object is not the one that was seen.
+var ErrChanged = errors.New("the object was changed by somebody else")
 
 // ErrNoUpload says that there is no such upload any more.
 var ErrNoUpload = errors.New("the upload is gone")

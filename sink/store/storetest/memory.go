@@ -119,9 +119,9 @@ func (m *Memory) Hold(ctx context.Context, _ string) (store.Hold, error) {
 
 type memoryHold struct{ *Memory }
 
-func (memoryHold) Exclusive() bool                          { return false }
-func (memoryHold) Clear(context.Context) (int, error)       { return 0, nil }
-func (memoryHold) Prepare(context.Context, ...string) error { return nil }
+func (memoryHold) Exclusive() bool                               { return false }
+func (memoryHold) Clear(context.Context, ...string) (int, error) { return 0, nil }
+func (memoryHold) Prepare(context.Context, ...string) error      { return nil }
 
 // Probe puts a name twice.
 func (h memoryHold) Probe(ctx context.Context, dir string) error {
