@@ -40,7 +40,7 @@ func (o *Output) recoverComplete(ctx context.Context, m *Manifest, d *runDir) er
 		if err := o.hold.Prepare(ctx, o.layout.partition); err != nil {
 			return err
 		}
-		_, err := o.hold.Clear(ctx)
+		_, err := o.hold.Clear(ctx, o.layout.parts())
 		return err
 	}
 	o.files, o.rejects = m.Files, f.rejects
@@ -52,7 +52,7 @@ func (o *Output) recoverComplete(ctx context.Context, m *Manifest, d *runDir) er
 	o.manifest = m
 	// The last start may have died after the manifest; that must not fail this one, which
 	// may not even be allowed to write.
-	if _, err := o.hold.Clear(ctx); err != nil {
+	if _, err := o.hold.Clear(ctx, o.layout.parts()); err != nil {
 		o.log.Warn("cannot remove what an earlier start left unfinished", "error", err)
 	}
 	o.removeStale(ctx, o.stale.takeAll())

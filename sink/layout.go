@@ -54,6 +54,9 @@ func (l layout) manifestNumber(base string) (int, bool) {
 
 func (l layout) partPrefix() string { return "part-" + l.run + "-" }
 
+// parts begins the names of all data files.
+func (l layout) parts() string { return path.Join(l.partition, l.partPrefix()) }
+
 // part is the name of data file number seq. A file that is written again has a higher revision.
 func (l layout) part(seq, revision int) string {
 	name := fmt.Sprintf("%s%05d", l.partPrefix(), seq)

@@ -58,7 +58,7 @@ func (o *Output) takeStock(ctx context.Context) error {
 	if err := o.hold.Prepare(ctx, o.layout.partition); err != nil {
 		return err
 	}
-	removed, err := o.hold.Clear(ctx)
+	removed, err := o.hold.Clear(ctx, o.layout.parts())
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (o *Output) listAgain(ctx context.Context) error {
 // parts are the data files of the run by number, the highest revision first.
 func (o *Output) parts(ctx context.Context) (map[int][]part, error) {
 	parts := map[int][]part{}
-	for e, err := range o.store.List(ctx, path.Join(o.layout.partition, o.layout.partPrefix())) {
+	for e, err := range o.store.List(ctx, o.layout.parts()) {
 		if err != nil {
 			return nil, err
 		}

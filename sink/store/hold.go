@@ -116,7 +116,7 @@ func (h *localHold) probePrefix() string { return ".tw2parquet-" + h.own() }
 const stagingSuffix = ".part"
 
 // Clear removes staged files. The lock says that nobody is writing them.
-func (h *localHold) Clear(ctx context.Context) (removed int, err error) {
+func (h *localHold) Clear(ctx context.Context, _ ...string) (removed int, err error) {
 	names, err := h.fs.Names(h.staging())
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil

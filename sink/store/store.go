@@ -77,8 +77,9 @@ type Hold interface {
 	// Exclusive tells whether nobody else can have the hold of the same directory. Without it nothing
 	// that was published may be removed: its writer may be alive.
 	Exclusive() bool
-	// Clear removes what a process that died with this hold left unfinished, and tells how much.
-	Clear(ctx context.Context) (removed int, err error)
+	// Clear removes what a process that died with this hold left unfinished, and tells how much. prefixes begin
+	// the names that the hold's owner uses outside of its directory, and nobody else.
+	Clear(ctx context.Context, prefixes ...string) (removed int, err error)
 	// Prepare makes room for names in the directories, and makes durable what an earlier process may
 	// have left half done there.
 	Prepare(ctx context.Context, dirs ...string) error
@@ -87,7 +88,8 @@ type Hold interface {
 	Probe(ctx context.Context, dir string) error
 	// Create begins an upload that is to be called name.
 	Create(ctx context.Context, name string, access Access) (Upload, error)
-	// Put commits a small record. Its errors are those of Commit.
+	// Put commits a small record. Its errors are those of Commit. A store that answers unclearly may look
+	// whether the name has the very same bytes, and call that success.
 	Put(ctx context.Context, name string, data []byte, access Access) error
 	// Remove deletes; a name that is gone already is fine.
 	Remove(ctx context.Context, name string) error
@@ -108,8 +110,9 @@ const (
 // turn half a file into a whole one.
 type Upload interface {
 	io.Writer
-	// Seal says that all is written: the bytes are durable, and still nobody sees them. An error is
-	// final for the upload. Nothing can be written afterwards.
+	// Seal says that all is written: the bytes are durable, and still nobody sees them. What an object store
+	// takes in one request has no such place, and becomes durable with its name. An error is final for the
+	// upload, unless ctx ended. Nothing can be written afterwards.
 	Seal(ctx context.Context) error
 	// Commit seals, and gives the upload its name. If that is taken nothing changes, what has it is
 	// durable, and errors.Is(err, fs.ErrExist). After ErrUnclear the upload may have its name or not;

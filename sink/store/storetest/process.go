@@ -157,7 +157,7 @@ func (*memoryHold) Exclusive() bool                          { return false }
 func (*memoryHold) Prepare(context.Context, ...string) error { return nil }
 
 // Clear aborts what dead processes left.
-func (h *memoryHold) Clear(ctx context.Context) (removed int, err error) {
+func (h *memoryHold) Clear(ctx context.Context, _ ...string) (removed int, err error) {
 	var ids []int
 	err = h.request(ctx, "uploads", "", func() error {
 		ids = h.memory.unfinished(h.dir, h.id)
