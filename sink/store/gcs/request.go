@@ -1,7 +1,6 @@
 package gcs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"net/url"
 
 	"tw2parquet/sink/store"
+	"tw2parquet/sink/store/object"
 )
 
 const (
@@ -48,8 +48,10 @@ func (b *bucket) send(ctx context.Context, r request) (*answer, error) {
 		return nil, b.unanswered(ctx, r, err)
 	}
 	if n := size(r.body); n > 0 {
+		lent := &object.Lent{}
+		defer lent.TakeBack()
 		// Only requests of which no byte was sent are sent again below us, for which this is needed.
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(reader(r.body)), nil }
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(reader(lent, r.body)), nil }
 		req.Body, _ = req.GetBody()
 		req.ContentLength = n
 	}
@@ -105,10 +107,10 @@ func size(parts [][]byte) (n int64) {
 	return n
 }
 
-func reader(parts [][]byte) io.Reader {
+func reader(lent *object.Lent, parts [][]byte) io.Reader {
 	var all []io.Reader
 	for _, p := range parts {
-		all = append(all, bytes.NewReader(p))
+		all = append(all, lent.Reader(p))
 	}
 	return io.MultiReader(all...)
 }
