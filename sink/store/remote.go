@@ -1,13 +1,9 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
-
-// ErrWithoutConditions says that a store replaces what is there, although it was told not to.
-var ErrWithoutConditions = errors.New("the store does not honour conditional writes")
 
 // Class is what is wrong, as far as it matters for what to do.
 type Class string
