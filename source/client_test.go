@@ -16,7 +16,23 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tw2parquet/source/emulator"
 )
+
+// serve starts a real server and a client for it.
+func serve(t testing.TB, handler http.Handler, cfg Config) *Client {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	cfg.BaseURL, cfg.Token = server.URL, NewToken(testToken)
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
 
 func TestNew_Config(t *testing.T) {
 	token := NewToken(testToken)
@@ -184,16 +200,10 @@ func TestEndpoints(t *testing.T) {
 
 func TestCollector_BareNotFoundIsCheckedAgainstTheList(t *testing.T) {
 	for listed, want := range map[string]bool{"c": false, "other": true} {
-		api := newFakeAPI()
-		api.script = func(r *http.Request, w http.ResponseWriter) bool {
-			if r.URL.Path == "/api/v3/stream/info" {
-				reply(w, 200, envelopeText(0, "OK", `"result_stream":{"collectors":[{"collector_id":"`+listed+`"}]}`))
-			} else {
-				reply(w, 404, "<html>not here</html>")
-			}
-			return true
-		}
-		_, err := api.client(t, nil).Collector(t.Context(), "c")
+		page := "<html>not here</html>"
+		a := newAccount(t, emulator.Config{Faults: faults(emulator.Rule{Endpoint: emulator.EndpointCollectorGet, Respond: &emulator.Respond{HTTP: 404, Body: &page}})})
+		a.collector(t, listed)
+		_, err := a.client(t, nil).Collector(t.Context(), "c")
 		if err == nil || errors.Is(err, ErrNotFound) != want {
 			t.Errorf("%s is listed: %v", listed, err)
 		}
@@ -297,24 +307,20 @@ func TestDo_Retries(t *testing.T) {
 		"rejected":     {400, 4, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := newFakeAPI()
-			calls := 0
-			api.script = func(_ *http.Request, w http.ResponseWriter) bool {
-				calls++
-				text := "<html>"
-				if tt.code >= 0 {
-					text = envelopeText(tt.code, "x", "")
-				}
-				reply(w, tt.status, text)
-				return true
+			answer := &emulator.Respond{HTTP: tt.status, Code: tt.code}
+			if tt.code < 0 {
+				page := "<html>"
+				answer = &emulator.Respond{HTTP: tt.status, Body: &page}
 			}
-			began := api.clock.Now()
-			_, err := api.client(t, nil).Projects(t.Context())
+			a := newAccount(t, emulator.Config{Faults: faults(emulator.Rule{Respond: answer})})
+			began := a.clock.Now()
+			_, err := a.client(t, nil).Projects(t.Context())
+			calls := len(a.Ledger().Requests)
 			var e *Error
 			if !errors.As(err, &e) || tt.calls > 0 && calls != tt.calls || calls > 15 {
 				t.Errorf("%d calls, %v", calls, err)
 			}
-			if spent := api.clock.Now().Sub(began); spent < tt.atLeast || spent > limitBudget+2*time.Minute {
+			if spent := a.clock.Now().Sub(began); spent < tt.atLeast || spent > limitBudget+2*time.Minute {
 				t.Errorf("%s spent", spent)
 			}
 		})
@@ -324,19 +330,11 @@ func TestDo_Retries(t *testing.T) {
 // What costs is repeated only if the server certainly did not serve it.
 func TestHistogram_IsNotRepeatedBlindly(t *testing.T) {
 	for code, want := range map[int]int{1: 1, 8: 2} {
-		api := newFakeAPI()
-		calls := 0
-		api.script = func(_ *http.Request, w http.ResponseWriter) bool {
-			if calls++; calls == 1 {
-				reply(w, 500, envelopeText(code, "x", ""))
-			} else {
-				reply(w, 200, envelopeText(0, "OK", `"result_histogram":{}`))
-			}
-			return true
-		}
-		_, _ = api.client(t, nil).Histogram(t.Context(), HistogramRequest{Project: "p", Start: time.UnixMilli(1), Stop: time.UnixMilli(2)})
-		if calls != want {
-			t.Errorf("code %d: %d calls, want %d", code, calls, want)
+		a := newAccount(t, emulator.Config{Faults: faults(emulator.Rule{Nth: 1, Respond: &emulator.Respond{Code: code}})})
+		_, err := a.client(t, nil).Histogram(t.Context(), HistogramRequest{Project: a.Projects()[0], Interval: "day",
+			Start: testRequest().Start, Stop: testRequest().Stop})
+		if calls := len(a.Ledger().Requests); calls != want || (err == nil) != (want == 2) {
+			t.Errorf("code %d: %d calls, want %d: %v", code, calls, want, err)
 		}
 	}
 }

@@ -2,18 +2,57 @@ package source
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unsafe"
+
+	"tw2parquet/source/emulator"
 )
+
+// fakeClock never waits: a sleep moves it on. Its timers never fire.
+type fakeClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newFakeClock() *fakeClock { return &fakeClock{now: time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)} }
+
+func (c *fakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.pass(d)
+	return nil
+}
+
+func (c *fakeClock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func (c *fakeClock) AfterFunc(time.Duration, func()) Timer { return deadTimer{} }
+
+type deadTimer struct{}
+
+func (deadTimer) Stop() bool               { return true }
+func (deadTimer) Reset(time.Duration) bool { return true }
 
 // setClock is the clock of a machine on which somebody sets the time: each look at it finds the next of
 // jumps, and time passes as it does in a bubble.
@@ -59,24 +98,15 @@ func TestJumped(t *testing.T) {
 	}
 }
 
-// ticking lets the server's clock run with the bubble's.
-type ticking struct {
-	api   *fakeAPI
-	start time.Time // what it shows when the bubble's clock shows began
-	began time.Time
-	next  http.RoundTripper
+// ticking is a clock of a server that runs with the bubble's.
+func ticking() func() time.Time {
+	began := time.Now()
+	return func() time.Time { return newFakeClock().now.Add(time.Since(began)) }
 }
 
-func (c ticking) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.api.mu.Lock()
-	c.api.clock.now = c.start.Add(time.Since(c.began))
-	c.api.mu.Unlock()
-	return c.next.RoundTrip(r)
-}
-
-func clocked(t *testing.T, api *fakeAPI, next http.RoundTripper, clock Clock, log io.Writer) *Client {
+func clocked(t *testing.T, rt http.RoundTripper, clock Clock, log io.Writer) *Client {
 	t.Helper()
-	c, err := New(Config{BaseURL: "http://127.0.0.1:1", Token: testSecret, Transport: ticking{api, api.clock.Now(), time.Now(), next},
+	c, err := New(Config{BaseURL: "http://127.0.0.1:1", Token: testSecret, Transport: rt,
 		Clock: clock, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -91,27 +121,18 @@ func TestClock_MayJumpDuringARun(t *testing.T) {
 	for name, jumps := range map[string][]time.Duration{"steady": {0}, "wild": jumps()} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				api, began := newFakeAPI(), time.Now()
-				api.script = func(*http.Request, http.ResponseWriter) bool {
-					for i := range api.tasks {
-						task := &api.tasks[i]
-						if task.Status = StatusRunning; api.clock.Now().Sub(task.Created) > time.Hour {
-							task.Status, task.Processed = StatusFinished, 20
-							api.results[task.Target] = strings.Repeat(resultText(1), 20)
-						}
-					}
-					return false
-				}
+				began := time.Now()
+				a := newAccount(t, emulator.Config{Now: ticking(), TaskDuration: time.Hour, Documents: documents(0, 20)})
 				var log bytes.Buffer
-				c := clocked(t, api, &scripted{api: api, posts: []string{"500"}}, set(now, now, jumps...), &log)
+				c := clocked(t, posts(a, 0, "1/500"), set(now, now, jumps...), &log)
 				got, err := c.Acquire(t.Context(), "run", testRequest(), newJournal())
 				settled := time.Since(began)
-				if err != nil || api.posts != 2 || settled < defaultSettle || settled > defaultSettle+30*time.Second {
-					t.Fatalf("%v, %d posts after %s", err, api.posts, settled)
+				if n := a.Ledger().ExportPosts(); err != nil || n != 2 || settled < defaultSettle || settled > defaultSettle+30*time.Second {
+					t.Fatalf("%v, %d posts after %s", err, n, settled)
 				}
 				rows, _, err := drain(t, c, StreamConfig{Collector: got.Collector.ID, Ending: TaskDone{ID: got.Task.ID}, Expires: got.Expires})
-				if !errors.Is(err, io.EOF) || len(rows) != 20 || len(api.tasks) != 1 {
-					t.Errorf("%v, %d rows, %d tasks", err, len(rows), len(api.tasks))
+				if l := a.Ledger(); !errors.Is(err, io.EOF) || len(rows) != 20 || len(l.Tasks) != 1 || l.Credits() != 20 {
+					t.Errorf("%v, %d rows, %d tasks, %d credits", err, len(rows), len(l.Tasks), l.Credits())
 				}
 				if took := time.Since(began) - settled; took < time.Hour || took > time.Hour+2*pollLast {
 					t.Errorf("it was waited for %s", took)
@@ -128,9 +149,11 @@ func TestClock_MayJumpDuringARun(t *testing.T) {
 func TestClock_MayJumpWhileWaiting(t *testing.T) {
 	now := time.Now()
 	synctest.Test(t, func(t *testing.T) {
-		q, began := newQueue(10, 2), time.Now()
-		q.tasks[0].Status = StatusRunning
-		_, _, err := drain(t, clocked(t, q.fakeAPI, memory{q}, set(now, now, jumps()...), io.Discard), StreamConfig{Collector: "c", Ending: TaskDone{ID: "t"}})
+		began := time.Now()
+		q := emptyQueue(t, emulator.Config{Now: ticking()})
+		q.AddResults("c", documents(0, 10)...)
+		q.task = q.AddTask(emulator.TaskSpec{Target: "c", Status: emulator.StatusRunning, Processed: 10})
+		_, _, err := drain(t, clocked(t, memory{q}, set(now, now, jumps()...), io.Discard), q.config())
 		checkClass(t, err, ClassUnavailable)
 		if took := time.Since(began); took < maxStandstill || took > maxStandstill+2*pollLast {
 			t.Errorf("it was waited for %s", took)
@@ -158,26 +181,29 @@ func TestClock_OfTheServerDecidesAboutRetention(t *testing.T) {
 	for _, tt := range []struct {
 		age   time.Duration
 		left  string // "" = nothing is said
+		rows  int
 		class Class
 	}{
-		{age: 4 * 24 * time.Hour},
-		{age: 6 * 24 * time.Hour, left: "24h0m0s"},
+		{age: 4 * 24 * time.Hour, rows: 10},
+		{age: 6 * 24 * time.Hour, rows: 10, left: "24h0m0s"},
 		{age: 8 * 24 * time.Hour, left: "0s", class: ClassExpired},
 	} {
 		for _, by := range jumps() {
 			t.Run(fmt.Sprint(tt.age, by), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					q := newQueue(10, 2)
-					q.tasks[0].Created, q.tasks[0].Processed = q.clock.Now().Add(-tt.age), 25
+					q := emptyQueue(t, emulator.Config{Now: ticking()})
+					q.AddResults("c", documents(0, 10)...)
+					q.task = q.AddTask(emulator.TaskSpec{Target: "c", Processed: 10})
+					q.Advance(tt.age)
 					var log bytes.Buffer
-					c := clocked(t, q.fakeAPI, memory{q}, set(now, q.clock.Now(), by), &log)
+					c := clocked(t, memory{q}, set(now, q.Now(), by), &log)
 					rows, _, err := drain(t, c, q.config())
 					if tt.class != 0 {
 						checkClass(t, err, tt.class)
 					} else if !errors.Is(err, io.EOF) {
 						t.Error(err)
 					}
-					if warned := strings.Contains(log.String(), "retention_left="); len(rows) != 10 || warned != (tt.left != "") || !strings.Contains(log.String(), tt.left) {
+					if warned := strings.Contains(log.String(), "retention_left="); len(rows) != tt.rows || warned != (tt.left != "") || !strings.Contains(log.String(), tt.left) {
 						t.Errorf("%d rows, told: %s", len(rows), &log)
 					}
 				})
@@ -194,14 +220,15 @@ func TestClock_MayJumpBetweenStarts(t *testing.T) {
 		for _, by := range jumps() {
 			t.Run(fmt.Sprint(age, by), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					api, j, began := newFakeAPI(), newJournal(), time.Now()
-					sent := api.clock.Now().Add(-age)
-					api.collectors[CollectorID("run")] = sent.Add(-time.Second)
+					a, j, began := newAccount(t, emulator.Config{Now: ticking()}), newJournal(), time.Now()
+					sent := a.Now().Add(-age)
+					if err := a.AddCollector(CollectorID("run"), sent.Add(-time.Second), nil); err != nil {
+						t.Fatal(err)
+					}
 					j.records[intentRecord(1)] = []byte(`{"attempt":"x","server_time":"` + sent.UTC().Format(time.RFC3339) + `"}`)
-					c := clocked(t, api, memory{api}, set(now, api.clock.Now(), by), io.Discard)
-					got, err := c.Acquire(t.Context(), "run", testRequest(), j)
-					if err != nil || got.Adopted || api.posts != 1 {
-						t.Errorf("%v, %d posts, %+v", err, api.posts, got.Task)
+					got, err := clocked(t, memory{a}, set(now, a.Now(), by), io.Discard).Acquire(t.Context(), "run", testRequest(), j)
+					if n := a.Ledger().ExportPosts(); err != nil || got.Adopted || n != 1 {
+						t.Errorf("%v, %d posts, %+v", err, n, got.Task)
 					}
 					want := min(max(0, defaultSettle-age), defaultSettle)
 					if took := time.Since(began); took < want || took > want+30*time.Second {
@@ -218,20 +245,15 @@ func TestClock_MayJumpBetweenStarts(t *testing.T) {
 func TestClock_OfTheServerSaysWhatIsOver(t *testing.T) {
 	for _, existing := range []bool{false, true} {
 		for left, class := range map[time.Duration]Class{-time.Hour: 0, 30 * time.Second: 0, 10 * time.Minute: ClassUsage, 240 * time.Hour: ClassUsage} {
-			api, req := newFakeAPI(), testRequest()
+			a, req := newAccount(t, emulator.Config{}), testRequest()
 			if existing {
-				api.collectors[CollectorID("run")] = api.clock.Now()
+				a.collector(t, CollectorID("run"))
 			}
-			req.Stop = api.clock.Now().Add(left)
-			_, err := api.client(t, nil).Acquire(t.Context(), "run", req, newJournal())
-			if class == 0 && err == nil && api.posts == 1 {
-				continue
-			}
+			req.Stop = a.clock.Now().Add(left)
+			_, err := a.client(t, nil).Acquire(t.Context(), "run", req, newJournal())
 			checkClass(t, err, class)
-			for _, r := range api.requests {
-				if !strings.HasPrefix(r, "GET ") {
-					t.Errorf("%v before the stop: %s", left, r)
-				}
+			if l := a.Ledger(); class == 0 && l.ExportPosts() != 1 || class != 0 && len(l.Changing()) > 0 {
+				t.Errorf("%v before the stop: %+v", left, l.Changing())
 			}
 		}
 	}

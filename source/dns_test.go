@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/goccy/go-json"
+
+	"tw2parquet/source/emulator"
 )
 
 // flapping dials after asking for the API's name, which is known with a probability and otherwise not.
@@ -38,15 +40,19 @@ func (f *flapping) dial(ctx context.Context, network, _ string) (net.Conn, error
 	return d.DialContext(ctx, network, "api.example.invalid:443")
 }
 
-// flappingClient opens a connection for every call, so that every call asks for the name.
-func flappingClient(t *testing.T, api *fakeAPI, seed uint64, known float64) *Client {
-	t.Helper()
-	server := httptest.NewServer(api)
-	t.Cleanup(server.Close)
+// flappingTransport opens a connection for every call, so that every call asks for the name.
+func flappingTransport(address string, seed uint64, known float64) *http.Transport {
 	transport := newTransport()
 	transport.DisableKeepAlives = true
-	transport.DialContext = (&flapping{address: server.Listener.Addr().String(), known: known, rng: rand.New(rand.NewPCG(seed, 1))}).dial
-	c, err := New(Config{BaseURL: server.URL, Token: testSecret, Transport: transport, Clock: api.clock})
+	transport.DialContext = (&flapping{address: address, known: known, rng: rand.New(rand.NewPCG(seed, 1))}).dial
+	return transport
+}
+
+func flappingClient(t *testing.T, a *account, seed uint64, known float64) *Client {
+	t.Helper()
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	c, err := New(Config{BaseURL: server.URL, Token: testSecret, Transport: flappingTransport(server.Listener.Addr().String(), seed, known), Clock: a.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,14 +63,14 @@ func flappingClient(t *testing.T, api *fakeAPI, seed uint64, known float64) *Cli
 // sent, and can be sent again even if it changes something, or costs.
 func TestDNS_FailsAndComesBack(t *testing.T) {
 	for seed := range uint64(20) {
-		q, j := newQueue(30, 5), newJournal()
-		c := flappingClient(t, q.fakeAPI, seed, 0.8)
+		a, j := newAccount(t, emulator.Config{ControlEvery: 5, Documents: documents(0, 30)}), newJournal()
+		c := flappingClient(t, a, seed, 0.8)
 		if _, err := c.CreateCollector(t.Context(), "another"); err != nil {
 			t.Errorf("seed %d: %v", seed, err)
 		}
 		got, err := c.Acquire(t.Context(), "run", testRequest(), j)
-		if err != nil || got.Adopted || q.posts != 1 {
-			t.Fatalf("seed %d: %v, %d posts", seed, err, q.posts)
+		if n := a.Ledger().ExportPosts(); err != nil || got.Adopted || n != 1 {
+			t.Fatalf("seed %d: %v, %d posts", seed, err, n)
 		}
 		for name, text := range j.records {
 			var note outcomeNote
@@ -72,7 +78,7 @@ func TestDNS_FailsAndComesBack(t *testing.T) {
 				t.Errorf("seed %d: %s says %s", seed, name, text)
 			}
 		}
-		rows, _, err := drain(t, c, q.config())
+		rows, _, err := drain(t, c, StreamConfig{Collector: got.Collector.ID, Ending: TaskDone{ID: got.Task.ID}})
 		if !errors.Is(err, io.EOF) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -81,15 +87,14 @@ func TestDNS_FailsAndComesBack(t *testing.T) {
 }
 
 func TestDNS_NeverComesBack(t *testing.T) {
-	api := newFakeAPI()
-	api.script = func(r *http.Request, _ http.ResponseWriter) bool {
-		t.Errorf("%s %s arrived", r.Method, r.URL.Path)
-		return false
-	}
-	_, err := flappingClient(t, api, 1, 0).Acquire(t.Context(), "run", testRequest(), newJournal())
+	a := newAccount(t, emulator.Config{})
+	_, err := flappingClient(t, a, 1, 0).Acquire(t.Context(), "run", testRequest(), newJournal())
 	checkClass(t, err, ClassUnavailable)
 	var e *Error
 	if !errors.As(err, &e) || !e.Retryable || !strings.Contains(e.Error(), "lookup api.example.invalid") {
 		t.Errorf("%v", err)
+	}
+	if arrived := a.Ledger().Requests; len(arrived) > 0 {
+		t.Errorf("%+v", arrived)
 	}
 }

@@ -1,90 +1,17 @@
-package source_test
+package source
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
-
-// records is a journal in memory.
-type records struct {
-	mu  sync.Mutex
-	all map[string][]byte
-}
-
-func (r *records) Put(_ context.Context, name string, data []byte) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, taken := r.all[name]; taken {
-		return fs.ErrExist
-	}
-	r.all[name] = bytes.Clone(data)
-	return nil
-}
-
-func (r *records) Get(_ context.Context, name string) ([]byte, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if data, ok := r.all[name]; ok {
-		return data, nil
-	}
-	return nil, fs.ErrNotExist
-}
-
-func (r *records) List(_ context.Context, prefix string) (names []string, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, name := range []string{"intent-1-outcome.json", "intent-1.json", "intent-2-outcome.json", "intent-2.json", "task.json"} {
-		if _, ok := r.all[name]; ok && strings.HasPrefix(name, prefix) {
-			names = append(names, name)
-		}
-	}
-	return names, nil
-}
-
-// export buys and reads a window the way the pipeline does, and returns the results' bytes, one a line.
-func export(ctx context.Context, c *source.Client, run string, req source.Request) (rows []byte, n int, task source.Task, err error) {
-	got, err := c.Acquire(ctx, run, req, &records{all: map[string][]byte{}})
-	if err != nil {
-		return nil, 0, got.Task, err
-	}
-	offset, sealed, length := "", 0, 0
-	var b source.Batch
-	for range 50 {
-		s := c.Stream(source.StreamConfig{Collector: got.Collector.ID, From: offset, Results: int64(sealed), Ending: source.TaskDone{ID: got.Task.ID},
-			Expires: got.Expires, Limits: source.BatchLimits{TargetRows: 100, MaxRows: 220}})
-		for err = s.Next(ctx, &b); err == nil; err = s.Next(ctx, &b) {
-			for _, chunk := range b.Chunks {
-				rows = append(append(rows, b.Raw[chunk.Start:chunk.End]...), '\n')
-				n++
-			}
-			if b.Offset != "" {
-				offset, sealed, length = b.Offset, n, len(rows)
-			}
-		}
-		task = s.Task()
-		_ = s.Close()
-		if !errors.Is(err, source.ErrRewind) {
-			break
-		}
-		rows, n = rows[:length], sealed
-	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return rows[:length], sealed, task, err
-}
 
 // Whatever the emulator does, the export is bought once, read exactly once, and within the call limits. The
 // emulator knows the API's contract and nothing of this package; times are real, in a bubble.
@@ -93,9 +20,6 @@ func TestAgainstTheEmulator(t *testing.T) {
 		"nothing":               `{}`,
 		"answer lost":           `{"rules":[{"endpoint":"export","nth":1,"drop":"after"}]}`,
 		"listed late":           `{"rules":[{"endpoint":"export","nth":1,"drop":"after","hide":"90s"}]}`,
-		"503 though created":    `{"rules":[{"endpoint":"export","nth":1,"respond":{"http":503,"body":"<html>","after":true}}]}`,
-		"503 and not created":   `{"rules":[{"endpoint":"export","nth":1,"respond":{"http":503,"body":"<html>"}}]}`,
-		"limit at the post":     `{"rules":[{"endpoint":"export","to":2,"respond":{"http":401,"code":8}}]}`,
 		"limits everywhere":     `{"rules":[{"endpoint":"*","every":3,"respond":{"http":401,"code":8}}]}`,
 		"failures":              `{"rules":[{"endpoint":"tasks","nth":1,"respond":{"http":500,"code":1}},{"endpoint":"task","every":4,"drop":"before"},{"endpoint":"collector_put","nth":1,"drop":"after"}]}`,
 		"reads are reset":       `{"rules":[{"endpoint":"results","every":2,"cut":{"at":100000,"how":"reset"}}]}`,
@@ -140,7 +64,7 @@ func againstEmulator(t *testing.T, script string, every int, lasts time.Duration
 	go func() { served <- server.Serve(ctx, pipe) }()
 	transport := pipe.Transport()
 	transport.DisableCompression = true
-	client, err := source.New(source.Config{BaseURL: "http://127.0.0.1", Token: source.NewToken(server.Token()), Transport: transport})
+	client, err := New(Config{BaseURL: "http://127.0.0.1", Token: NewToken(server.Token()), Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,22 +76,29 @@ func againstEmulator(t *testing.T, script string, every int, lasts time.Duration
 			t.Errorf("serve: %v", err)
 		}
 	}()
-	req := source.Request{Kind: source.KindProject, Project: server.Projects()[0], Limit: source.MaxLimit, Generation: 1,
+	req := Request{Kind: KindProject, Project: server.Projects()[0], Limit: MaxLimit, Generation: 1,
 		Start: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Stop: time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC)}
 	run := req.Run(client.Host())
-	rows, n, task, err := export(ctx, client, run, req)
+	got, err := client.Acquire(ctx, run, req, newJournal())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want bytes.Buffer
-	if err := server.WriteResults(&want, source.CollectorID(run)); err != nil {
+	var task Task
+	rows, _, err := drain(t, client, StreamConfig{Collector: got.Collector.ID, Expires: got.Expires, Limits: BatchLimits{TargetRows: 100, MaxRows: 220},
+		Ending: TaskDone{ID: got.Task.ID, OnTask: func(t Task) { task = t }}})
+	if !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
-	if n == 0 || task.Status != source.StatusFinished || int64(n) != task.Processed {
+	var want strings.Builder
+	if err := server.WriteResults(&want, CollectorID(run)); err != nil {
+		t.Fatal(err)
+	}
+	n := len(rows)
+	if n == 0 || task.Status != StatusFinished || int64(n) != task.Processed {
 		t.Errorf("%d rows of a task that is %s with %d", n, task.Status, task.Processed)
 	}
-	if got, oracle := bytes.TrimSpace(rows), bytes.TrimSpace(want.Bytes()); !bytes.Equal(got, oracle) {
-		t.Errorf("%d bytes of results differ from the collector's %d", len(got), len(oracle))
+	if text := strings.Join(rows, ""); text != want.String() {
+		t.Errorf("%d bytes of results differ from the collector's %d", len(text), want.Len())
 	}
 	ledger := server.Ledger()
 	if len(ledger.Tasks) != 1 || ledger.Credits() != int64(n) {

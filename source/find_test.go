@@ -8,58 +8,65 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tw2parquet/source/emulator"
 )
 
 func TestFind_NeverBuys(t *testing.T) {
 	id := CollectorID("run")
 	for name, tt := range map[string]struct {
-		prepare func(*fakeAPI, *memoryJournal)
+		prepare func(*account, *memoryJournal) (task string)
 		class   Class
-		task    string
+		task    string // "" = what prepare returned
 		hint    string
 	}{
-		"nothing at all": {prepare: func(*fakeAPI, *memoryJournal) {}, class: ClassExpired, hint: "without --refetch"},
-		"an empty collector": {prepare: func(a *fakeAPI, _ *memoryJournal) {
-			a.collectors[id] = a.clock.Now()
+		"nothing at all": {class: ClassExpired, hint: "without --refetch"},
+		"an empty collector": {prepare: func(a *account, _ *memoryJournal) string {
+			return a.collector(t, id)
 		}, class: ClassExpired, hint: "without --refetch"},
-		"a foreign collector": {prepare: func(a *fakeAPI, _ *memoryJournal) {
-			a.collectors[id], a.live = a.clock.Now(), true
+		"a foreign collector": {prepare: func(a *account, _ *memoryJournal) string {
+			return a.collector(t, id, []byte(`{"queries":[{"id":"q","query":"cats"}]}`)...)
 		}, class: ClassForeign},
-		"a task without collector": {prepare: func(a *fakeAPI, _ *memoryJournal) {
-			a.tasks = []Task{{ID: "t", Target: id, Status: StatusFinished, Processed: 500, Created: a.clock.Now()}}
+		"a task without collector": {prepare: func(a *account, _ *memoryJournal) string {
+			return a.AddTask(emulator.TaskSpec{Target: id, Processed: 500})
 		}, class: ClassExpired, hint: "500 credits"},
-		"an unanswered intent": {prepare: func(_ *fakeAPI, j *memoryJournal) {
+		"an unanswered intent": {prepare: func(_ *account, j *memoryJournal) string {
 			j.records[intentRecord(1)] = []byte(`{"server_time":"2024-05-01T00:00:00Z"}`)
+			return ""
 		}, class: ClassAmbiguous},
-		"a task": {prepare: func(a *fakeAPI, _ *memoryJournal) {
-			a.collectors[id] = a.clock.Now()
-			a.tasks = []Task{{ID: "t", Target: id, Status: StatusRunning, Created: a.clock.Now()}}
-		}, task: "t"},
-		"a task that only the journal knows": {prepare: func(a *fakeAPI, j *memoryJournal) {
-			a.collectors[id] = a.clock.Now()
+		"a task": {prepare: func(a *account, _ *memoryJournal) string {
+			a.collector(t, id)
+			return a.AddTask(emulator.TaskSpec{Target: id, Status: emulator.StatusRunning})
+		}},
+		"a task that only the journal knows": {prepare: func(a *account, j *memoryJournal) string {
 			j.records[TaskRecord] = []byte(`{"id":"gone","target":"` + id + `"}`)
+			return a.collector(t, id)
 		}, task: "gone"},
-		"results without a task": {prepare: func(a *fakeAPI, _ *memoryJournal) {
-			a.collectors[id] = a.clock.Now()
-			a.results[id] = resultText(1)
+		"results without a task": {prepare: func(a *account, _ *memoryJournal) string {
+			a.AddResults(id, documents(0, 1)...)
+			return ""
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api, j := newFakeAPI(), newJournal()
-			tt.prepare(api, j)
-			got, err := api.client(t, nil).Find(t.Context(), "run", testRequest(), j)
+			a, j := newAccount(t, emulator.Config{}), newJournal()
+			task := ""
+			if tt.prepare != nil {
+				task = tt.prepare(a, j)
+			}
+			if tt.task != "" {
+				task = tt.task
+			}
+			got, err := a.client(t, nil).Find(t.Context(), "run", testRequest(), j)
 			checkClass(t, err, tt.class)
 			var e *Error
 			if errors.As(err, &e) && !strings.Contains(e.Hint, tt.hint) {
 				t.Errorf("hint %q", e.Hint)
 			}
-			if err == nil && (got.Task.ID != tt.task || got.Expires.IsZero() && tt.task != "gone") {
+			if err == nil && (got.Task.ID != task || got.Expires.IsZero() && task != "gone") {
 				t.Errorf("got %+v", got)
 			}
-			for _, r := range api.requests {
-				if !strings.HasPrefix(r, "GET ") {
-					t.Errorf("%s", r)
-				}
+			if changing := a.Ledger().Changing(); len(changing) > 0 {
+				t.Errorf("%+v", changing)
 			}
 		})
 	}
@@ -86,15 +93,18 @@ func TestStream_Until(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := newQueue(50, 4)
+			q := newQueue(t, 50, 4)
 			q.spoil = tt.spoil
-			expires := q.clock.Now().Add(retention)
-			q.clock.now = q.clock.now.Add(tt.after)
-			cfg := StreamConfig{Collector: "c", From: offsetOf(tt.from), Results: int64(tt.from),
-				Ending: OffsetReached{Offset: offsetOf(tt.until), Results: int64(tt.results)}, Expires: expires}
+			until := "never"
+			if tt.until <= 50 {
+				until = q.offset(tt.until)
+			}
+			cfg := StreamConfig{Collector: "c", From: q.offset(tt.from), Results: int64(tt.from),
+				Ending: OffsetReached{Offset: until, Results: int64(tt.results)}, Expires: q.clock.Now().Add(retention)}
 			if tt.from == 0 {
 				cfg.From = ""
 			}
+			q.clock.pass(tt.after)
 			rows, _, err := drain(t, q.client(t, nil), cfg)
 			switch {
 			case tt.replay:
@@ -109,10 +119,8 @@ func TestStream_Until(t *testing.T) {
 				}
 				checkRows(t, rows, tt.from, tt.until)
 			}
-			for _, r := range q.requests {
-				if strings.Contains(r, "/tasks/") {
-					t.Errorf("%s", r)
-				}
+			if calls := q.Ledger().Calls(emulator.EndpointTask); len(calls) > 0 {
+				t.Errorf("%+v", calls)
 			}
 		})
 	}
@@ -122,25 +130,25 @@ func TestStream_Until(t *testing.T) {
 func TestStream_WarnsBeforeResultsAreLost(t *testing.T) {
 	for _, tt := range []struct {
 		age   time.Duration
-		task  string
+		task  bool
 		warns bool
 		left  string
 	}{
-		{age: 5*24*time.Hour - time.Minute, task: "t"},
-		{age: 5*24*time.Hour + time.Minute, task: "t", warns: true, left: "47h59m"},
-		{age: 6 * 24 * time.Hour, task: "t", warns: true, left: "24h0m"},
+		{age: 5*24*time.Hour - time.Minute, task: true},
+		{age: 5*24*time.Hour + time.Minute, task: true, warns: true, left: "47h59m"},
+		{age: 6 * 24 * time.Hour, task: true, warns: true, left: "24h0m"},
 		{age: 6 * 24 * time.Hour, warns: true, left: "24h0m"}, // the task is not known, or not asked for
 		{age: 4 * 24 * time.Hour},
 	} {
-		q := newQueue(10, 2)
+		q := newQueue(t, 10, 2)
 		expires := q.clock.Now().Add(retention)
-		q.clock.now = q.clock.now.Add(tt.age)
+		q.clock.pass(tt.age)
 		var log bytes.Buffer
 		c := q.client(t, nil)
 		c.log = slog.New(slog.NewTextHandler(&log, nil))
 		cfg := StreamConfig{Collector: "c", Expires: expires}
-		if tt.task != "" {
-			cfg.Ending = TaskDone{ID: tt.task}
+		if tt.task {
+			cfg.Ending = TaskDone{ID: q.task}
 		}
 		if _, _, err := drain(t, c, cfg); !errors.Is(err, io.EOF) {
 			t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"tw2parquet/source/emulator"
 )
 
 // A runner announces a purchase and is stopped before its request leaves. Meanwhile another one finds the intent, looks
@@ -15,7 +17,7 @@ import (
 func TestAcquire_HeldUpBeforeThePOST(t *testing.T) {
 	for _, other := range []bool{true, false} {
 		t.Run(fmt.Sprintf("another runner: %v", other), func(t *testing.T) {
-			api := newFakeAPI()
+			api := newAccount(t, emulator.Config{})
 			h := &heldUp{api: api, memoryJournal: newJournal()}
 			if other {
 				h.other = func() {
@@ -25,11 +27,12 @@ func TestAcquire_HeldUpBeforeThePOST(t *testing.T) {
 				}
 			}
 			got, err := api.client(t, nil).Acquire(t.Context(), "run", testRequest(), h)
-			if err != nil || got.Adopted != other || got.Task.ID != "task-1" {
-				t.Errorf("%+v, %v", got, err)
+			tasks := api.Ledger().Tasks
+			if len(tasks) != 1 {
+				t.Fatalf("%d exports were bought", len(tasks))
 			}
-			if api.posts != 1 {
-				t.Errorf("%d exports were bought", api.posts)
+			if err != nil || got.Adopted != other || got.Task.ID != tasks[0].ID {
+				t.Errorf("%+v, %v", got, err)
 			}
 		})
 	}
@@ -38,7 +41,7 @@ func TestAcquire_HeldUpBeforeThePOST(t *testing.T) {
 // heldUp is a journal that stops the process for an hour, once, when its first intent is written.
 type heldUp struct {
 	*memoryJournal
-	api   *fakeAPI
+	api   *account
 	other func()
 }
 
@@ -58,7 +61,7 @@ func (h *heldUp) Put(ctx context.Context, name string, data []byte) error {
 func TestPost_LateSendsNothing(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		for in := range 8 { // looks at the time before it is over
-			api := newFakeAPI()
+			api := newAccount(t, emulator.Config{})
 			server := httptest.NewUnstartedServer(api)
 			cfg := Config{Token: NewToken(testToken)}
 			if server.Start(); secure {
@@ -75,11 +78,12 @@ func TestPost_LateSendsNothing(t *testing.T) {
 			_, got, err := c.post(t.Context(), testRequest(), "c", func() bool { return int(looks.Add(1)) > in })
 			c.Close()
 			server.Close()
+			posts := api.Ledger().ExportPosts()
 			switch {
-			case got == outcomeDone && err == nil && api.posts == 1 && in > 1:
-			case got == outcomeNotSent && err != nil && api.posts == 0 && in < 7:
+			case got == outcomeDone && err == nil && posts == 1 && in > 1:
+			case got == outcomeNotSent && err != nil && posts == 0 && in < 7:
 			default:
-				t.Errorf("tls %v, late after %d looks: %s, %v, %d posts", secure, in, got, err, api.posts)
+				t.Errorf("tls %v, late after %d looks: %s, %v, %d posts", secure, in, got, err, posts)
 			}
 		}
 	}

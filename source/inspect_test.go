@@ -82,7 +82,7 @@ func kindByJSON(t *testing.T, text []byte) chunkKind {
 
 // What is in a chunk of an unknown type is lost, so it is told: once for each read, in words that cannot hurt.
 func TestStream_TellsOfWhatItSkips(t *testing.T) {
-	q := newQueue(10, 2)
+	q := newQueue(t, 10, 2)
 	q.spoil = func(_ int, body []byte) (int, []byte) {
 		return 200, bytes.ReplaceAll(body, []byte("\n{"), []byte("\n"+`{"x":{"chunk_type":"CT_RESULT"},"chunk_type":"CT_\u001b[31mNEWS`+testToken+`"}`+"\n{"))
 	}
@@ -94,7 +94,7 @@ func TestStream_TellsOfWhatItSkips(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkRows(t, rows, 0, 10)
-	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "chunks=15 ") || !strings.Contains(log.String(), "CT_") || strings.Contains(log.String(), "\x1b") {
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "chunks=16 ") || !strings.Contains(log.String(), "CT_") || strings.Contains(log.String(), "\x1b") {
 		t.Errorf("told: %s", &log)
 	}
 	checkNoLeak(t, log.String())

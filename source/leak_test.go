@@ -167,9 +167,8 @@ func TestLeaks_Echo(t *testing.T) {
 	for name, body := range bodies {
 		for _, status := range []int{200, 307, 400, 401, 404, 429, 502} {
 			t.Run(fmt.Sprint(name, status), func(t *testing.T) {
-				api := newFakeAPI()
 				var log strings.Builder
-				c, err := New(Config{BaseURL: "http://127.0.0.1:1", Token: testSecret, Clock: api.clock, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+				c, err := New(Config{BaseURL: "http://127.0.0.1:1", Token: testSecret, Clock: newFakeClock(), Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 					Transport: memory{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 						w.Header().Set("Location", "http://elsewhere.example/?access_token="+url.QueryEscape(testToken)+"\x01")
 						w.Header().Set("Content-Encoding", map[bool]string{true: testToken}[name == "nothing"])
@@ -284,7 +283,11 @@ func TestLeaks_Network(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log strings.Builder
-			c, err := New(Config{BaseURL: base, Token: testSecret, Clock: newFakeClock(),
+			var rt http.RoundTripper
+			if name == "name not in DNS" {
+				rt = flappingTransport("", 1, 0)
+			}
+			c, err := New(Config{BaseURL: base, Token: testSecret, Transport: rt, Clock: newFakeClock(),
 				Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 			if err != nil {
 				t.Fatal(err)

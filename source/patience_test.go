@@ -13,12 +13,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tw2parquet/source/emulator"
 )
 
 // closed answers calls to one place with a status and Retry-After until its time, and notes when they came.
 type closed struct {
-	*fakeAPI
-	method, suffix string
+	*account
+	method, suffix string // of a task's path without its id
+	task           string
 	until          time.Time
 	status         int
 	after          func(now time.Time) string
@@ -28,7 +31,7 @@ type closed struct {
 }
 
 func (c *closed) serve(r *http.Request, w http.ResponseWriter) bool {
-	if r.Method != c.method || !strings.HasSuffix(r.URL.Path, c.suffix) {
+	if r.Method != c.method || !strings.HasSuffix(strings.TrimSuffix(r.URL.Path, c.task), c.suffix) {
 		return false
 	}
 	now := c.clock.Now()
@@ -39,14 +42,15 @@ func (c *closed) serve(r *http.Request, w http.ResponseWriter) bool {
 	if !now.Before(c.until) {
 		return false
 	}
+	w.Header().Set("Date", now.Format(http.TimeFormat))
 	w.Header().Set("Retry-After", c.after(now))
 	reply(w, c.status, "<html>maintenance</html>")
 	return true
 }
 
 // closedFor makes such an API. wait is what its answers ask for.
-func closedFor(method, suffix string, status int, closedFor, wait time.Duration, asDate bool) *closed {
-	c := &closed{fakeAPI: newFakeAPI(), method: method, suffix: suffix, status: status}
+func closedFor(t testing.TB, method, suffix string, status int, closedFor, wait time.Duration, asDate bool) *closed {
+	c := &closed{account: newAccount(t, emulator.Config{}), method: method, suffix: suffix, status: status}
 	c.until = c.clock.Now().Add(closedFor)
 	c.after = func(now time.Time) string {
 		c.open = now.Add(wait)
@@ -61,37 +65,36 @@ func closedFor(method, suffix string, status int, closedFor, wait time.Duration,
 
 // Every call that is tried again waits as long as the server asks for, and no call comes earlier.
 func TestRetryAfter_IsHonouredByEveryCall(t *testing.T) {
-	collector := func(c *closed) { c.collectors["c"] = c.clock.Now() }
 	for name, tt := range map[string]struct {
 		method, suffix string
 		status         int
 		call           func(context.Context, *Client, *closed) error
 	}{
-		"task poll": {"GET", "/tasks/export/t", 503, func(ctx context.Context, api *Client, c *closed) error {
-			collector(c)
-			c.tasks = []Task{{ID: "t", Target: "c", Status: StatusFinished, Created: c.clock.Now()}}
-			_, _, err := drain(t, api, StreamConfig{Collector: "c", Ending: TaskDone{ID: "t"}})
+		"task poll": {"GET", tasksPath + "/", 503, func(ctx context.Context, api *Client, c *closed) error {
+			c.collector(t, "c")
+			c.task = c.AddTask(emulator.TaskSpec{Target: "c"})
+			_, _, err := drain(t, api, StreamConfig{Collector: "c", Ending: TaskDone{ID: c.task}})
 			return ended(err)
 		}},
 		"read": {"GET", "/c/results", 503, func(ctx context.Context, api *Client, c *closed) error {
-			collector(c)
+			c.collector(t, "c")
 			_, _, err := drain(t, api, StreamConfig{Collector: "c"})
 			return ended(err)
 		}},
 		"read, 429": {"GET", "/c/results", 429, func(ctx context.Context, api *Client, c *closed) error {
-			collector(c)
+			c.collector(t, "c")
 			_, _, err := drain(t, api, StreamConfig{Collector: "c"})
 			return ended(err)
 		}},
 		"tasks": {"GET", tasksPath, 503, func(ctx context.Context, api *Client, _ *closed) error { _, err := api.Tasks(ctx); return err }},
 		"collector": {"GET", "/stream/c/c", 429, func(ctx context.Context, api *Client, c *closed) error {
-			collector(c)
+			c.collector(t, "c")
 			_, err := api.Collector(ctx, "c")
 			return err
 		}},
-		"abort": {"DELETE", "/tasks/export/t", 502, func(ctx context.Context, api *Client, c *closed) error {
-			c.tasks = []Task{{ID: "t"}}
-			_, err := api.AbortTask(ctx, "t")
+		"abort": {"DELETE", tasksPath + "/", 502, func(ctx context.Context, api *Client, c *closed) error {
+			c.task = c.AddTask(emulator.TaskSpec{Status: emulator.StatusRunning})
+			_, err := api.AbortTask(ctx, c.task)
 			return err
 		}},
 		"creating":        {"PUT", "/" + CollectorID("run"), 503, buyOne},
@@ -101,7 +104,7 @@ func TestRetryAfter_IsHonouredByEveryCall(t *testing.T) {
 		for _, asDate := range []bool{false, true} {
 			for _, wait := range []time.Duration{2 * time.Minute, 9 * time.Minute} {
 				t.Run(fmt.Sprint(name, asDate, wait), func(t *testing.T) {
-					c := closedFor(tt.method, tt.suffix, tt.status, wait, wait, asDate)
+					c := closedFor(t, tt.method, tt.suffix, tt.status, wait, wait, asDate)
 					began := c.clock.Now()
 					if err := tt.call(t.Context(), c.client(t, nil), c); err != nil {
 						t.Fatal(err)
@@ -125,8 +128,8 @@ func ended(err error) error {
 
 func buyOne(ctx context.Context, api *Client, c *closed) error {
 	got, err := api.Acquire(ctx, "run", testRequest(), newJournal())
-	if err == nil && (len(c.tasks) != 1 || got.Task.ID != c.tasks[0].ID) {
-		return fmt.Errorf("bought %v, took %v", c.tasks, got.Task)
+	if tasks := c.Ledger().Tasks; err == nil && (len(tasks) != 1 || got.Task.ID != tasks[0].ID) {
+		return fmt.Errorf("bought %v, took %v", tasks, got.Task)
 	}
 	return err
 }
@@ -155,7 +158,7 @@ func TestRetryAfter_IsBounded(t *testing.T) {
 	} {
 		for _, read := range []bool{false, true} {
 			t.Run(fmt.Sprint(tt.after, read), func(t *testing.T) {
-				c := closedFor("GET", "", 503, 1000*time.Hour, 0, false)
+				c := closedFor(t, "GET", "", 503, 1000*time.Hour, 0, false)
 				c.after = func(time.Time) string { return tt.after }
 				began := c.clock.Now()
 				api := c.client(t, nil)
@@ -177,7 +180,7 @@ func TestRetryAfter_IsBounded(t *testing.T) {
 			})
 		}
 	}
-	c := closedFor("POST", "/export", 429, 1000*time.Hour, time.Hour, false)
+	c := closedFor(t, "POST", "/export", 429, 1000*time.Hour, time.Hour, false)
 	began := c.clock.Now()
 	err := buyOne(t.Context(), c.client(t, nil), c)
 	checkClass(t, err, ClassUnavailable)
@@ -251,24 +254,20 @@ func TestRetryAfter_HoldsAllCallsAndCanBeStopped(t *testing.T) {
 // A server whose clock was never set is not believed, and ours is not blamed.
 func TestServerTime_ThatCannotBeRightIsIgnored(t *testing.T) {
 	for _, date := range []string{"Thu, 01 Jan 1970 00:00:07 GMT", "Tue, 01 Jan 1980 00:00:00 GMT", "Sat, 01 Jan 2000 00:00:00 GMT"} {
-		api := newFakeAPI()
-		local := newFakeClock()
-		var log bytes.Buffer
 		at, err := http.ParseTime(date)
 		if err != nil {
 			t.Fatal(err)
 		}
-		api.script = func(_ *http.Request, w http.ResponseWriter) bool {
-			w.Header().Set("Date", at.Format(http.TimeFormat))
-			return false
-		}
-		c, err := New(Config{BaseURL: "http://127.0.0.1:1", Token: testSecret, Transport: memory{api}, Clock: local,
+		a, local := newAccount(t, emulator.Config{Now: func() time.Time { return at }}), newFakeClock()
+		var log bytes.Buffer
+		c, err := New(Config{BaseURL: "http://127.0.0.1:1", Token: testSecret, Transport: memory{a}, Clock: local,
 			Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Acquire(t.Context(), "run", testRequest(), newJournal()); err != nil || api.posts != 1 {
-			t.Errorf("%s: %v after %d POSTs", date, err, api.posts)
+		_, err = c.Acquire(t.Context(), "run", testRequest(), newJournal())
+		if n := a.Ledger().ExportPosts(); err != nil || n != 1 {
+			t.Errorf("%s: %v after %d POSTs", date, err, n)
 		}
 		if !c.serverNow().Equal(local.Now()) {
 			t.Errorf("%s: the time is %s", date, c.serverNow())

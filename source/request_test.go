@@ -78,3 +78,8 @@ func TestRequest_Run(t *testing.T) {
 		t.Error("another host is the same run")
 	}
 }
+
+func testRequest() Request {
+	return Request{Kind: KindProject, Project: "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", Topics: []string{"t2", "t1"},
+		Start: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Stop: time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC), Limit: 1000, Generation: 1}
+}

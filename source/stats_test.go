@@ -26,10 +26,9 @@ func TestStream_StatsAddUp(t *testing.T) {
 		"undisturbed":  {func(*queue) {}, StreamStats{Reads: 1}, false},
 		"a rate limit": {func(q *queue) { q.spoil = refuse(2, 401, envelopeText(8, "limit", "")) }, StreamStats{Reads: 1, Retries: 2}, true},
 		"a server that asks to wait": {func(q *queue) {
-			inner := q.script
-			q.script = func(r *http.Request, w http.ResponseWriter) bool {
+			q.script = func(_ *http.Request, w http.ResponseWriter) bool {
 				w.Header().Set("Retry-After", "7")
-				return inner(r, w)
+				return false
 			}
 			q.spoil = refuse(1, 503, "busy")
 		}, StreamStats{Reads: 1, Retries: 1}, true},
@@ -39,20 +38,11 @@ func TestStream_StatsAddUp(t *testing.T) {
 		}, StreamStats{}, true},
 		"breaks without progress": {func(q *queue) { q.spoil = refuse(3, 200, "") }, StreamStats{Reads: 4, Cuts: 3, Waits: 3}, false},
 		"a task that runs": {func(q *queue) {
-			q.tasks[0].Status, q.tasks[0].Processed = StatusQueued, 0
-			inner, polls := q.script, 0
-			q.script = func(r *http.Request, w http.ResponseWriter) bool {
-				if r.URL.Path == "/api/v3/tasks/export/t" {
-					if polls++; polls == 4 {
-						q.tasks[0].Status, q.tasks[0].Processed = StatusFinished, 50
-					}
-				}
-				return inner(r, w)
-			}
+			*q = *runningQueue(t, 20*time.Second, 50, documents(0, 50)...)
 		}, StreamStats{Reads: 1, Waits: 3}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := newQueue(50, 5)
+			q := newQueue(t, 50, 5)
 			tt.prepare(q)
 			began := q.clock.Now()
 			s := q.client(t, nil).Stream(q.config())

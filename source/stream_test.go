@@ -6,78 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"tw2parquet/source/emulator"
 )
-
-// queue serves n results of a collector, an offset being the number of results before it, and cuts or
-// spoils reads as told.
-type queue struct {
-	*fakeAPI
-	n, every int                                       // results, and results per control chunk (0 = only at the end)
-	reads    int                                       // results calls
-	spoil    func(read int, body []byte) (int, []byte) // status and body sent in the place of body
-	hidden   int                                       // results at the end that a read begun before the task's end does not see
-}
-
-func newQueue(n, every int) *queue {
-	q := &queue{fakeAPI: newFakeAPI(), n: n, every: every}
-	q.collectors["c"] = q.clock.Now()
-	q.tasks = []Task{{ID: "t", Target: "c", Status: StatusFinished, Processed: int64(n), Created: q.clock.Now()}}
-	q.script = q.serve
-	return q
-}
-
-func (q *queue) body(from int) []byte {
-	var b bytes.Buffer
-	b.WriteString(controlText(offsetOf(from)))
-	end := q.n - q.hidden
-	for i := from; i < end; i++ {
-		b.WriteString(resultText(i))
-		if q.every > 0 && (i+1)%q.every == 0 && i+1 < end {
-			b.WriteString(controlText(offsetOf(i + 1)))
-		}
-	}
-	b.WriteString(controlText(offsetOf(max(from, end))))
-	return b.Bytes()
-}
-
-func offsetOf(n int) string {
-	if n == 0 {
-		return earliest
-	}
-	return fmt.Sprintf("o&=#%%%d", n)
-}
-
-func (q *queue) serve(r *http.Request, w http.ResponseWriter) bool {
-	if !strings.HasSuffix(r.URL.Path, "/c/results") {
-		return false
-	}
-	if v := r.URL.Query(); v.Get("end_behaviour") != "stop" || v.Get("resume_offset") == "" {
-		reply(w, 400, envelopeText(5, "bad", ""))
-		return true
-	}
-	from := 0
-	if o := r.URL.Query().Get("resume_offset"); o != earliest {
-		from, _ = strconv.Atoi(strings.TrimPrefix(o, "o&=#%"))
-	}
-	q.reads++
-	status, body := 200, q.body(from)
-	if q.spoil != nil {
-		status, body = q.spoil(q.reads, body)
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-	return true
-}
-
-func (q *queue) config() StreamConfig {
-	return StreamConfig{Collector: "c", Ending: TaskDone{ID: "t"}}
-}
 
 // drain reads a stream to its end the way a consumer must: what it was given since the last offset is
 // thrown away upon ErrRewind, and a new stream opened.
@@ -134,25 +69,25 @@ func checkRows(t testing.TB, rows []string, from, to int) {
 
 func TestStream_ReadsOnceWhenTheCountAgrees(t *testing.T) {
 	for _, every := range []int{0, 1, 7} {
-		q := newQueue(50, every)
+		q := newQueue(t, 50, every)
 		rows, _, err := drain(t, q.client(t, nil), q.config())
 		if !errors.Is(err, io.EOF) || q.reads != 1 {
 			t.Errorf("%v after %d reads", err, q.reads)
 		}
 		checkRows(t, rows, 0, 50)
 	}
-	q := newQueue(0, 0)
+	q := newQueue(t, 0, 0)
 	if rows, _, err := drain(t, q.client(t, nil), q.config()); !errors.Is(err, io.EOF) || len(rows) != 0 || q.reads != 1 {
 		t.Errorf("an empty export: %v, %d rows, %d reads", err, len(rows), q.reads)
 	}
-	q = newQueue(50, 5)
-	q.tasks[0].Processed = 60
+	q = newQueue(t, 50, 5)
+	q.task = q.AddTask(emulator.TaskSpec{Target: "c", Processed: 60})
 	if _, _, err := drain(t, q.client(t, nil), q.config()); !errors.Is(err, io.EOF) || q.reads != 3 {
 		t.Errorf("a count that is too high: %v after %d reads, want two more to confirm", err, q.reads)
 	}
-	q = newQueue(50, 5)
+	q = newQueue(t, 50, 5)
 	cfg := q.config()
-	cfg.From, cfg.Results = offsetOf(20), 20
+	cfg.From, cfg.Results = q.offset(20), 20
 	rows, _, err := drain(t, q.client(t, nil), cfg)
 	if !errors.Is(err, io.EOF) || q.reads != 1 {
 		t.Errorf("resumed: %v after %d reads", err, q.reads)
@@ -163,13 +98,13 @@ func TestStream_ReadsOnceWhenTheCountAgrees(t *testing.T) {
 func TestStream_CutAtEveryByteLosesAndDoublesNothing(t *testing.T) {
 	for _, every := range []int{0, 1, 4} {
 		for _, limits := range []BatchLimits{{}, {TargetRows: 3, MaxRows: 100}, {TargetRows: 2, MaxRows: 3}} {
-			whole := newQueue(12, every).body(0)
+			whole := newQueue(t, 12, every).whole(12)
 			stride := 1
-			if every != 4 {
-				stride = 7 // the other cadences are short of nothing but different bytes
+			if every != 4 || limits != (BatchLimits{}) {
+				stride = 7 // other cadences and limits change batches, and nothing about bytes
 			}
 			for k := 0; k <= len(whole); k += stride {
-				q := newQueue(12, every)
+				q := newQueue(t, 12, every)
 				q.spoil = func(read int, body []byte) (int, []byte) {
 					if read == 1 || read == 3 {
 						return 200, body[:min(k, len(body))]
@@ -191,7 +126,7 @@ func TestStream_CutAtEveryByteLosesAndDoublesNothing(t *testing.T) {
 // Answers that end properly right behind their first control chunk look as if nothing were left. Two of
 // them in a row are believed; between these, results come, each time by a read that then breaks.
 func TestStream_EmptyReadsAreNotInARowWhenResultsComeBetween(t *testing.T) {
-	q := newQueue(7, 1)
+	q := newQueue(t, 7, 1)
 	q.spoil = func(read int, body []byte) (int, []byte) {
 		lines := bytes.SplitAfter(body, []byte("\n"))
 		if read%2 == 1 || len(lines) < 4 {
@@ -206,26 +141,26 @@ func TestStream_EmptyReadsAreNotInARowWhenResultsComeBetween(t *testing.T) {
 }
 
 func TestStream_Limits(t *testing.T) {
-	q := newQueue(100, 10)
-	s := q.client(t, nil).Stream(StreamConfig{Collector: "c", Ending: TaskDone{ID: "t"}, Limits: BatchLimits{TargetRows: 25, MaxRows: 1000}})
+	q := newQueue(t, 100, 10)
+	s := q.client(t, nil).Stream(StreamConfig{Collector: "c", Ending: TaskDone{ID: q.task}, Limits: BatchLimits{TargetRows: 25, MaxRows: 1000}})
 	defer func() { _ = s.Close() }()
 	var got []string
 	var b Batch
 	for s.Next(t.Context(), &b) == nil {
 		got = append(got, fmt.Sprintf("%d %d %s", b.First, len(b.Chunks), b.Offset))
 	}
-	want := fmt.Sprint([]string{"0 30 " + offsetOf(30), "30 30 " + offsetOf(60), "60 30 " + offsetOf(90), "90 10 " + offsetOf(100)})
+	want := fmt.Sprint([]string{"0 30 " + q.offset(30), "30 30 " + q.offset(60), "60 30 " + q.offset(90), "90 10 " + q.offset(100)})
 	if fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
-	q = newQueue(100, 0)
-	s = q.client(t, nil).Stream(StreamConfig{Collector: "c", Ending: TaskDone{ID: "t"}, Limits: BatchLimits{MaxRows: 50}})
+	q = newQueue(t, 100, 0)
+	s = q.client(t, nil).Stream(StreamConfig{Collector: "c", Ending: TaskDone{ID: q.task}, Limits: BatchLimits{MaxRows: 50}})
 	defer func() { _ = s.Close() }()
 	got = nil
 	for s.Next(t.Context(), &b) == nil {
 		got = append(got, fmt.Sprintf("%d %d %s", b.First, len(b.Chunks), b.Offset))
 	}
-	if want := fmt.Sprint([]string{"0 50 ", "50 50 ", "100 0 " + offsetOf(100)}); fmt.Sprint(got) != want {
+	if want := fmt.Sprint([]string{"0 50 ", "50 50 ", "100 0 " + q.offset(100)}); fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
 	if st := s.Stats(); st.Results != 100 || st.Reads != 1 || st.Controls != 2 || st.Bytes == 0 {
@@ -292,7 +227,7 @@ func TestStream_WhatIsWrongInside(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			q := newQueue(20, 3)
+			q := newQueue(t, 20, 3)
 			q.spoil = tt.spoil
 			rows, _, err := drain(t, q.client(t, nil), q.config())
 			if tt.reads > 0 && q.reads != tt.reads {
@@ -311,7 +246,7 @@ func TestStream_WhatIsWrongInside(t *testing.T) {
 }
 
 func TestStream_RejectsAreCounted(t *testing.T) {
-	q := newQueue(10, 2)
+	q := newQueue(t, 10, 2)
 	q.spoil = func(_ int, body []byte) (int, []byte) {
 		return 200, bytes.Replace(body, []byte(resultText(4)), []byte(resultText(4)[:60]+"\n"), 1)
 	}
@@ -323,7 +258,7 @@ func TestStream_RejectsAreCounted(t *testing.T) {
 
 // What is kept of bytes that are not a result must not hold the token that they may quote.
 func TestStream_RejectsHoldNoToken(t *testing.T) {
-	q := newQueue(10, 2)
+	q := newQueue(t, 10, 2)
 	page := `<a href="/x?access_token=` + url.QueryEscape(testToken) + `">` + testToken + "</a>\n"
 	q.spoil = func(_ int, body []byte) (int, []byte) {
 		return 200, bytes.Replace(body, []byte(resultText(4)), []byte(resultText(4)+page), 1)
@@ -336,27 +271,10 @@ func TestStream_RejectsHoldNoToken(t *testing.T) {
 }
 
 func TestStream_FollowsARunningTask(t *testing.T) {
-	q := newQueue(30, 5)
-	q.hidden = 30
-	began := q.clock.Now()
-	inner := q.script
-	q.script = func(r *http.Request, w http.ResponseWriter) bool {
-		// Queued for 20 s, then ten results every half minute.
-		phase := int(q.clock.Now().Sub(began)/(10*time.Second)) - 1
-		switch {
-		case phase <= 0:
-			q.tasks[0].Status, q.tasks[0].Processed = StatusQueued, 0
-		case phase < 8:
-			q.tasks[0].Status, q.hidden = StatusRunning, 30-10*(phase/3)
-			q.tasks[0].Processed = int64(30 - q.hidden)
-		default:
-			q.tasks[0].Status, q.hidden, q.tasks[0].Processed = StatusFinished, 0, 30
-		}
-		return inner(r, w)
-	}
+	q := runningQueue(t, 200*time.Second, 10, documents(0, 30)...)
 	var seen []Status
 	cfg := q.config()
-	cfg.Ending = TaskDone{ID: "t", OnTask: func(task Task) { seen = append(seen, task.Status) }}
+	cfg.Ending = TaskDone{ID: q.task, OnTask: func(task Task) { seen = append(seen, task.Status) }}
 	rows, _, err := drain(t, q.client(t, nil), cfg)
 	if !errors.Is(err, io.EOF) {
 		t.Fatal(err)
@@ -373,27 +291,19 @@ func TestStream_FollowsARunningTask(t *testing.T) {
 // A second task, bought by somebody in the same moment, may fill the collector too. Then a read that began
 // before the task's end can bring as many results as the task counts in the end, and yet not all of them.
 func TestStream_BelievesTheCountOnlyOfAReadBegunAfterTheEnd(t *testing.T) {
-	q := newQueue(12, 2)
-	q.tasks[0].Status, q.tasks[0].Processed, q.hidden = StatusRunning, 10, 2
-	inner := q.script
-	q.script = func(r *http.Request, w http.ResponseWriter) bool {
-		if strings.HasSuffix(r.URL.Path, "/tasks/export/t") && q.reads > 0 {
-			q.tasks[0].Status, q.hidden = StatusFinished, 0
-		}
-		return inner(r, w)
-	}
+	q := runningQueue(t, 1000*time.Second, 8, documents(2, 12)...)
+	q.AddResults("c", documents(0, 2)...) // the second task's; then eight of ours, for three minutes
 	rows, _, err := drain(t, q.client(t, nil), q.config())
-	if !errors.Is(err, io.EOF) {
-		t.Fatal(err)
+	if !errors.Is(err, io.EOF) || q.reads != 3 {
+		t.Fatalf("%v after %d reads, want one before the end and two behind it", err, q.reads)
 	}
 	checkRows(t, rows, 0, 12)
 }
 
 func TestStream_TaskIsGone(t *testing.T) {
-	q := newQueue(10, 2)
-	q.tasks = nil
-	c := q.client(t, nil)
-	s := c.Stream(q.config())
+	q := newQueue(t, 10, 2)
+	q.task = "gone"
+	s := q.client(t, nil).Stream(q.config())
 	defer func() { _ = s.Close() }()
 	var b Batch
 	n := 0
@@ -408,28 +318,29 @@ func TestStream_TaskIsGone(t *testing.T) {
 
 func TestStream_ATaskThatNeverEndsIsNotWaitedForForEver(t *testing.T) {
 	for _, status := range []Status{StatusRunning, StatusQueued, "brand_new"} {
-		q := newQueue(10, 2)
-		q.tasks[0].Status = status
+		q := newQueue(t, 10, 2)
+		q.task = q.AddTask(emulator.TaskSpec{Target: "c", Status: string(status), Processed: 10})
 		rows, _, err := drain(t, q.client(t, nil), q.config())
 		checkClass(t, err, ClassUnavailable)
-		if len(rows) != map[Status]int{StatusRunning: 10, StatusQueued: 10, "brand_new": 10}[status] || q.reads != 1 {
+		if len(rows) != 10 || q.reads != 1 {
 			t.Errorf("%s: %d rows in %d reads", status, len(rows), q.reads)
 		}
 	}
 }
 
 func TestStream_WithoutATask(t *testing.T) {
-	q := newQueue(10, 2)
-	rows, _, err := drain(t, q.client(t, nil), StreamConfig{Collector: "c"})
+	q := newQueue(t, 10, 2)
+	c := q.client(t, nil)
+	rows, _, err := drain(t, c, StreamConfig{Collector: "c"})
 	if !errors.Is(err, io.EOF) || len(rows) != 10 || q.reads != 2 {
 		t.Errorf("%v, %d rows, %d reads", err, len(rows), q.reads)
 	}
 	began := q.clock.Now()
-	_, _, err = drain(t, q.client(t, nil), StreamConfig{Collector: "c", Ending: Quiet{For: 2 * time.Minute}})
+	_, _, err = drain(t, c, StreamConfig{Collector: "c", Ending: Quiet{For: 2 * time.Minute}})
 	if !errors.Is(err, io.EOF) || q.clock.Now().Sub(began) < 2*time.Minute {
 		t.Errorf("%v after %s", err, q.clock.Now().Sub(began))
 	}
-	rows, _, err = drain(t, q.client(t, nil), StreamConfig{Collector: "other"})
+	rows, _, err = drain(t, c, StreamConfig{Collector: "other"})
 	checkClass(t, err, ClassRejected)
 	if len(rows) != 0 || !errors.Is(err, ErrNotFound) {
 		t.Errorf("%d rows, %v", len(rows), err)
@@ -437,9 +348,11 @@ func TestStream_WithoutATask(t *testing.T) {
 }
 
 func TestStream_Expired(t *testing.T) {
-	q := newQueue(10, 2)
-	q.tasks[0].Processed = 25
-	q.clock.now = q.clock.now.Add(8 * 24 * time.Hour)
+	q := emptyQueue(t, emulator.Config{})
+	q.task = q.AddTask(emulator.TaskSpec{Target: "c", Processed: 25})
+	q.clock.pass(2 * 24 * time.Hour)
+	q.AddResults("c", documents(0, 10)...) // these will be left
+	q.clock.pass(6 * 24 * time.Hour)
 	rows, _, err := drain(t, q.client(t, nil), q.config())
 	checkClass(t, err, ClassExpired)
 	if len(rows) != 10 || err == nil || !strings.Contains(err.Error(), "10 of 25") {
@@ -448,7 +361,7 @@ func TestStream_Expired(t *testing.T) {
 }
 
 func TestStream_Cancelled(t *testing.T) {
-	q := newQueue(10, 4)
+	q := newQueue(t, 10, 4)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	q.spoil = func(_ int, body []byte) (int, []byte) {
@@ -458,7 +371,7 @@ func TestStream_Cancelled(t *testing.T) {
 	s := q.client(t, nil).Stream(q.config())
 	defer func() { _ = s.Close() }()
 	var b Batch
-	if err := s.Next(ctx, &b); err != nil || len(b.Chunks) != 8 || b.Offset != offsetOf(8) {
+	if err := s.Next(ctx, &b); err != nil || len(b.Chunks) != 8 || b.Offset != q.offset(8) {
 		t.Errorf("%v, %d chunks, %q: want what is covered by an offset", err, len(b.Chunks), b.Offset)
 	}
 	for range 2 {

@@ -3,6 +3,7 @@ package emulator
 import (
 	"math/bits"
 	"math/rand/v2"
+	"sync"
 )
 
 // A document is never stored. It is a pure function of (seed, universe, day, slot): `traits` gives what
@@ -17,22 +18,33 @@ const (
 
 // corpus is what all documents of a server share.
 type corpus struct {
-	seed      uint64
-	perDay    uint32
+	seed   uint64
+	perDay uint32
+	words
+}
+
+// words are what documents are put together from. They never change.
+type words struct {
 	languages []*language
 	sites     [][][]site // by kind and language
 	people    []string   // names, JSON-escaped
 	places    []string   // world_data objects
 }
 
-func newCorpus(seed uint64, perDay int) *corpus {
-	c := &corpus{seed: seed, perDay: uint32(perDay), languages: newLanguages()}
-	c.people = newPeople(c.languages)
-	c.sites = newSites(c.languages)
+// sharedWords are the same for every server. Making them takes hundreds of times as long as the rest of a
+// server, and tests make hundreds.
+var sharedWords = sync.OnceValue(func() words {
+	w := words{languages: newLanguages()}
+	w.people = newPeople(w.languages)
+	w.sites = newSites(w.languages)
 	for i := range places {
-		c.places = append(c.places, places[i].json())
+		w.places = append(w.places, places[i].json())
 	}
-	return c
+	return w
+})
+
+func newCorpus(seed uint64, perDay int) *corpus {
+	return &corpus{seed: seed, perDay: uint32(perDay), words: sharedWords()}
 }
 
 // universe is a world of documents: a project's, or the one outside of projects, which has no social
