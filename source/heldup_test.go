@@ -10,18 +10,20 @@ import (
 	"time"
 )
 
-// A runner announces a purchase and is stopped before its request leaves. Meanwhile another one finds the intent, looks
-// long enough, and buys. Whoever wakes sends nothing, wherever it was stopped.
+// A runner announces a collector or a purchase and is stopped before its request leaves. Meanwhile another one finds the
+// record, waits long enough, and does it. Whoever wakes sends nothing.
 func TestAcquire_HeldUpBeforeThePOST(t *testing.T) {
-	for _, other := range []bool{true, false} {
-		t.Run(fmt.Sprintf("another runner: %v", other), func(t *testing.T) {
+	for i := range 4 {
+		record, other := []string{claimRecord(1), intentRecord(1)}[i/2], i%2 == 0
+		t.Run(fmt.Sprintf("%s, another runner: %v", record, other), func(t *testing.T) {
 			api := newFakeAPI()
-			h := &heldUp{api: api, memoryJournal: newJournal()}
+			h := &heldUp{api: api, memoryJournal: newJournal(), record: record}
 			if other {
 				h.other = func() {
 					if _, err := api.client(t, nil).Acquire(t.Context(), "run", testRequest(), h.memoryJournal); err != nil {
 						t.Errorf("the other one: %v", err)
 					}
+					api.results[CollectorID("run")] = resultText(1)
 				}
 			}
 			got, err := api.client(t, nil).Acquire(t.Context(), "run", testRequest(), h)
@@ -31,20 +33,24 @@ func TestAcquire_HeldUpBeforeThePOST(t *testing.T) {
 			if api.posts != 1 {
 				t.Errorf("%d exports were bought", api.posts)
 			}
+			if other && api.results[CollectorID("run")] == "" {
+				t.Error("the collector was replaced, with the results in it")
+			}
 		})
 	}
 }
 
-// heldUp is a journal that stops the process for an hour, once, when its first intent is written.
+// heldUp is a journal that stops the process for an hour when it has written a record.
 type heldUp struct {
 	*memoryJournal
-	api   *fakeAPI
-	other func()
+	api    *fakeAPI
+	record string
+	other  func()
 }
 
 func (h *heldUp) Put(ctx context.Context, name string, data []byte) error {
 	err := h.memoryJournal.Put(ctx, name, data)
-	if name == intentRecord(1) && err == nil {
+	if name == h.record && err == nil {
 		if h.other != nil {
 			h.other()
 		}
@@ -83,4 +89,49 @@ func TestPost_LateSendsNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Of two runners that find no collector at the same moment one creates it: the other would replace it.
+func TestAcquire_TwoFindNoCollector(t *testing.T) {
+	for path, class := range map[string]Class{"/api/v3/stream/c/" + CollectorID("run"): 0, tasksPath: ClassLocked} {
+		api, j := newFakeAPI(), newJournal()
+		created := 0
+		api.script = func(r *http.Request, _ http.ResponseWriter) bool {
+			if r.Method == "PUT" {
+				created++
+			}
+			return false
+		}
+		twin := twinTrip{memory{api}, path, func() {
+			if _, err := api.client(t, nil).Acquire(t.Context(), "run", testRequest(), j); err != nil {
+				t.Errorf("the faster one: %v", err)
+			}
+		}}
+		got, err := api.client(t, &twin).Acquire(t.Context(), "run", testRequest(), j)
+		if class != 0 {
+			checkClass(t, err, class)
+		} else if err != nil || !got.Adopted {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if api.posts != 1 || created != 1 {
+			t.Errorf("%d collectors, %d exports", created, api.posts)
+		}
+	}
+}
+
+// twinTrip has another runner do everything behind the first answer to a GET.
+type twinTrip struct {
+	memory
+	path      string
+	meanwhile func()
+}
+
+func (w *twinTrip) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := w.memory.RoundTrip(r)
+	if r.Method == "GET" && r.URL.Path == w.path && w.meanwhile != nil {
+		meanwhile := w.meanwhile
+		w.meanwhile = nil
+		meanwhile()
+	}
+	return resp, err
 }
