@@ -48,16 +48,27 @@
 // An error before the first Commit gives up this file only, and its rows are read again. An error in or after
 // it leaves open what is visible; the Output then refuses everything, and the next start sees what is there.
 //
+// A name that is taken and an answer that was lost are the same question, and looking answers it (settle.go): the very
+// same bytes are success; a footer of this run that begins where ours does, but is another, is a file of a start that
+// is dead, whose last request arrived late, and is taken into the chain once; any other file of this run is a twin's
+// (ErrLocked), and everything else a stranger's (*ForeignError). What is neither there nor refused is tried again for
+// a minute.
+//
 // # Recovery
 //
 // Open takes the hold of the run, and then:
 //
-//  1. A manifest: the run is complete. Names and sizes are compared with it, nothing is written.
+//  1. One listing of the run's directory. A manifest: the run is complete. Names and sizes are compared with it,
+//     nothing is written or probed.
 //  2. The store prepares its directories and removes what a dead process left unfinished.
 //  3. The footers are read, without trusting them (footer.go), and the chain is checked.
-//  4. Rejects of a file that was never published, and files that a sound revision replaced, are removed.
+//  4. With an exclusive hold: rejects of a file that was never published, and files that a sound revision replaced,
+//     are removed. Without one nothing that was published is: its writer may be alive.
 //  5. The probe: the store tries out what will be done to data, so that an output that cannot be written is
-//     known before anything is bought.
+//     known before anything is bought. Runs that share a store do it once, where once is enough (Config.Probes).
+//
+// A start reads no file of another run. Where nothing is there it takes 10 requests, of which the probe takes 7; one
+// of a complete run takes 4; others one more for each file of theirs, which is the last 64 KiB of it.
 //
 // Files that are missing or damaged are a *DamageError that names them all; whatever else is out of order (a file
 // of a newer version, a stranger at one of our names, two chains) is a *ForeignError. Nothing else is ever repaired,
@@ -68,4 +79,18 @@
 // The lock keeps runners of one run apart on one machine, and on network file systems that pass
 // flock on. Where they do not, publication still never replaces: the second runner finds the name
 // taken and ends with ErrLocked; the files of the first form a chain that either can continue.
+//
+// An object store has no lock, and there is no lease in its place: a process that is stopped for longer than a lease
+// lasts would wake and go on all the same. What a second runner does is refused where it counts, because every name is
+// given on condition that it is free:
+//
+//   - It cannot buy: the claim of the collector and the intent are taken, and what was announced is not sent later than
+//     half a minute after that (package source).
+//   - It cannot publish: the next number is taken. One such file is taken into its chain, in case its writer is dead;
+//     at the second one it ends with ErrLocked. The other one then goes on alone.
+//   - It cannot read for long: the API serves one reader of a collector.
+//   - It cannot complete: manifest.json is taken. If it lists the same files, the run is complete for both.
+//
+// So a process that was stopped at any point, for any time, and wakes can at worst fail to publish. It may leave rejects
+// that no footer names, and an upload that has not ended.
 package sink

@@ -103,7 +103,7 @@ func TestOvertaken_NotByStrangers(t *testing.T) {
 			o := f.open(j)
 			f.memory.Plant(o.partName(0), build(t, tortureJob(), c.change))
 			before := f.memory.Files()[o.partName(0)]
-			if err := appendAll(j, o); o.Overtaken() || !errors.Is(err, c.is) || errors.Is(err, ErrLocked) != (c.is == ErrLocked) {
+			if err := appendAll(j, o); o.Overtaken() || !errors.Is(err, c.is) || errors.Is(err, ErrLocked) == errors.Is(err, ErrForeign) {
 				t.Errorf("overtaken %v, %v", o.Overtaken(), err)
 			}
 			if string(f.memory.Files()[o.partName(0)]) != string(before) {

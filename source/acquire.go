@@ -132,9 +132,13 @@ func (a *acquisition) foreign() *Error {
 }
 
 // ensureCollector finds the run's collector or creates it. It is created only where it was looked for
-// just before, and where nothing was bought into one that is gone.
+// just before, and where nothing was bought into one that is gone. A claim comes first: without it, of two runners that
+// both find nothing the slower one would replace the collector of the faster one, which may hold results by then.
 func (a *acquisition) ensureCollector(ctx context.Context) error {
 	started := a.c.clock.Now()
+	var claimed time.Time // when we claimed it
+	others := false       // somebody else may have created it since
+	late := func() bool { return a.c.clock.Now().Sub(claimed) > a.c.settle/sendWithin }
 	for attempt := 0; ; attempt++ {
 		var err error
 		a.collector, err = a.c.Collector(ctx, a.id)
@@ -142,21 +146,44 @@ func (a *acquisition) ensureCollector(ctx context.Context) error {
 			if a.collector.Live {
 				return a.foreign()
 			}
-			a.existed = a.existed || attempt == 0
+			a.existed = a.existed || attempt == 0 || others
 			return nil
 		}
 		if !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		if attempt == 0 {
-			if err := a.refuseRepurchase(ctx); err != nil {
-				return err
+			if refusal := a.refuseRepurchase(ctx); refusal != nil {
+				others = true // somebody else may have created it, and bought, between the two looks
+				if a.collector, err = a.c.Collector(ctx, a.id); err == nil {
+					continue
+				}
+				return refusal
 			}
 			if err := a.over(); err != nil {
 				return err
 			}
 		}
-		a.collector, err = a.c.CreateCollector(ctx, a.id)
+		if claimed.IsZero() || late() {
+			// Whoever claimed it before us may still create it, in time.
+			if left := a.history.claimed.Add(a.c.scaled(a.c.settle)).Sub(a.c.serverNow()); !a.history.claimed.IsZero() && left > 0 {
+				others = true
+				if err := a.c.clock.Sleep(ctx, min(left, a.c.scaled(a.c.settle))); err != nil {
+					return fmt.Errorf("wait for the collector: %w", err)
+				}
+				a.history.claimed = time.Time{} // and nobody's clock makes us wait again
+				continue
+			}
+			claimed = a.c.clock.Now()
+			if err := a.claim(ctx); err != nil {
+				return err
+			}
+		}
+		a.collector, err = a.c.createCollector(ctx, a.id, late)
+		if err != nil && late() && attempt+1 < createAttempts {
+			started, others = a.c.clock.Now(), true
+			continue
+		}
 		var e *Error
 		if err == nil || !errors.As(err, &e) || e.retry != retryBackoff || attempt+1 >= createAttempts || !a.c.bearable(e, a.c.clock.Now().Sub(started)) {
 			return err
@@ -166,6 +193,21 @@ func (a *acquisition) ensureCollector(ctx context.Context) error {
 			return fmt.Errorf("create collector: %w", err)
 		}
 	}
+}
+
+// claim announces that the collector is about to be created. Only one runner can.
+func (a *acquisition) claim(ctx context.Context) error {
+	existing, err := note(ctx, a.journal, claimRecord(a.history.claims+1), intentNote{Attempt: attemptID(), Run: a.run,
+		Op: "PUT " + collectorTemplate, ServerTime: a.c.serverNow().UTC()})
+	if err != nil {
+		return err
+	}
+	if existing {
+		return &Error{Class: ClassLocked, Message: "another process is about to create the collector of this export", Retryable: true,
+			Hint: "let it finish; this run then reads what it bought"}
+	}
+	a.history.claims++
+	return nil
 }
 
 // refuseRepurchase is asked when the collector does not exist: results that were bought into it are lost,

@@ -257,7 +257,7 @@ func (c *Client) do(ctx context.Context, k call) (object, error) {
 	for attempt := 0; ; attempt++ {
 		answer, err := c.attempt(ctx, k)
 		var e *Error
-		if !errors.As(err, &e) || k.retries == retryNone || k.retries == retryPaid && e.sent {
+		if !errors.As(err, &e) || k.retries == retryNone || k.retries == retryPaid && e.sent || k.late != nil && k.late() {
 			return answer, err
 		}
 		pause, ok := c.pauseFor(e, attempt, c.clock.Now().Sub(started), k.limit)
@@ -350,9 +350,6 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	if k.body != nil {
 		body = bytes.NewReader(k.body)
 	}
-	if k.late == nil {
-		k.late = func() bool { return false }
-	}
 	d := &departure{late: k.late}
 	ctx = context.WithValue(ctx, departureKey{}, d)
 	var connected, wrote atomic.Bool
@@ -375,7 +372,7 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	transport := c.normal
-	if k.retries == retryNone {
+	if k.retries == retryNone || k.late != nil {
 		transport = c.once
 		req.Close = true
 		req.GetBody = nil // nothing to send a second time

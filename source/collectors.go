@@ -36,7 +36,7 @@ const collectorTemplate = "/api/v3/stream/c/{id}"
 
 // Collector looks a collector up. errors.Is(err, ErrNotFound) if there is none.
 func (c *Client) Collector(ctx context.Context, id string) (Collector, error) {
-	got, err := c.collector(ctx, http.MethodGet, id, "", nil, c.limits.collector, retryFree)
+	got, err := c.collector(ctx, http.MethodGet, id, "", nil, c.limits.collector, retryFree, nil)
 	var e *Error
 	if !errors.As(err, &e) || !e.bare || e.HTTP != http.StatusNotFound {
 		return got, err
@@ -60,12 +60,16 @@ func (c *Client) Collector(ctx context.Context, id string) (Collector, error) {
 // replaced, and what becomes of its results is not documented: look before. It is not repeated on
 // failure, for the same reason.
 func (c *Client) CreateCollector(ctx context.Context, id string) (Collector, error) {
-	return c.collector(ctx, http.MethodPut, id, "", []byte("{}"), c.limits.collectorChange, retryPaid)
+	return c.createCollector(ctx, id, nil)
+}
+
+func (c *Client) createCollector(ctx context.Context, id string, late func() bool) (Collector, error) {
+	return c.collector(ctx, http.MethodPut, id, "", []byte("{}"), c.limits.collectorChange, retryPaid, late)
 }
 
 // DeleteCollector removes a collector and its results. A collector that is already gone is not an error.
 func (c *Client) DeleteCollector(ctx context.Context, id string) (Collector, error) {
-	got, err := c.collector(ctx, http.MethodDelete, id, "", nil, c.limits.collectorChange, retryFree)
+	got, err := c.collector(ctx, http.MethodDelete, id, "", nil, c.limits.collectorChange, retryFree, nil)
 	if errors.Is(err, ErrNotFound) {
 		return Collector{ID: id, State: "DELETED"}, nil
 	}
@@ -74,20 +78,20 @@ func (c *Client) DeleteCollector(ctx context.Context, id string) (Collector, err
 
 // PauseCollector stops a live collector from collecting.
 func (c *Client) PauseCollector(ctx context.Context, id string) (Collector, error) {
-	return c.collector(ctx, http.MethodPost, id, "/pause", nil, c.limits.collectorChange, retryFree)
+	return c.collector(ctx, http.MethodPost, id, "/pause", nil, c.limits.collectorChange, retryFree, nil)
 }
 
 // ResumeCollector lets a live collector collect, and bill, again.
 func (c *Client) ResumeCollector(ctx context.Context, id string) (Collector, error) {
-	return c.collector(ctx, http.MethodPost, id, "/resume", nil, c.limits.collectorChange, retryPaid)
+	return c.collector(ctx, http.MethodPost, id, "/resume", nil, c.limits.collectorChange, retryPaid, nil)
 }
 
-func (c *Client) collector(ctx context.Context, method, id, action string, body []byte, limit *limiter, r retries) (Collector, error) {
+func (c *Client) collector(ctx context.Context, method, id, action string, body []byte, limit *limiter, r retries, late func() bool) (Collector, error) {
 	if err := checkID(clientID, "collector", id); err != nil {
 		return Collector{}, err
 	}
 	k := call{method: method, path: "/api/v3/stream/c/" + id + action, template: collectorTemplate + action,
-		body: body, limit: limit, retries: r}
+		body: body, limit: limit, retries: r, late: late}
 	o, err := c.do(ctx, k)
 	if err != nil {
 		return Collector{}, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,6 +27,7 @@ type Journal interface {
 
 // The records:
 //
+//	collector-<k>.json       written before the collector is created: it may exist
 //	intent-<k>.json          written before POST k: it may have been sent
 //	intent-<k>-outcome.json  what became of it, once that is known
 //	task.json                the task of the run
@@ -33,8 +35,11 @@ type Journal interface {
 // TaskRecord is there as soon as a run is bought for certain.
 const TaskRecord = "task.json"
 
+func claimRecord(k int) string   { return fmt.Sprintf("collector-%d.json", k) }
 func intentRecord(k int) string  { return fmt.Sprintf("intent-%d.json", k) }
 func outcomeRecord(k int) string { return fmt.Sprintf("intent-%d-outcome.json", k) }
+
+var claimName = regexp.MustCompile(`^collector-(\d{1,9})\.json$`)
 
 var intentName = regexp.MustCompile(`^intent-(\d{1,9})(-outcome)?\.json$`)
 
@@ -68,6 +73,8 @@ type taskNote struct {
 
 // history is what the journal says about earlier attempts.
 type history struct {
+	claims  int       // highest claim of the collector
+	claimed time.Time // server time of the newest
 	last    int       // highest intent
 	open    []int     // intents without an outcome
 	absent  int       // intents that were unclear and then found to have bought nothing
@@ -79,12 +86,15 @@ type history struct {
 
 func readHistory(ctx context.Context, j Journal) (history, error) {
 	var h history
-	names, err := j.List(ctx, "intent-")
+	names, err := j.List(ctx, "")
 	if err != nil {
-		return h, fmt.Errorf("list intents: %w", err)
+		return h, fmt.Errorf("list the journal: %w", err)
 	}
 	answered, intents := map[int]bool{}, []int{}
 	for _, name := range names {
+		if err := h.readClaim(ctx, j, name); err != nil {
+			return h, err
+		}
 		m := intentName.FindStringSubmatch(name)
 		if m == nil {
 			continue
@@ -127,6 +137,9 @@ func readHistory(ctx context.Context, j Journal) (history, error) {
 		}
 	}
 	var task taskNote
+	if !slices.Contains(names, TaskRecord) {
+		return h, nil
+	}
 	switch err := get(ctx, j, TaskRecord, &task); {
 	case err == nil:
 		h.task = task
@@ -134,6 +147,26 @@ func readHistory(ctx context.Context, j Journal) (history, error) {
 		return h, err
 	}
 	return h, nil
+}
+
+func (h *history) readClaim(ctx context.Context, j Journal, name string) error {
+	m := claimName.FindStringSubmatch(name)
+	if m == nil {
+		return nil
+	}
+	k, err := strconv.Atoi(m[1])
+	if err != nil {
+		return nil
+	}
+	var note intentNote
+	if err := get(ctx, j, name, &note); err != nil {
+		return err
+	}
+	h.claims = max(h.claims, k)
+	if note.ServerTime.After(h.claimed) {
+		h.claimed = note.ServerTime
+	}
+	return nil
 }
 
 // get reads a record. One that is not JSON is not as we wrote it: the error is the caller's, and

@@ -24,7 +24,7 @@ type departureKey struct{}
 var errLate = errors.New("this process was held up before the request could leave, so it was not sent")
 
 func (d *departure) over() bool {
-	late := d.late()
+	late := d.late != nil && d.late()
 	if late {
 		d.passed.Store(true)
 	}

@@ -167,15 +167,36 @@ func (d *Dataset) assign(ctx context.Context) error {
 		left = unknown
 		// A run may have begun, and published, after its directory's turn in the listing.
 		known := maps.Clone(d.byID)
-		err := d.list(ctx, sink.RunDir("")+"/", func(e store.Entry) {
-			if id, _, _ := sink.StateName(e.Name); known[id] == nil && sink.ValidRun(id) {
-				d.take(e)
+		for _, prefix := range stateOf(unknown) {
+			err := d.list(ctx, prefix, func(e store.Entry) {
+				id, _, _ := sink.StateName(e.Name)
+				meant := prefix == sink.RunDir(id) || prefix == sink.RunDir("")+"/" // stray1 also lists stray10
+				if meant && known[id] == nil && sink.ValidRun(id) {
+					d.take(e)
+				}
+			})
+			if err != nil {
+				return err
 			}
-		})
-		if err != nil {
-			return err
 		}
 	}
+}
+
+// fewRuns may each be looked for by themselves: one request is less than all pages of the state directory.
+const fewRuns = 8
+
+// stateOf are the prefixes under which the directories of the files' runs are listed.
+func stateOf(files []store.Entry) (prefixes []string) {
+	for _, e := range files {
+		id, _, _, _ := sink.PartOf(path.Base(e.Name))
+		if prefix := sink.RunDir(id); !slices.Contains(prefixes, prefix) {
+			prefixes = append(prefixes, prefix)
+		}
+		if len(prefixes) > fewRuns {
+			return []string{sink.RunDir("") + "/"}
+		}
+	}
+	return prefixes
 }
 
 // withheld tells whether err only says that a part of the output is private to another user: it is not

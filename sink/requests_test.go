@@ -1,0 +1,86 @@
+package sink
+
+import (
+	"fmt"
+	"testing"
+
+	"tw2parquet/sink/store/storetest"
+)
+
+// crowd is a store with thousands of objects of other runs, in the directories of this one too.
+func crowd(t *testing.T) *fleet {
+	f := newFleet(t)
+	f.memory.Page, f.memory.Part = 0, 0
+	for i := range 10_000 {
+		run := fmt.Sprintf("zz%d", i%100)
+		f.memory.Plant(fmt.Sprintf("%s/part-%s-%05d.parquet", testPartition, run, i/100), []byte("nobody reads this"))
+		if i < 100 {
+			f.memory.Plant(RunDir(run)+"/manifest.json", []byte("nor this"))
+		}
+	}
+	return f
+}
+
+// requests are those of one call.
+func requests(m *storetest.Memory, call func()) (all int, by map[string]int) {
+	before := m.Requests()
+	call()
+	by = m.Requests()
+	for kind, n := range before {
+		by[kind] -= n
+	}
+	for _, n := range by {
+		all += n
+	}
+	return all, by
+}
+
+// What a start costs does not depend on what others have in the output: 10 requests where nothing is there yet, of which
+// the probe takes 7, and 4 for a run that is complete, whose probe is not needed.
+func TestOpen_CostsFewRequests(t *testing.T) {
+	for name, f := range map[string]*fleet{"empty": newFleet(t), "10,000 objects of others": crowd(t)} {
+		f.memory.Page, f.memory.Part = 0, 0
+		j := f.job(3, 5)
+		open := func(j job) (all int, by map[string]int) {
+			return requests(f.memory, func() {
+				o, err := j.openOn(f.memory)
+				if err != nil {
+					t.Fatal(err)
+				}
+				closeAtEnd(t, o)
+			})
+		}
+		if all, by := open(j); all > 10 || by["read"] != 0 {
+			t.Errorf("%s: a first start takes %d requests: %v", name, all, by)
+		}
+		all, by := requests(f.memory, func() {
+			if err := f.start(f.memory.NewProcess(), j); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if files := 4; by["read"] != 0 || by["list"] > 8 || all > 10+8+4*files {
+			t.Errorf("%s: a whole run takes %d requests: %v", name, all, by)
+		}
+		if all, by := open(j); all > 4 || by["put"]+by["remove"] != 0 {
+			t.Errorf("%s: a complete run takes %d requests: %v", name, all, by)
+		}
+	}
+}
+
+// A run that was stopped costs one read for each of its own files, whatever their number of row groups.
+func TestOpen_ReadsEachFooterOnce(t *testing.T) {
+	f := crowd(t)
+	j := job{total: 4000, group: 10, config: func(c *Config) { c.MaxFileRows = 500 }}
+	o := f.open(j)
+	if err := j.stretchTo(o, 3900); err != nil {
+		t.Fatal(err)
+	}
+	files := len(o.Files())
+	if err := o.Close(); err != nil || files != 7 {
+		t.Fatal(files, err)
+	}
+	all, by := requests(f.memory, func() { f.open(j) })
+	if by["read"] != files || all > 10+files {
+		t.Errorf("%d requests for %d files: %v", all, files, by)
+	}
+}
