@@ -117,6 +117,7 @@ type within struct {
 func (w within) refused(op, name string) error {
 	err := w.bucket.refused(op, name)
 	if err != nil {
+		slog.Debug("refused by default", "url", "https://b/"+name+"?X-Amz-Signature=f00dcafe00112233445566778899aabbccddeeff")
 		w.log.Debug("refused", "op", op, "error", err, "url", "https://b/"+name+"?X-Amz-Signature=f00dcafe00112233445566778899aabbccddeeff")
 	}
 	return err

@@ -159,8 +159,9 @@ func beside(out string) string {
 	return base + "?" + values.Encode()
 }
 
-// bucket opens the place of an object store.
+// bucket opens the place of an object store. SDKs also log to the default logger, which knows no redactor.
 func (p place) bucket(ctx context.Context, log *slog.Logger) (store.Store, error) {
+	slog.SetDefault(log)
 	u := *p.url
 	return p.open(ctx, &u, log)
 }
@@ -199,14 +200,12 @@ func (d *destination) use(ctx context.Context, create bool) (store.Store, error)
 	return s, nil
 }
 
-// Close closes the store. It may be called again.
-func (d *destination) Close() error {
+// Close frees the store, after the last run in it. It may be called again.
+func (d *destination) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.opened == nil {
-		return nil
+	if d.opened != nil {
+		_ = d.opened.Close() // nothing can be lost by it
 	}
-	s := d.opened
 	d.opened = nil
-	return s.Close()
 }

@@ -163,6 +163,9 @@ func TestLocate_KeysStandAsTheyAre(t *testing.T) {
 			t.Errorf("%s: %+v, %v", arg, p, err)
 		}
 	}
+	if _, err := locate("nowhere://b/x"); err == nil || !strings.HasSuffix(err.Error(), "file:// or mem://"+withoutStores) && withoutStores != "" {
+		t.Errorf("%v", err)
+	}
 	for out, want := range map[string]string{
 		"lake/": "lake-again", "/a?b": "/a?b-again", "mem://b/lake/?region=x&sig=secret": "mem://b/lake-again?region=x", "mem://b/lake": "mem://b/lake-again",
 	} {
