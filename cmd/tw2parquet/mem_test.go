@@ -49,6 +49,9 @@ func init() {
 		if b == nil {
 			return nil, refusal{"store_missing", "there is no bucket " + u.Host, "create it", false, fs.ErrNotExist}
 		}
+		if u.Query().Has("nonsense") {
+			return nil, errors.New("there is no parameter nonsense")
+		}
 		b.opens.Add(1)
 		b.query.Store(&u.RawQuery)
 		prefix := strings.TrimPrefix(u.Path, "/")
