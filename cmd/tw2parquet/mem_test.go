@@ -49,6 +49,9 @@ func init() {
 		if b == nil {
 			return nil, refusal{"store_missing", "there is no bucket " + u.Host, "create it", false, fs.ErrNotExist}
 		}
+		if u.Query().Has("nonsense") {
+			return nil, errors.New("there is no parameter nonsense")
+		}
 		b.opens.Add(1)
 		b.query.Store(&u.RawQuery)
 		prefix := strings.TrimPrefix(u.Path, "/")
@@ -117,6 +120,7 @@ type within struct {
 func (w within) refused(op, name string) error {
 	err := w.bucket.refused(op, name)
 	if err != nil {
+		slog.Debug("refused by default", "url", "https://b/"+name+"?X-Amz-Signature=f00dcafe00112233445566778899aabbccddeeff")
 		w.log.Debug("refused", "op", op, "error", err, "url", "https://b/"+name+"?X-Amz-Signature=f00dcafe00112233445566778899aabbccddeeff")
 	}
 	return err

@@ -18,7 +18,8 @@ import (
 
 // opener opens an output on one kind of object store. Host is the bucket. Path is a slash and the prefix, spelt as
 // in the store, or empty for the whole bucket, from which recordings are read. The query has the kind's own
-// parameters. Opening sends nothing that has to succeed: the first use tells.
+// parameters. Opening sends nothing that has to succeed: the first use tells. An error that is neither
+// coded nor a *store.Error is about the parameters, or the settings of the environment.
 type opener func(ctx context.Context, u *url.URL, log *slog.Logger) (store.Store, error)
 
 // place is where an output, or a part of one, lies: on a disk, or in a bucket.
@@ -159,10 +160,17 @@ func beside(out string) string {
 	return base + "?" + values.Encode()
 }
 
-// bucket opens the place of an object store.
+// bucket opens the place of an object store. SDKs also log to the default logger, which knows no redactor.
 func (p place) bucket(ctx context.Context, log *slog.Logger) (store.Store, error) {
+	slog.SetDefault(log)
 	u := *p.url
-	return p.open(ctx, &u, log)
+	s, err := p.open(ctx, &u, log)
+	var finer coded
+	var storage *store.Error
+	if err != nil && ctx.Err() == nil && !errors.As(err, &finer) && !errors.As(err, &storage) {
+		return nil, usagef("%s cannot be opened: %w", p.name, err)
+	}
+	return s, err
 }
 
 // destination is the output of a command that writes. All its runs share one store, which is opened when it is first
@@ -199,14 +207,12 @@ func (d *destination) use(ctx context.Context, create bool) (store.Store, error)
 	return s, nil
 }
 
-// Close closes the store. It may be called again.
-func (d *destination) Close() error {
+// Close frees the store, after the last run in it. It may be called again.
+func (d *destination) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.opened == nil {
-		return nil
+	if d.opened != nil {
+		_ = d.opened.Close() // nothing can be lost by it
 	}
-	s := d.opened
 	d.opened = nil
-	return s.Close()
 }

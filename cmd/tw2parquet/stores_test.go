@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"tw2parquet/sink/dataset"
@@ -163,6 +165,9 @@ func TestLocate_KeysStandAsTheyAre(t *testing.T) {
 			t.Errorf("%s: %+v, %v", arg, p, err)
 		}
 	}
+	if _, err := locate("nowhere://b/x"); err == nil || !strings.HasSuffix(err.Error(), "file:// or mem://"+withoutStores) && withoutStores != "" {
+		t.Errorf("%v", err)
+	}
 	for out, want := range map[string]string{
 		"lake/": "lake-again", "/a?b": "/a?b-again", "mem://b/lake/?region=x&sig=secret": "mem://b/lake-again?region=x", "mem://b/lake": "mem://b/lake-again",
 	} {
@@ -224,6 +229,11 @@ func TestStores_SayWhatIsWrong(t *testing.T) {
 		}
 	}
 	filled.refuse = nil
+	for _, args := range [][]string{{"verify"}, {"cat"}, {"convert", "-", "--out"}, {"convert", "--out=x"}} {
+		if code, _, stderr := call(t, append(args, filled.url("lake?nonsense=1"))...); code != exitUsage || !strings.Contains(stderr, "no parameter nonsense") {
+			t.Errorf("%v: exit %d, %s", args, code, stderr)
+		}
+	}
 	for _, args := range [][]string{{"verify", "mem://nobodys/lake"}, {"cat", "mem://nobodys/lake"}} {
 		if code, _, stderr := call(t, args...); code != exitStorage || !strings.Contains(stderr, "nobodys") || !strings.Contains(stderr, "create it") {
 			t.Errorf("%v: exit %d, %s", args, code, stderr)
@@ -358,6 +368,30 @@ func TestStores_Recordings(t *testing.T) {
 		if strings.HasPrefix(name, "third/") && strings.HasSuffix(name, "manifest.json") {
 			t.Error("it has a manifest")
 		}
+	}
+}
+
+// TestStores_StoppedRecording: a signal in the middle of an object ends the reading, and nothing is left running.
+func TestStores_StoppedRecording(t *testing.T) {
+	in, out := newBucket(t), newBucket(t)
+	stream := recorded(t, 1, 1200, 100)
+	in.put(t, "rec", stream)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	in.refuse = func(op, _ string) error {
+		if op == "read" && in.reads.Load() > 3 {
+			cancel(&signalError{syscall.SIGTERM})
+		}
+		return nil
+	}
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{"convert", in.url("rec"), "--out", out.url("lake")}, strings.NewReader(""), &stdout, &stderr)
+	if r := lastLine(t, stdout.String()); code != exitTerminate || r.Status != "interrupted" {
+		t.Errorf("exit %d, %+v\n%s", code, r, &stderr)
+	}
+	in.refuse = nil
+	if code, r, _ := converting(t, nil, in.url("rec"), "--out", out.url("lake")); code != exitOK || r.Rows != 1200 || !slices.Equal(documentsIn(t, out.url("lake")), results(t, stream)) {
+		t.Errorf("then: exit %d, %+v", code, r)
 	}
 }
 
