@@ -1,7 +1,7 @@
 # Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
 # compiler (DuckDB in the tests) and the module proxy; nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help build cross test test-product test-compare test-all race libzstd torture fuzz lint vuln bench bench-compare demo query clean
+.PHONY: help build cross test test-product test-compare test-all race lakes libzstd torture fuzz lint vuln bench bench-compare demo query clean
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -44,6 +44,14 @@ test-all: ## every test in full length
 race: ## the tests under the race detector
 	go test -race -timeout 45m ./...
 
+lakes: bench/lakes/.venv ## object stores: the tests against real servers (needs python3 and PyPI)
+	cd bench/lakes && go test -timeout 30m ./...
+
+bench/lakes/.venv: bench/lakes/requirements.txt
+	python3 -m venv --clear $@
+	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 libzstd: ## the tests of what is written, with zstd through cgo
 	go test -timeout 30m -tags libzstd ./sink/... ./cmd/...
 	cd bench/compare && E2E_BUILD_FLAGS=-tags=libzstd go test -timeout 30m -run 'Convert|Values' ./e2e
@@ -59,6 +67,7 @@ lint: ## formatting, vet, the import fence
 	go run $(GOLANGCI) run --allow-parallel-runners ./...
 	cd bench/compare && go run $(GOLANGCI) run --allow-parallel-runners ./...
 	cd bench/vuln && go run $(GOLANGCI) run --allow-parallel-runners ./...
+	cd bench/lakes && go run $(GOLANGCI) run --allow-parallel-runners ./...
 
 vuln: ## known vulnerabilities of our modules, without asking a server; fails on what a newer module mends
 	cd bench/vuln && go run . ../.. ../compare .

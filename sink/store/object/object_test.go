@@ -201,7 +201,10 @@ func TestCommit_AnswersThatAreLost(t *testing.T) {
 					size = tt.size
 				}
 				if name == "begin" {
-					s.bucket.Abort(s.ctx, object.Unfinished{ID: "1"}) // nobody knows the id of one whose answer was lost
+					// Nobody knows the id of one whose answer was lost.
+					if err := s.bucket.Abort(s.ctx, object.Unfinished{ID: "1"}); err != nil {
+						t.Error(err)
+					}
 				}
 				s.want(map[string]int{"file": size, "record": size})
 			})
@@ -490,7 +493,9 @@ func TestCommit_UploadIsGoneAfterAConflict(t *testing.T) {
 				return nil
 			}
 			for _, id := range []string{"1", "2"} {
-				s.bucket.Abort(ctx, object.Unfinished{ID: id})
+				if err := s.bucket.Abort(ctx, object.Unfinished{ID: id}); err != nil {
+					t.Error(err)
+				}
 			}
 			return object.ErrConflict
 		}
