@@ -5,13 +5,13 @@ import "strings"
 // Reach is what an export hands over of a source type.
 type Reach string
 
-// The kinds of reach (Talkwalker API, restrictions). What is not listed there counts as Full.
+// The kinds of reach (Talkwalker API, restrictions). What is not listed there counts as ReachFull.
 const (
-	Full      Reach = "full"
-	Cut       Reach = "cut"       // the first words of the content
-	IDs       Reach = "ids"       // post and author ids alone; they count against the quota of posts on X
-	Uncertain Reach = "uncertain" // depends on contracts with providers, and has changed over time
-	Nothing   Reach = "nothing"   // histograms count it, exports do not hand it over
+	ReachFull      Reach = "full"
+	ReachCut       Reach = "cut"       // the first words of the content
+	ReachIDs       Reach = "ids"       // post and author ids alone; they count against the quota of posts on X
+	ReachUncertain Reach = "uncertain" // depends on contracts with providers, and has changed over time
+	ReachNothing   Reach = "nothing"   // histograms count it, exports do not hand it over
 )
 
 // reaches are parts of the API's names of source types; the first that is found counts.
@@ -19,10 +19,10 @@ var reaches = []struct {
 	part  string
 	reach Reach
 }{
-	{"FACEBOOK", Nothing}, {"INSTAGRAM", Nothing},
-	{"TWITTER", IDs},
-	{"REDDIT", Uncertain}, {"TIKTOK", Uncertain}, {"LINKEDIN", Uncertain}, {"WEIBO", Uncertain}, {"DISQUS", Uncertain}, {"MONITOREDSITE", Uncertain},
-	{"ONLINENEWS", Cut}, {"BROADCAST", Cut},
+	{"FACEBOOK", ReachNothing}, {"INSTAGRAM", ReachNothing},
+	{"TWITTER", ReachIDs},
+	{"REDDIT", ReachUncertain}, {"TIKTOK", ReachUncertain}, {"LINKEDIN", ReachUncertain}, {"WEIBO", ReachUncertain}, {"DISQUS", ReachUncertain}, {"MONITOREDSITE", ReachUncertain},
+	{"ONLINENEWS", ReachCut}, {"BROADCAST", ReachCut},
 }
 
 // ReachOf is what an export hands over of a source type.
@@ -32,14 +32,14 @@ func ReachOf(sourceType string) Reach {
 			return r.reach
 		}
 	}
-	return Full
+	return ReachFull
 }
 
 // hidden are the results that exports do not hand over, and that nobody pays for.
 func (t *Tally) hidden() int64 {
 	var n int64
 	for name, results := range t.Sources {
-		if ReachOf(name) == Nothing {
+		if ReachOf(name) == ReachNothing {
 			n += results
 		}
 	}
