@@ -1,8 +1,10 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,6 +19,7 @@ type Credits struct {
 	UsedMonthly, UsedOnetime           int64
 	RemainingMonthly, RemainingOnetime int64
 	MonthlyTotal, EstimatedUse         int64           // EstimatedUse: until the end of the billing period
+	RemainingX                         int64           // posts on X that may still be handed over; -1 if not told
 	NextBilling                        time.Time       // zero if not told
 	Raw                                json.RawMessage // the object as sent, without the token
 }
@@ -36,7 +39,15 @@ func (c *Client) Credits(ctx context.Context) (Credits, error) {
 		return Credits{}, c.unexpected(k.op(), o, "the answer holds no credits")
 	}
 	n := func(key string) int64 { v, _ := info.integer(key); return v }
+	x := int64(-1)
+	if quota := info.object("twitter_resyndication"); quota != nil {
+		used, left := quota.count("used_credits_monthly")+quota.count("used_credits_onetime"), quota.count("remaining_credits_monthly")+quota.count("remaining_credits_onetime")
+		if used+left > 0 { // all zero: an account without such a quota
+			x = left
+		}
+	}
 	return Credits{
+		RemainingX:  x,
 		UsedMonthly: n("used_credits_monthly"), UsedOnetime: n("used_credits_onetime"),
 		RemainingMonthly: n("remaining_credits_monthly"), RemainingOnetime: n("remaining_credits_onetime"),
 		MonthlyTotal: n("monthly_total"), EstimatedUse: n("estimate_credits_used_until_end_of_billing_period"),
@@ -120,8 +131,16 @@ func resourcesOf(kind string, group object) []Resource {
 	return list
 }
 
+// The times a histogram can count by: when a document was published, which is what exports go by, and when it
+// could be found first.
+const (
+	ByPublished     = "published"
+	BySearchIndexed = "search_indexed"
+)
+
 // HistogramRequest asks how many documents of a project match, per bin of time.
 type HistogramRequest struct {
+	By               string // ByPublished if empty
 	Project, Query   string
 	Topics, Datasets []string
 	Start, Stop      time.Time // half open, like an export
@@ -155,7 +174,7 @@ func (h Histogram) Total() int64 {
 // HistogramCredits is the price of one histogram call (Talkwalker API, credits page).
 const HistogramCredits = 10
 
-// Histogram counts documents by publication time. It costs HistogramCredits a call, and is therefore
+// Histogram counts documents per bin of time. It costs HistogramCredits a call, and is therefore
 // repeated only where the server certainly did not answer it. Thirty calls a minute.
 func (c *Client) Histogram(ctx context.Context, req HistogramRequest) (Histogram, error) {
 	if err := errors.Join(checkID(serverID, "project", req.Project), checkRange(req.Start, req.Stop)); err != nil {
@@ -171,8 +190,12 @@ func (c *Client) Histogram(ctx context.Context, req HistogramRequest) (Histogram
 			query[key] = values
 		}
 	}
-	k := call{method: http.MethodGet, path: "/api/v1/search/p/" + req.Project + "/histogram/published",
-		template: "/api/v1/search/p/{id}/histogram/published", query: query, limit: c.limits.histogram, retries: retryPaid}
+	by := cmp.Or(req.By, ByPublished)
+	if by != ByPublished && by != BySearchIndexed {
+		return Histogram{}, &Error{Class: ClassUsage, Message: fmt.Sprintf("histogram by %q: use %s or %s", by, ByPublished, BySearchIndexed)}
+	}
+	k := call{method: http.MethodGet, path: "/api/v1/search/p/" + req.Project + "/histogram/" + by,
+		template: "/api/v1/search/p/{id}/histogram/" + by, query: query, limit: c.limits.histogram, retries: retryPaid}
 	o, err := c.do(ctx, k)
 	if err != nil {
 		return Histogram{}, err

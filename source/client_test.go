@@ -132,11 +132,12 @@ func TestEndpoints(t *testing.T) {
 	var got []string
 	var body string
 	answers := map[string]string{
-		"/api/v1/status/credits": `"result_creditinfo":{"remaining_credits_monthly":21388,"remaining_credits_onetime":"100","next_billing_period":1700000000000,"monthly_total":3e4}`,
+		"/api/v1/status/credits": `"result_creditinfo":{"remaining_credits_monthly":21388,"remaining_credits_onetime":"100","next_billing_period":1700000000000,"monthly_total":3e4,"twitter_resyndication":{"used_credits_monthly":5,"remaining_credits_monthly":70,"remaining_credits_onetime":7}}`,
 		"/api/v1/search/info":    `"result_accinfo":{"projects":[{"id":"p","name":"N","account_id":"a","account_name":"A","new":1}]}`,
 		"/api/v2/talkwalker/p/p/resources": `"result_resources":{"projects":[{"id":"p","topics":[{"id":"default","title":"","nodes":[{"id":"t1","title":"Brand","description":"d"}]}],` +
 			`"filters":[{"id":"g","title":"G","nodes":[]}],"datasets":[{"id":"d","title":"D"}]}]}`,
 		"/api/v1/search/p/p/histogram/published":                       `"result_histogram":{"header":{"v":["A","B"]},"data":[{"t":1700000000000,"v":[3,11.0]},{"t":1,"v":7}]}`,
+		"/api/v1/search/p/p/histogram/search_indexed":                  `"result_histogram":{"data":[{"t":5,"v":[4]}]}`,
 		"/api/v3/stream/info":                                          `"result_stream":{"collectors":[{"collector_id":"c","state":"PAUSED"}],"streams":[{"stream_id":"s","enabled":true}]}`,
 		"/api/v3/stream/c/c":                                           `"result_stream":{"collectors":[{"collector_id":"c","state":"PAUSED","collector_query":{"queries":[]},"creation_date":"2024-01-02T03:04:05.678Z"}]}`,
 		"/api/v3/stream/p/aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee/export": `"result_tasks":{"tasks":[{"id":"x","target":"c","status":"QUEUED","processed":0,"progress":0.0}]}`,
@@ -156,7 +157,7 @@ func TestEndpoints(t *testing.T) {
 	}), Config{})
 	ctx := t.Context()
 	credits, err := c.Credits(ctx)
-	if err != nil || credits.Spendable() != 21488 || credits.MonthlyTotal != 30000 || !credits.NextBilling.Equal(time.UnixMilli(1700000000000)) {
+	if err != nil || credits.Spendable() != 21488 || credits.RemainingX != 77 || credits.MonthlyTotal != 30000 || !credits.NextBilling.Equal(time.UnixMilli(1700000000000)) {
 		t.Errorf("%+v, %v", credits, err)
 	}
 	projects, err := c.Projects(ctx)
@@ -170,6 +171,12 @@ func TestEndpoints(t *testing.T) {
 	h, err := c.Histogram(ctx, HistogramRequest{Project: "p", Topics: []string{"a", "b"}, Interval: "day", Start: time.UnixMilli(5), Stop: time.UnixMilli(9)})
 	if err != nil || h.Total() != 21 || len(h.Bins) != 2 || len(h.Header) != 2 {
 		t.Errorf("%+v, %v", h, err)
+	}
+	if h, err = c.Histogram(ctx, HistogramRequest{By: BySearchIndexed, Project: "p", Start: time.UnixMilli(5), Stop: time.UnixMilli(9)}); err != nil || h.Total() != 4 {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if _, err = c.Histogram(ctx, HistogramRequest{By: "x/y", Project: "p", Start: time.UnixMilli(5), Stop: time.UnixMilli(9)}); err == nil {
+		t.Error("a histogram by anything was asked for")
 	}
 	info, err := c.StreamInfo(ctx)
 	if err != nil || len(info.Collectors) != 1 || !info.Streams[0].Enabled {
@@ -188,6 +195,7 @@ func TestEndpoints(t *testing.T) {
 	}
 	want := []string{"GET /api/v1/status/credits ", "GET /api/v1/search/info ", "GET /api/v2/talkwalker/p/p/resources type=search%2Cfilter",
 		"GET /api/v1/search/p/p/histogram/published interval=day&max=9&max_include=false&min=5&min_include=true&timezone=UTC&topic=a&topic=b",
+		"GET /api/v1/search/p/p/histogram/search_indexed max=9&max_include=false&min=5&min_include=true&timezone=UTC",
 		"GET /api/v3/stream/info ", "PUT /api/v3/stream/c/c ", "POST /api/v3/stream/p/aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee/export "}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

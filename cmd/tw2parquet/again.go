@@ -8,8 +8,8 @@ import (
 	"tw2parquet/source"
 )
 
-// batch is what the API exports at once: a limit is overshot by less than that.
-const batch = 1000
+// batch is what the API exports at once: a limit is overshot by as much at most.
+const batch = pipeline.Batch
 
 // hintTruncated says what more of a truncated window costs, and what it leads to. The API cannot export what lies
 // beyond a limit: any other request buys the window from its start.

@@ -74,8 +74,11 @@ func (c *demoCmd) export(ctx context.Context, a *app, server *emulator.Server, u
 	a.account = &account{token: source.NewToken(server.Token()), scale: demoScale}
 	a.hide(a.account.token)
 	job := exportCmd{
-		Project: server.Projects()[0], Out: c.Out, Split: "month", Limit: 20000, Generation: 1, Parallel: 1,
-		Start: instant{time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}, Stop: instant{time.Date(2024, 4, 1, 0, 0, 0, 0, time.UTC)},
+		selection: selection{
+			Project: server.Projects()[0], Limit: 20000, Generation: 1,
+			Start: instant{time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}, Stop: instant{time.Date(2024, 4, 1, 0, 0, 0, 0, time.UTC)},
+		},
+		Out: c.Out, Split: "month", Parallel: 1,
 		IdleTimeout: 90 * time.Second, heartbeat: 400 * time.Millisecond,
 		writing: writing{
 			unsafely: c.unsafely,

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -13,7 +12,8 @@ import (
 	"tw2parquet/source"
 )
 
-type exportCmd struct {
+// selection is what is asked for, and where from: the flags that plan and export have in common.
+type selection struct {
 	Project    string   `name:"project" placeholder:"ID" help:"Export from a project." group:"What"`
 	Topics     []string `name:"topic" placeholder:"ID" sep:"none" help:"Only documents of this topic of the project; repeatable." group:"What"`
 	Datasets   []string `name:"dataset" placeholder:"ID" sep:"none" help:"Only this dataset of the project; repeatable." group:"What"`
@@ -21,12 +21,16 @@ type exportCmd struct {
 	Query      string   `name:"query" placeholder:"Q" help:"ANDed with the above; alone: export by query." group:"What"`
 	Start      instant  `name:"start" required:"" placeholder:"T" help:"Start of the range (inclusive): YYYY-MM-DD (UTC), RFC 3339 or epoch milliseconds." group:"What"`
 	Stop       instant  `name:"stop" required:"" placeholder:"T" help:"End of the range (exclusive), same formats as --start." group:"What"`
-	Split      string   `name:"split" enum:"none,day,week,month" default:"month" help:"One export task per calendar window: none, day, week or month." group:"What"`
 	Generation int      `name:"generation" default:"1" placeholder:"N" help:"Buy the same export again, on purpose (default ${default})." group:"What"`
+	Limit      int      `name:"limit" default:"1000000" placeholder:"N" help:"Results per task (default ${default})." group:"Money"`
+}
 
-	Limit      int    `name:"limit" default:"1000000" placeholder:"N" help:"Results per task (default ${default})." group:"Money"`
-	MaxCredits *int64 `name:"max-credits" placeholder:"N" help:"Refuse before buying if the run could cost more." group:"Money"`
-	DryRun     bool   `name:"dry-run" help:"Print what would be bought and written; no call that costs or changes anything." group:"Money"`
+type exportCmd struct {
+	selection
+	Split          string `name:"split" enum:"none,day,week,month" default:"month" help:"One export task per calendar window: none, day, week or month." group:"What"`
+	MaxCredits     *int64 `name:"max-credits" placeholder:"N" help:"Refuse before buying if the run could cost more: for each window to buy its --limit, and 1000 more." group:"Money"`
+	MinCreditsLeft *int64 `name:"min-credits-left" placeholder:"N" help:"Refuse before buying if the run could leave the account fewer credits." group:"Money"`
+	DryRun         bool   `name:"dry-run" help:"Print what would be bought and written; no call that costs or changes anything." group:"Money"`
 
 	Out string `name:"out" required:"" placeholder:"OUT" help:"Output: a directory, or a URL: file://, s3://bucket/prefix, gs://…, azblob://… (tw2parquet help stores)." group:"Writing"`
 	writing
@@ -36,7 +40,8 @@ type exportCmd struct {
 	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
 	Refetch       bool          `name:"refetch" help:"Read missing or damaged files again from the collector, for free, while it lives; nothing is bought." group:"Running"`
 	heartbeat     time.Duration
-	SkipEmpty     bool `name:"skip-empty" help:"Exit 99 instead of 0 if nothing was exported." group:"Running"`
+	SkipEmpty     bool  `name:"skip-empty" help:"Exit 99 instead of 0 if nothing was exported." group:"Running"`
+	asked         int64 // credits that counting took
 }
 
 // Help is the long form of --help.
@@ -57,7 +62,7 @@ rows would be duplicated.
 Example:
   export TALKWALKER_ACCESS_TOKEN=…
   tw2parquet export --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee --start 2024-01-01 --stop 2024-04-01 \
-    --limit 10000 --max-credits 30000 --out lake
+    --limit 10000 --max-credits 33000 --out lake
 
 Environment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL, TW2PARQUET_LOG_FORMAT,
 TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain of a bucket's store reads.
@@ -66,7 +71,7 @@ TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credentia
 }
 
 // request is what the flags ask for, over the whole range.
-func (c *exportCmd) request() (source.Request, error) {
+func (c *selection) request() (source.Request, error) {
 	r := source.Request{
 		Kind: source.KindQuery, Project: c.Project, Stream: c.Stream, Topics: c.Topics, Datasets: c.Datasets, Query: c.Query,
 		Start: c.Start.Time, Stop: c.Stop.Time, Limit: c.Limit, Generation: c.Generation,
@@ -116,25 +121,21 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 		return usagef("--idle-timeout must be above 0")
 	case c.MaxCredits != nil && *c.MaxCredits < 0:
 		return usagef("--max-credits is %d; it must be 0 or more", *c.MaxCredits)
-	}
-	ranges, err := pipeline.Windows(r, pipeline.Split(c.Split))
-	if err != nil {
-		return &usageError{err}
+	case c.MinCreditsLeft != nil && *c.MinCreditsLeft < 0:
+		return usagef("--min-credits-left is %d; it must be 0 or more", *c.MinCreditsLeft)
 	}
 	api, err := a.client(source.Config{MaxDocumentBytes: int64(c.MaxDocumentSize), IdleTimeout: c.IdleTimeout})
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(a.refuseToken("project", c.Project), a.refuseToken("stream", c.Stream), a.refuseToken("topic", c.Topics...),
-		a.refuseToken("dataset", c.Datasets...), a.refuseToken("query", c.Query), a.refuseToken("out", c.Out)); err != nil {
+	if err := errors.Join(c.refuseTokens(a), a.refuseToken("out", c.Out)); err != nil {
 		return err
 	}
-	windows := make([]pipeline.Window, len(ranges))
-	for i, w := range ranges {
-		windows[i] = pipeline.Window{
-			Request: w, Host: api.Host(), Run: w.Run(api.Host()), Partition: "window_start=" + pipeline.PartitionName(w.Start),
-		}
+	ranges, err := c.cut(ctx, a, api, r)
+	if err != nil {
+		return err
 	}
+	windows := windowsOf(api.Host(), ranges)
 	to := &destination{place: out, log: a.log, unsafe: c.UnsafeOverwrite}
 	defer to.Close()
 	there, err := openHoldings(ctx, to)
@@ -214,24 +215,16 @@ func bought(ctx context.Context, api *source.Client, windows []pipeline.Window, 
 	return state, nil
 }
 
-// checkPrice refuses a run whose worst case costs more than --max-credits.
+// checkPrice refuses a run whose worst case costs more than --max-credits, or leaves fewer than --min-credits-left.
 func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, windows []pipeline.Window, all []held) error {
-	if c.MaxCredits == nil || c.Refetch { // which never buys
+	if c.MaxCredits == nil && c.MinCreditsLeft == nil || c.Refetch { // which never buys
 		return nil
 	}
 	state, err := bought(ctx, api, windows, all)
 	if err != nil {
 		return err
 	}
-	toBuy := int64(len(windows) - len(state))
-	if price := toBuy * int64(c.Limit); price > *c.MaxCredits {
-		hint := "raise --max-credits"
-		if fit := *c.MaxCredits / max(toBuy, 1); fit > 0 {
-			hint = fmt.Sprintf("lower --limit to %d, take a shorter range, or raise --max-credits", fit)
-		}
-		return &statusError{exitCredits, fmt.Sprintf("%d windows to buy with up to %d results each could cost %d credits, over --max-credits %d", toBuy, c.Limit, price, *c.MaxCredits), hint}
-	}
-	return nil
+	return c.afford(ctx, api, len(windows)-len(state))
 }
 
 // plan is --dry-run: free calls that change nothing.
@@ -240,27 +233,20 @@ func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, window
 	if err != nil {
 		return err
 	}
-	var price int64
 	for _, w := range windows {
 		what := state[w.Run]
 		if what == "" {
 			what = "buy"
-			price += int64(c.Limit)
 		}
 		a.log.Info("planned", "window", pipeline.PartitionName(w.Request.Start), "stop", rfc3339(w.Request.Stop), "run", w.Run, "what", what)
 		planned := window(pipeline.Report{Start: w.Request.Start, Stop: w.Request.Stop, Run: w.Run})
 		planned.Planned = what
 		a.result.add(planned)
 	}
-	a.log.Info("this is only a plan", "windows", len(windows), "to_buy", len(windows)-len(state), "max_credits", price)
+	toBuy := len(windows) - len(state)
+	price := c.price(toBuy)
+	a.log.Info("this is only a plan", "windows", len(windows), "to_buy", toBuy, "max_credits", price)
 	a.result.Status = "planned"
 	a.result.MaxCredits = &price
-	return c.checkPlanned(price)
-}
-
-func (c *exportCmd) checkPlanned(price int64) error {
-	if c.MaxCredits != nil && price > *c.MaxCredits {
-		return &statusError{exitCredits, fmt.Sprintf("the plan could cost %d credits, over --max-credits %d", price, *c.MaxCredits), "lower --limit, take a shorter range, or raise --max-credits"}
-	}
-	return nil
+	return c.afford(ctx, api, toBuy)
 }

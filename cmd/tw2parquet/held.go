@@ -130,7 +130,7 @@ func (c *exportCmd) warnOfOverlaps(ctx context.Context, log *slog.Logger, h *hol
 		if overlaps++; overlaps <= warned {
 			log.Warn("this output already holds results of the same source and time; buying them again costs again and duplicates their rows",
 				"run", old.Run, "window", pipeline.PartitionName(old.Start), "stop", rfc3339(old.Stop), "generation", old.Asked.Generation,
-				"windows_to_buy", again, "max_credits", int64(again)*int64(c.Limit))
+				"windows_to_buy", again, "max_credits", int64(again)*int64(c.Limit+batch))
 		}
 	}
 	if overlaps > warned {

@@ -18,8 +18,8 @@ func TestExport_WarnsOfWhatIsThere(t *testing.T) {
 		"--stop=2024-02-01":                   "", // the same run: nothing is bought
 		"--start=2024-02-01":                  "",
 		"--stop=2024-02-01 --query=cats":      "", // another source
-		"--stop=2024-02-01 --limit=700":       "max_credits=700",
-		"--start=2024-01-15":                  "max_credits=1000000",
+		"--stop=2024-02-01 --limit=700":       "max_credits=1700",
+		"--start=2024-01-15":                  "max_credits=1001000",
 		"--split=week --limit=10":             "windows_to_buy=5",
 		"--stop=2024-02-01 --generation=2":    "generation=1",
 		"--stop=2024-02-01 --topic=" + "none": "",

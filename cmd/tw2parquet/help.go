@@ -12,7 +12,7 @@ import (
 var manual embed.FS
 
 // topics are the topics of the manual, in the order in which they are listed.
-var topics = []string{"files", "stores", "exit-codes", "troubleshooting", "design"}
+var topics = []string{"files", "money", "stores", "exit-codes", "troubleshooting", "design"}
 
 type helpCmd struct {
 	Topic string `arg:"" optional:"" name:"topic" help:"What to read about; without it, the list of topics."`

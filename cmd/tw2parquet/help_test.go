@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
+	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
 
@@ -230,7 +232,35 @@ func TestManual_ManifestAndRequest(t *testing.T) {
 	differ(t, "manifest", documented(section(t, "files", "Manifest")), append(manifest, members(reflect.TypeFor[pipeline.Report](), "report.")...))
 	differ(t, "request.json", documented(section(t, "files", "request.json")), members(reflect.TypeFor[pipeline.Asking](), ""))
 	differ(t, "result line", documented(section(t, "files", "Result line")), members(reflect.TypeFor[result](), ""))
+	differ(t, "plan", documented(section(t, "money", "plan --output json")), members(reflect.TypeFor[pipeline.Plan](), ""))
+	differ(t, "plan --late", documented(section(t, "money", "plan --late --output json")), members(reflect.TypeFor[latePlan](), ""))
 	differ(t, "rejects", documented(section(t, "files", "Rejects")), members(reflect.TypeFor[sink.Rejection](), ""))
+}
+
+// The figures of the manual are the code's.
+func TestManual_Money(t *testing.T) {
+	text := topicText(t, "money")
+	for _, says := range []string{
+		fmt.Sprintf("| %d a call |", source.HistogramCredits), fmt.Sprintf("at most %s objects", countText(maxMapped)),
+		fmt.Sprintf("`--limit` and %s more for each window to buy", countText(pipeline.Batch)), fmt.Sprintf("exports at most %s results", countText(source.MaxLimit)),
+	} {
+		if !strings.Contains(text, says) {
+			t.Errorf("money does not say %q", says)
+		}
+	}
+	for _, reach := range []pipeline.Reach{pipeline.ReachFull, pipeline.ReachCut, pipeline.ReachIDs, pipeline.ReachUncertain, pipeline.ReachNothing} {
+		if !strings.Contains(text, "`"+string(reach)+"`") {
+			t.Errorf("money does not explain %q", reach)
+		}
+	}
+	// Each example with a budget can buy: three months, their limit and the overshoot.
+	for name, text := range pages(t) {
+		for _, m := range regexp.MustCompile(`(?s)--limit (\d+)[ \\\n]+--max-credits (\d+)`).FindAllStringSubmatch(text+exportCmd{}.Help(), -1) {
+			if limit, err := strconv.Atoi(m[1]); err != nil || m[2] != fmt.Sprint(3*(limit+pipeline.Batch)) {
+				t.Errorf("%s: a limit of %s goes with --max-credits %d, not %s", name, m[1], 3*(limit+pipeline.Batch), m[2])
+			}
+		}
+	}
 }
 
 // The journal's types are the source package's own, so the records of a run and the declarations are asked.

@@ -55,6 +55,7 @@ func TestPaths_AreRefusedByNameWhereTheyAreNotClear(t *testing.T) {
 	t.Setenv(tokenEnv, "some-secret-token")
 	required := map[string][]string{
 		"export": {"--project=" + project, "--start=2024-01-01", "--stop=2024-02-01", "--base-url=http://127.0.0.1:1"},
+		"plan":   {"--project=" + project, "--start=2024-01-01", "--stop=2024-02-01", "--base-url=http://127.0.0.1:1"},
 	}
 	n := 0
 	for command, flags := range commands(t) {

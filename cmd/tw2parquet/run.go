@@ -24,6 +24,7 @@ type cli struct {
 	globals
 
 	Export     exportCmd     `cmd:"" help:"Export a time range into Parquet: the main job."`
+	Plan       planCmd       `cmd:"" help:"Price and split a time range before anything is bought."`
 	Convert    convertCmd    `cmd:"" help:"Turn recorded result streams into Parquet, offline."`
 	Verify     verifyCmd     `cmd:"" help:"Re-read the files of an output and compare them with their manifests."`
 	Cat        catCmd        `cmd:"" help:"Print the documents of Parquet files as JSON lines."`
@@ -36,7 +37,7 @@ type cli struct {
 	Schema     schemaCmd     `cmd:"" help:"Print the schema of the Parquet files."`
 	Emulate    emulateCmd    `cmd:"" help:"Serve the Talkwalker API on loopback from generated documents."`
 	Demo       demoCmd       `cmd:"" help:"Emulator and export in one process: the quick start."`
-	Manual     helpCmd       `cmd:"" name:"help" help:"Print the manual: file format, stores, exit codes, troubleshooting, design."`
+	Manual     helpCmd       `cmd:"" name:"help" help:"Print the manual: file format, money, stores, exit codes, troubleshooting, design."`
 	Version    versionCmd    `cmd:"" help:"Print the versions of the program and its libraries."`
 	CheckFile  checkFileCmd  `cmd:"" hidden:"" name:"check-file"`
 }

@@ -165,7 +165,9 @@ func TestStandardOutput_DoesNotChangeAVerdict(t *testing.T) {
 		args []string
 		code int
 	}{
-		"export":            {{export, exitOK}, {append(slices.Clone(export), "--generation=0"), exitUsage}},
+		"export": {{export, exitOK}, {append(slices.Clone(export), "--generation=0"), exitUsage}},
+		"plan": {{api("plan", "--free", "--project", server.Projects()[0], "--start=2024-01-01", "--stop=2024-02-01"), exitOK},
+			{api("plan", "--free", "--project", server.Projects()[0], "--start=2024-01-01", "--stop=2024-02-01", "--output=airflow"), exitOK}},
 		"convert":           {{[]string{"convert", empty, "--out", dir + "/copy"}, exitUsage}},
 		"help":              {{[]string{"help"}, exitOK}, {[]string{"help", "files"}, exitOK}},
 		"demo":              {{[]string{"demo", "--out", torn}, exitStorage}}, // a whole one takes long, and is an export

@@ -127,7 +127,7 @@ func (c *call) credits() (result, *apiError) {
 		"monthly_total": s.cfg.Credits, "used_credits_processing": 0, "remaining_allowance_processing": 0,
 		"credits_history": history,
 		"twitter_resyndication": map[string]any{"used_credits_monthly": 0, "used_credits_onetime": 0,
-			"remaining_credits_monthly": 0, "remaining_credits_onetime": 0},
+			"remaining_credits_monthly": s.cfg.XQuota, "remaining_credits_onetime": 0},
 	}}, nil
 }
 

@@ -29,6 +29,8 @@ type words struct {
 	sites     [][][]site // by kind and language
 	people    []string   // names, JSON-escaped
 	places    []string   // world_data objects
+	late      int64      // ms: how long some documents take until they can be found
+	lateShare uint64     // percent of them
 }
 
 // sharedWords are the same for every server. Making them takes hundreds of times as long as the rest of a
@@ -82,6 +84,7 @@ type traits struct {
 	lang      uint8 // index into corpus.languages
 	country   uint8 // index into places
 	sentiment int8
+	late      int64 // ms that it became searchable later than others
 }
 
 func (c *corpus) traits(u universe, r ref) traits {
@@ -100,6 +103,9 @@ func (c *corpus) traits(u universe, r ref) traits {
 	t.lang = languageOf(uint32(h) % 1000)
 	t.country = countryOf(t.lang, uint32(h>>32)&15, uint32(h>>40)%uint32(len(places)))
 	t.sentiment = [...]int8{0, 0, 0, 0, 0, 5, 5, 5, -5, -5}[(h>>52)%10]
+	if c.lateShare > 0 && mix(key+5)%100 < c.lateShare {
+		t.late = c.late
+	}
 	return t
 }
 
@@ -118,6 +124,7 @@ type selection struct {
 	query    query    // must match too; the zero query matches everything
 	stream   string
 	live     string // name of the collector query, for live collectors
+	asked    int64  // when, epoch ms: what becomes searchable after it is not there yet; 0: everything is
 }
 
 // rule is a stream's rule, parsed.
@@ -177,7 +184,7 @@ func (sel *selection) matchingRules(t *traits) uint64 {
 }
 
 func (sel *selection) everything() bool {
-	return sel.topics == 0 && len(sel.datasets) == 0 && len(sel.rules) == 0 && sel.query.node == nil
+	return sel.topics == 0 && len(sel.datasets) == 0 && len(sel.rules) == 0 && sel.query.node == nil && sel.corpus.lateShare == 0
 }
 
 // each calls yield for every matching document of [from, to), epoch ms, day by day, until it returns
@@ -188,7 +195,7 @@ func (sel *selection) each(from, to int64, yield func(ref, *traits) bool) {
 		for slot := range sel.corpus.perDay {
 			r := ref{int32(day), slot}
 			t = sel.corpus.traits(sel.universe, r)
-			if t.at >= from && t.at < to && sel.matches(&t) && !yield(r, &t) {
+			if t.at >= from && t.at < to && sel.matches(&t) && sel.searchable(r, &t) && !yield(r, &t) {
 				return
 			}
 		}

@@ -143,7 +143,7 @@ func (p *page) url(s *site) {
 // times writes indexed, search_indexed and published. The first copy of a pair was indexed for the search
 // later than the second, as in the API's own examples.
 func (p *page) times() {
-	indexed := p.t.at + int64(p.d.n(7_200_000))
+	indexed := p.t.at + p.t.late + int64(p.d.n(7_200_000))
 	search := indexed + int64(1000+p.d.n(60_000))
 	if p.t.copy == copyNew {
 		search += 3_600_000

@@ -161,6 +161,7 @@ func (c *call) export(sel *selection) (result, *apiError) {
 	if c.token == TokenDemo && !slices.Contains([]string{"cats", "dogs", "cats AND dogs"}, b.Query) {
 		return result{}, fail(13, "rights_req", TokenReadWrite, "rights_got", TokenDemo)
 	}
+	sel.asked = now.UnixMilli()
 	src := s.pick(sel, from, to, limit)
 
 	s.mu.Lock()

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"time"
 )
 
 // searchPrice is what a histogram costs, and a search at least (Talkwalker API, credits).
@@ -39,12 +38,15 @@ func (c *call) pay(kind string, price int64) *apiError {
 	return nil
 }
 
-// histogram is GET /api/v1/search/p/{project}/histogram/published. Bins start at min; a range without
-// bounds is the last 7 days.
+// histogram is GET /api/v1/search/p/{project}/histogram/{published or search_indexed}. Bins start at min; a range
+// without bounds is the last 7 days.
 func (c *call) histogram() (result, *apiError) {
 	p, apiErr := c.s.project(c.vars[0])
 	if apiErr != nil {
 		return result{}, apiErr
+	}
+	if c.vars[1] != byPublished && c.vars[1] != bySearchIndexed {
+		return result{}, fail(26)
 	}
 	q := c.r.URL.Query()
 	sel, apiErr := c.searched(p, q)
@@ -52,59 +54,31 @@ func (c *call) histogram() (result, *apiError) {
 		return result{}, apiErr
 	}
 	now := c.s.Now().UnixMilli()
-	from, to := now-7*dayMS, now
-	for _, bound := range []struct {
-		name, include string
-		into          *int64
-		shift         bool // exclusive lower, inclusive upper bounds are a millisecond further
-	}{{"min", "min_include", &from, q.Get("min_include") == "false"}, {"max", "max_include", &to, q.Get("max_include") == "true"}} {
-		if q.Has(bound.name) {
-			ms, ok := parseTime(json.RawMessage(q.Get(bound.name)))
-			if !ok {
-				return result{}, fail(5, "param", bound.name, "details", "epoch milliseconds")
-			}
-			*bound.into = ms
-		}
-		if bound.shift {
-			*bound.into++
-		}
-	}
-	if to <= from {
-		return result{}, fail(5, "param", "max", "details", "must be after min")
-	}
-	step, ok := parseInterval(q.Get("interval"))
-	if !ok {
-		return result{}, fail(5, "param", "interval", "details", "such as hour, day, 2w, 720d")
-	}
-	if tz := q.Get("timezone"); tz != "" {
-		if _, err := time.LoadLocation(tz); err != nil {
-			return result{}, fail(5, "param", "timezone", "details", "an IANA name")
-		}
+	b, apiErr := readBins(q, now)
+	if apiErr != nil {
+		return result{}, apiErr
 	}
 	header, column, apiErr := breakdown(c.s.corpus, p, q.Get("breakdown"))
 	if apiErr != nil {
 		return result{}, apiErr
 	}
-	if (to-from)/step > 100_000 {
-		return result{}, fail(5, "param", "interval", "details", "more than 100000 bins")
-	}
 	if apiErr := c.pay("histogram", searchPrice); apiErr != nil {
 		return result{}, apiErr
 	}
-	bins := make([][]int64, (to-from+step-1)/step)
-	for i := range bins {
-		bins[i] = make([]int64, max(1, len(header)))
+	sel.asked = now
+	b.values = make([][]int64, (b.to-b.from+b.step-1)/b.step)
+	for i := range b.values {
+		b.values[i] = make([]int64, max(1, len(header)))
 	}
-	// What is not published yet has no documents.
-	sel.each(from, min(to, now), func(_ ref, t *traits) bool {
-		for _, i := range column(t) {
-			bins[(t.at-from)/step][i]++
-		}
-		return true
-	})
-	data := make([]map[string]any, len(bins))
-	for i, v := range bins {
-		data[i] = map[string]any{"t": from + int64(i)*step, "v": v}
+	if c.vars[1] == bySearchIndexed {
+		b.countIndexed(sel, column)
+	} else {
+		b.count(sel, column)
+		b.countUnexported(sel, header, c.s.cfg.HistogramOnly)
+	}
+	data := make([]map[string]any, len(b.values))
+	for i, v := range b.values {
+		data[i] = map[string]any{"t": b.from + int64(i)*b.step, "v": v}
 	}
 	h := map[string]any{"data": data}
 	if header != nil {
@@ -136,7 +110,7 @@ func breakdown(c *corpus, p *Project, by string) ([]string, func(*traits) []int,
 			return one
 		}, nil
 	case "sourcetype":
-		var names []string
+		names := slices.Clone(unexported)
 		index := [numKinds]int{}
 		for k := range kinds {
 			i := slices.Index(names, kinds[k].sourceType)

@@ -67,7 +67,7 @@ func routes() []route {
 		{EndpointStreamDelete, "DELETE", "/api/v3/stream/s/*", (*call).streamDelete, true, false, 0},
 		{EndpointInfo, "GET", "/api/v1/search/info", (*call).info, false, true, 10},
 		{EndpointCredits, "GET", "/api/v1/status/credits", (*call).credits, false, true, 10},
-		{EndpointHistogram, "GET", "/api/v1/search/p/*/histogram/published", (*call).histogram, false, false, 30},
+		{EndpointHistogram, "GET", "/api/v1/search/p/*/histogram/*", (*call).histogram, false, false, 30},
 		{EndpointSearch, "GET", "/api/v1/search/p/*/results", (*call).search, false, false, 60},
 		{EndpointResources, "GET", "/api/v2/talkwalker/p/*/resources", (*call).resources, false, false, 20},
 		{EndpointTopics, "GET", "/api/v2/talkwalker/p/*/topics/list", (*call).topics, false, false, 0},

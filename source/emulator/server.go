@@ -22,6 +22,13 @@ type Config struct {
 	// DocumentsPerDay is the number of documents that a project (and the world outside of it) gets on
 	// each UTC day; 0 means 250.
 	DocumentsPerDay int
+	// HistogramOnly is how many more documents a project has on each UTC day that its histograms count and no export
+	// hands over: posts on Facebook and Instagram.
+	HistogramOnly int
+	// LatePercent of the documents become searchable Late after the others of their time. Before that, no export and
+	// no histogram has them.
+	LatePercent int
+	Late        time.Duration
 	// Documents, when not nil, replaces the generated documents: every export delivers these, in this
 	// order. See Server.SetDocuments.
 	Documents []json.RawMessage
@@ -42,6 +49,8 @@ type Config struct {
 
 	// Credits is the monthly budget; 0 means 1,000,000 and a negative number none at all.
 	Credits int64
+	// XQuota is how many posts on X may be handed over this month, as the credits tell it; 0: not told.
+	XQuota int64
 	// CreditsEnd is the status of a task whose credits ran out under way: StatusFailed (the default)
 	// or StatusAborted. The API does not say.
 	CreditsEnd string
@@ -97,6 +106,10 @@ func (c *Config) validate() error {
 		}
 	}
 	negative("DocumentsPerDay", c.DocumentsPerDay < 0)
+	negative("HistogramOnly", c.HistogramOnly < 0)
+	negative("LatePercent", c.LatePercent < 0)
+	negative("Late", c.Late < 0)
+	negative("XQuota", c.XQuota < 0)
 	negative("LimitBatch", c.LimitBatch < 0)
 	negative("ControlEvery", c.ControlEvery < 0)
 	negative("MaxPerRead", c.MaxPerRead < 0)
@@ -201,6 +214,7 @@ func New(cfg Config) (*Server, error) {
 		collectors: map[string]*collector{},
 		streams:    map[string]*Stream{},
 	}
+	s.corpus.late, s.corpus.lateShare = cfg.Late.Milliseconds(), uint64(cfg.LatePercent)
 	s.ledger.changed = make(chan struct{})
 	s.faults.release = make(chan struct{})
 	for _, st := range cfg.Streams {

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"tw2parquet/pipeline"
+	"tw2parquet/sink/store"
+)
+
+// tableWidth is what a plan fits, wherever it is read; barWidth the longest bar in it.
+const (
+	tableWidth = 80
+	barWidth   = 24
+)
+
+// tableColumn is a table's column of one alignment.
+type tableColumn struct {
+	cells []string
+	right bool
+}
+
+// aligned sets columns side by side, and a bar for each row beside them: as long as its value, of the largest.
+// A negative value has none.
+func aligned(columns []tableColumn, values []int64) string {
+	widths, used := make([]int, len(columns)), 0
+	for i, c := range columns {
+		for _, cell := range c.cells {
+			widths[i] = max(widths[i], displayed(cell))
+		}
+		used += widths[i] + 2
+	}
+	var most int64 = 1
+	for _, v := range values {
+		most = max(most, v)
+	}
+	room := min(barWidth, (tableWidth-used)/displayed("█"))
+	var b strings.Builder
+	for row := range columns[0].cells {
+		line := ""
+		for i, c := range columns {
+			pad := strings.Repeat(" ", widths[i]-displayed(c.cells[row]))
+			if c.right {
+				line += pad + c.cells[row] + "  "
+			} else {
+				line += c.cells[row] + pad + "  "
+			}
+		}
+		if v := values[row]; v > 0 && room > 0 {
+			line += strings.Repeat("█", max(1, int(float64(v)/float64(most)*float64(room))))
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return b.String()
+}
+
+// figure is a number that may not be known.
+func figure(n *int64) string {
+	if n == nil {
+		return "?"
+	}
+	return countText(*n)
+}
+
+// planTable is a plan for people.
+func planTable(p *pipeline.Plan) string {
+	from, results, credits, state := tableColumn{}, tableColumn{right: true}, tableColumn{right: true}, tableColumn{}
+	add := func(a, b, c, d string) {
+		from.cells, results.cells = append(from.cells, a), append(results.cells, b)
+		credits.cells, state.cells = append(credits.cells, c), append(state.cells, d)
+	}
+	values := []int64{-1}
+	add("window from", "results", "credits", "state")
+	for _, w := range p.Windows {
+		cost := figure(w.Credits)
+		if w.Credits == nil {
+			cost = "≤ " + countText(w.MaxCredits)
+		}
+		is := string(w.State)
+		if w.OverLimit && w.State == pipeline.StateToBuy {
+			is = "over limit"
+		}
+		add(moment(w.Start), figure(w.Results), cost, is)
+		value := int64(-1)
+		if w.Results != nil {
+			value = *w.Results
+		}
+		values = append(values, value)
+	}
+	total := figure(p.Credits)
+	if p.Credits == nil {
+		total = "≤ " + countText(p.MaxCredits)
+	}
+	add("to "+moment(p.Stop), figure(p.Results), total, "total")
+	return aligned([]tableColumn{from, results, credits, state}, append(values, -1)) + "\n" + facts(planFacts(p))
+}
+
+// facts are sentences, one a line or more.
+func facts(sentences []string) string {
+	var b strings.Builder
+	for _, s := range sentences {
+		b.WriteString("- " + store.Printable(s) + "\n")
+	}
+	return wrap(b.String(), tableWidth)
+}
+
+var reachText = map[pipeline.Reach]string{
+	pipeline.ReachCut:       "only the first words of the content",
+	pipeline.ReachIDs:       "only ids, no text",
+	pipeline.ReachUncertain: "may not be handed over; it depends on contracts",
+	pipeline.ReachNothing:   "counted, but not handed over",
+}
+
+func planFacts(p *pipeline.Plan) []string {
+	var all []string
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	for _, s := range p.Sources {
+		if text := reachText[s.Export]; text != "" {
+			say("%s of %s: %s.", countText(s.Results), s.SourceType, text)
+		}
+	}
+	switch {
+	case p.X.Posts != nil && *p.X.Posts > 0 && p.X.Left != nil:
+		say("Posts on X: %s; %s may still be handed over this month.", countText(*p.X.Posts), countText(*p.X.Left))
+	case p.X.Posts != nil && *p.X.Posts > 0:
+		say("Posts on X: %s; the API does not tell how many may still be handed over. An account has 1,500,000 a month.", countText(*p.X.Posts))
+	}
+	left := fmt.Sprintf("%s are left (monthly %s, one-time %s)", countText(p.Account.Monthly+p.Account.OneTime), countText(p.Account.Monthly), countText(p.Account.OneTime))
+	if p.Account.NextReset != nil {
+		left += ", next reset " + p.Account.NextReset.Format("2006-01-02 15:04") + " UTC"
+	}
+	if p.Credits != nil {
+		say("Credits: %s by the counts, %s at most (--limit and %d more for each window); %s.", countText(*p.Credits), countText(p.MaxCredits), batch, left)
+	} else {
+		say("Credits: %s at most (--limit and %d more for each window); %s.", countText(p.MaxCredits), batch, left)
+	}
+	if p.HistogramCredits > 0 {
+		say("This plan took %d credits.", p.HistogramCredits)
+	}
+	if p.Files != nil && *p.Files > 0 {
+		say("To expect: %s files, %s, roughly %.0f minutes.", countText(*p.Files), bytesText(*p.Bytes), max(*p.Minutes, 1))
+	}
+	if p.Omitted > 0 {
+		say("%s more windows are left, and not shown.", countText(int64(p.Omitted)))
+	}
+	verdict := "It fits"
+	if !p.Fits {
+		verdict = "It does not fit"
+	}
+	if len(p.Reasons) > 0 {
+		verdict += ": " + strings.Join(p.Reasons, "; ")
+	}
+	return append(all, verdict+".")
+}
+
+// lateTable is a latePlan for people.
+func lateTable(p *latePlan) string {
+	from, rows, late, credits, gen := tableColumn{}, tableColumn{right: true}, tableColumn{right: true}, tableColumn{right: true}, tableColumn{right: true}
+	add := func(a, b, c, d, e string) {
+		from.cells, rows.cells, late.cells = append(from.cells, a), append(rows.cells, b), append(late.cells, c)
+		credits.cells, gen.cells = append(credits.cells, d), append(gen.cells, e)
+	}
+	add("window from", "rows", "late", "credits", "generation")
+	values := []int64{-1}
+	var sum int64
+	for _, w := range p.Windows {
+		add(moment(w.Start), countText(w.Rows), countText(w.Late), countText(w.Credits), fmt.Sprint(w.Generation))
+		values = append(values, w.Late)
+		sum += w.Rows
+	}
+	add("total", countText(sum), countText(p.Late), countText(p.Credits), "")
+	all := []string{
+		fmt.Sprintf("Buying the windows with late documents again costs %s credits by the counts, %s at most; %s are left.", countText(p.Credits), countText(p.MaxCredits), countText(p.CreditsLeft)),
+		"Buy one with export --split none, its --start and --stop, its --limit, and the --generation shown. Its rows are then there twice.",
+		fmt.Sprintf("This plan took %d credits.", p.HistogramCredits),
+	}
+	return aligned([]tableColumn{from, rows, late, credits, gen}, append(values, -1)) + "\n" + facts(all)
+}
