@@ -135,7 +135,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 			Request: w, Host: api.Host(), Run: w.Run(api.Host()), Partition: "window_start=" + pipeline.PartitionName(w.Start),
 		}
 	}
-	to := &destination{place: out, log: a.log, unsafe: c.UnsafeOverwrite}
+	to := &destination{place: out, how: a.opening(min(c.Parallel, len(windows))), unsafe: c.UnsafeOverwrite}
 	defer to.Close()
 	there, err := openHoldings(ctx, to)
 	if err != nil {

@@ -40,7 +40,7 @@ func (h lenientHold) Probe(ctx context.Context, dir string) error {
 	}
 	h.in.gaveUp = true
 	h.in.to.warned.Do(func() {
-		h.in.to.log.Warn("the store ignores conditional writes, and --unsafe-overwrite accepts that: nothing keeps a second run of "+
+		h.in.to.how.log.Warn("the store ignores conditional writes, and --unsafe-overwrite accepts that: nothing keeps a second run of "+
 			"the same request, or one that was taken for dead, from overwriting published files; see that only one runs at a time",
 			"out", h.in.to.name)
 	})
