@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"path"
 	"strings"
 
@@ -13,7 +12,7 @@ import (
 // buckets are the stores that a command reads from: whole buckets for recordings and single files, prefixes for
 // directories.
 type buckets struct {
-	log    *slog.Logger
+	how    opening
 	opened map[string]store.Store
 }
 
@@ -21,7 +20,7 @@ func (b *buckets) open(ctx context.Context, at place) (store.Store, error) {
 	if s := b.opened[at.url.String()]; s != nil {
 		return s, nil
 	}
-	s, err := at.bucket(ctx, b.log)
+	s, err := at.bucket(ctx, b.how)
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func (c *catCmd) Run(ctx context.Context, a *app) error {
 	if c.Chunks && len(c.Columns) > 0 {
 		return usagef("--columns selects members of the document and does not go with --chunks")
 	}
-	from := &buckets{log: a.log}
+	from := &buckets{how: a.opening(1)}
 	defer from.Close()
 	var heard []*attentive
 	for _, arg := range c.Paths {

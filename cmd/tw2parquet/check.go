@@ -76,7 +76,7 @@ func (c *checkCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		to = &destination{place: at, log: a.log, unsafe: c.UnsafeOverwrite}
+		to = &destination{place: at, how: a.opening(1), unsafe: c.UnsafeOverwrite}
 		defer to.Close()
 	}
 	f := &findings{}

@@ -29,7 +29,7 @@ func checkOutput(ctx context.Context, f *findings, to *destination) {
 	}
 	defer t.leave(context.WithoutCancel(ctx))
 	err = t.hold.Probe(ctx, ".")
-	if l, ok := s.(*lenient); ok && l.gaveUp {
+	if to.gaveUp.Load() {
 		f.add("store: conditions", err, "ignored, and accepted with --unsafe-overwrite")
 	} else {
 		f.add("store: conditions", err, "writing refuses names that are taken")

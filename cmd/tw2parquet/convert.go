@@ -54,7 +54,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	from := &buckets{log: a.log}
+	from := &buckets{how: a.opening(1)}
 	defer from.Close()
 	inputs, err := expand(ctx, from, c.Paths)
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	if err := inspectInputs(ctx, inputs, a.stdin); err != nil {
 		return interrupted(ctx, err)
 	}
-	to := &destination{place: out, log: a.log, unsafe: c.UnsafeOverwrite}
+	to := &destination{place: out, how: a.opening(1), unsafe: c.UnsafeOverwrite}
 	defer to.Close()
 	runs, err := knownRuns(ctx, to)
 	if err != nil {

@@ -235,6 +235,10 @@ func advice(err error) string {
 	if errors.As(err, &advising) && advising.Advice() != "" {
 		return advising.Advice()
 	}
+	var remote *store.RemoteError
+	if errors.As(err, &remote) && remote.Advice != "" {
+		return remote.Advice
+	}
 	var storage *store.Error
 	if errors.As(err, &storage) {
 		return storage.Hint

@@ -136,7 +136,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 		return err
 	}
 	windows := windowsOf(api.Host(), ranges)
-	to := &destination{place: out, log: a.log, unsafe: c.UnsafeOverwrite}
+	to := &destination{place: out, how: a.opening(min(c.Parallel, len(windows))), unsafe: c.UnsafeOverwrite}
 	defer to.Close()
 	there, err := openHoldings(ctx, to)
 	if err != nil {

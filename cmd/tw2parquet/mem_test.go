@@ -25,10 +25,12 @@ import (
 // bucket is one of them.
 type bucket struct {
 	*storetest.Memory
-	name  string
-	opens atomic.Int64
-	reads atomic.Int64
-	lists atomic.Int64
+	name    string
+	opens   atomic.Int64
+	windows atomic.Int64 // that it was opened for
+	fetched string       // a credential that opening it fetches
+	reads   atomic.Int64
+	lists   atomic.Int64
 
 	query   atomic.Pointer[string]                // of the last URL that opened it
 	refuse  func(op, name string) error           // what an operation fails with, or nil
@@ -42,7 +44,7 @@ var (
 )
 
 func init() {
-	stores["mem"] = func(_ context.Context, u *url.URL, log *slog.Logger) (store.Store, error) {
+	stores["mem"] = func(_ context.Context, u *url.URL, how opening) (store.Store, error) {
 		bucketsMu.Lock()
 		b := known[u.Host]
 		bucketsMu.Unlock()
@@ -53,12 +55,16 @@ func init() {
 			return nil, errors.New("there is no parameter nonsense")
 		}
 		b.opens.Add(1)
+		b.windows.Store(int64(how.windows))
+		if b.fetched != "" {
+			how.secret(b.fetched)
+		}
 		b.query.Store(&u.RawQuery)
 		prefix := strings.TrimPrefix(u.Path, "/")
 		if prefix != "" {
 			prefix += "/"
 		}
-		return within{b, prefix, log}, nil
+		return within{b, prefix, how.log}, nil
 	}
 }
 

@@ -10,17 +10,36 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
+	"tw2parquet/sink"
 	"tw2parquet/sink/store"
+	"tw2parquet/source"
 )
 
 // opener opens an output on one kind of object store. Host is the bucket. Path is a slash and the prefix, spelt as
 // in the store, or empty for the whole bucket, from which recordings are read. The query has the kind's own
-// parameters. Opening sends nothing that has to succeed: the first use tells. An error that is neither
-// coded nor a *store.Error is about the parameters, or the settings of the environment.
-type opener func(ctx context.Context, u *url.URL, log *slog.Logger) (store.Store, error)
+// parameters. Opening sends nothing that has to succeed: the first use tells. An error that is not coded
+// is about the address, its parameters, or the settings of the environment.
+type opener func(ctx context.Context, u *url.URL, how opening) (store.Store, error)
+
+// opening is what a store is told besides its place.
+type opening struct {
+	log     *slog.Logger
+	windows int               // written at a time; 0: 1
+	secret  func(text string) // hides a credential, before it is used
+}
+
+// opening is for a command that writes so many windows at a time.
+func (a *app) opening(windows int) opening {
+	return opening{a.log, windows, func(text string) {
+		if token := source.NewToken(text); !token.Empty() {
+			a.hide(token)
+		}
+	}}
+}
 
 // place is where an output, or a part of one, lies: on a disk, or in a bucket.
 type place struct {
@@ -161,13 +180,11 @@ func beside(out string) string {
 }
 
 // bucket opens the place of an object store. SDKs also log to the default logger, which knows no redactor.
-func (p place) bucket(ctx context.Context, log *slog.Logger) (store.Store, error) {
-	slog.SetDefault(log)
+func (p place) bucket(ctx context.Context, how opening) (store.Store, error) {
+	slog.SetDefault(how.log)
 	u := *p.url
-	s, err := p.open(ctx, &u, log)
-	var finer coded
-	var storage *store.Error
-	if err != nil && ctx.Err() == nil && !errors.As(err, &finer) && !errors.As(err, &storage) {
+	s, err := p.open(ctx, &u, how)
+	if finer := coded(nil); err != nil && ctx.Err() == nil && !errors.As(err, &finer) {
 		return nil, usagef("%s cannot be opened: %w", p.name, err)
 	}
 	return s, err
@@ -177,9 +194,11 @@ func (p place) bucket(ctx context.Context, log *slog.Logger) (store.Store, error
 // needed: a disk's directory is not created by a plan.
 type destination struct {
 	place
-	log    *slog.Logger
+	how    opening
 	unsafe bool // --unsafe-overwrite
 	warned sync.Once
+	gaveUp atomic.Bool // the store ignores conditional writes, and that was accepted; read once a run is open
+	probes sink.Probes // of the one store, by all runs
 
 	mu     sync.Mutex
 	opened store.Store
@@ -196,9 +215,9 @@ func (d *destination) use(ctx context.Context, create bool) (store.Store, error)
 	var s store.Store
 	var err error
 	if d.remote() {
-		s, err = d.bucket(ctx, d.log)
+		s, err = d.bucket(ctx, d.how)
 	} else {
-		s, err = store.OpenLocal(store.LocalConfig{Root: d.path, MustExist: !create, Logger: d.log})
+		s, err = store.OpenLocal(store.LocalConfig{Root: d.path, MustExist: !create, Logger: d.how.log})
 	}
 	if err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func (c *planCmd) Run(ctx context.Context, a *app) error {
 		if err := a.refuseToken("out", c.Out); err != nil {
 			return err
 		}
-		to := &destination{place: at, log: a.log}
+		to := &destination{place: at, how: a.opening(1)}
 		defer to.Close()
 		if there, err = openHoldings(ctx, to); err != nil {
 			return interrupted(ctx, err)

@@ -135,6 +135,8 @@ func (r *redactor) release() {
 
 // clean is a whole text without secrets.
 func (r *redactor) clean(text []byte) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, t := range r.tokens {
 		text = t.Hide(text)
 	}

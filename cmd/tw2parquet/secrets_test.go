@@ -54,12 +54,14 @@ func TestSecrets_OfStoresShowNowhere(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	secrets := hidden(t)
+	const fetched = "F3tched+by/the=chain"
 	const inURL, inUserInfo = "Param3ter+Secr3t/of=nobody", "Us3rInfo-Secr3t-of-nobody"
 	var all strings.Builder
+	all.WriteString(fetched)
 	for _, s := range secrets {
 		all.WriteString(" " + s + " " + url.QueryEscape(s))
 	}
-	secrets = append(secrets, inURL, inUserInfo)
+	secrets = append(secrets, inURL, inUserInfo, fetched)
 	// What this process cannot know, and what only its looks give away.
 	unknown := []string{"f00dcafe00112233445566778899aabbccddeeff", "ASIAZZZZZZZZZZZZZZZZ", "ya29.A0ARrdaM-unknown-token"}
 	all.WriteString(" https://b.s3.amazonaws.com/k?X-Amz-Credential=ASIAZZZZZZZZZZZZZZZZ%2F20260101&X-Amz-Signature=" + unknown[0] + "&x-id=PutObject")
@@ -89,6 +91,7 @@ func TestSecrets_OfStoresShowNowhere(t *testing.T) {
 		for _, op := range map[string][]string{"denied": {"list", "hold", "put", "read"}, "unavailable": {"create", "read"}, "conditions": {"probe"}}[kind] {
 			b := newBucket(t)
 			b.refuse = func(o, _ string) error { return map[string]error{op: refused}[o] }
+			b.fetched = fetched
 			out := b.url("lake") + "?sig=" + url.QueryEscape(inURL)
 			b.put(t, "lake/x.parquet", []byte("PAR1"))
 			for i, args := range [][]string{

@@ -175,6 +175,7 @@ func TestStandardOutput_DoesNotChangeAVerdict(t *testing.T) {
 		"cat":               {{[]string{"cat", good, "--limit=20"}, exitOK}, {[]string{"cat", "--columns=_ordinal", good, torn}, exitForeign}},
 		"schema":            {{[]string{"schema"}, exitOK}, {[]string{"schema", "--format=json"}, exitOK}, {[]string{"schema", "--format=duckdb"}, exitOK}, {[]string{"schema", "--format=arrow"}, exitOK}},
 		"version":           {{[]string{"version"}, exitOK}, {[]string{"version", "--output=json"}, exitOK}},
+		"check":             {{api("check"), exitOK}, {api("check", "--output=json", "--project="+project), exitAuth}},
 		"credits":           {{api("credits"), exitOK}, {api("credits", "--output=json"), exitOK}},
 		"projects":          {{api("projects"), exitOK}},
 		"topics":            {{api("topics", "--project", server.Projects()[0]), exitOK}},

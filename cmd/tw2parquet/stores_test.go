@@ -50,6 +50,9 @@ func TestStores_ExportsAreTheSame(t *testing.T) {
 	if n := b.opens.Load() - opens; n != 1 {
 		t.Errorf("three windows opened %d stores", n)
 	}
+	if n := b.windows.Load(); n != 3 {
+		t.Errorf("the store was opened for %d windows at a time", n)
+	}
 	for name := range b.Files() {
 		if !strings.HasPrefix(name, "some/lake/") {
 			t.Errorf("%s lies outside of the prefix", name)
@@ -401,7 +404,7 @@ func TestObjectReader_ReadsAhead(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<20) // 16 MiB
 	for _, size := range []int{0, 1, firstBlock, firstBlock + 1, len(data)} {
 		b.put(t, "x", data[:size])
-		s, err := stores["mem"](t.Context(), &url.URL{Host: b.name}, slog.Default())
+		s, err := stores["mem"](t.Context(), &url.URL{Host: b.name}, opening{log: slog.Default()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,8 +15,7 @@ type unsafely struct {
 // lenient is a store on which a run goes on though the probe found that the store ignores conditional writes.
 type lenient struct {
 	store.Store
-	to     *destination
-	gaveUp bool // it came to that; read once the run is open
+	to *destination
 }
 
 func (l *lenient) Hold(ctx context.Context, dir string) (store.Hold, error) {
@@ -38,9 +37,9 @@ func (h lenientHold) Probe(ctx context.Context, dir string) error {
 	if !errors.Is(err, store.ErrWithoutConditions) {
 		return err
 	}
-	h.in.gaveUp = true
+	h.in.to.gaveUp.Store(true)
 	h.in.to.warned.Do(func() {
-		h.in.to.log.Warn("the store ignores conditional writes, and --unsafe-overwrite accepts that: nothing keeps a second run of "+
+		h.in.to.how.log.Warn("the store ignores conditional writes, and --unsafe-overwrite accepts that: nothing keeps a second run of "+
 			"the same request, or one that was taken for dead, from overwriting published files; see that only one runs at a time",
 			"out", h.in.to.name)
 	})

@@ -73,7 +73,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return usagef("%s: %w", publicName(c.Out), err)
 	}
-	to := &destination{place: at, log: a.log}
+	to := &destination{place: at, how: a.opening(1)}
 	defer to.Close()
 	place, err := to.use(ctx, false)
 	switch {

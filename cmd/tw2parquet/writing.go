@@ -72,19 +72,18 @@ func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	if err != nil {
 		return output{}, err
 	}
-	var accepting *lenient
 	if t.to.unsafe {
-		accepting = &lenient{Store: place, to: t.to}
-		place = accepting
+		place = &lenient{Store: place, to: t.to}
 	}
 	out, err := sink.Open(ctx, sink.Config{
 		Store: place, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
 		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, Encodings: w.Encodings, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
+		Probes: &t.to.probes,
 	})
 	if err != nil {
 		return output{}, err
 	}
-	return output{out, accepting != nil && accepting.gaveUp}, nil
+	return output{out, t.to.gaveUp.Load()}, nil
 }
 
 // output is a sink's output as the pipeline sees it.

@@ -36,7 +36,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Retryable reports whether the same run may succeed without anybody changing something first.
 func (e *Error) Retryable() bool {
-	for _, transient := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, syscall.EINTR} {
+	for _, transient := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, syscall.EINTR, ErrUnclear} {
 		if errors.Is(e.Err, transient) {
 			return true
 		}

@@ -173,6 +173,23 @@ func (s *objects) ReadAt(ctx context.Context, name string, p []byte, off int64) 
 	return s.named("read", s.key(name), err)
 }
 
+// Version is another text as soon as the object is written again: an ETag or a generation. It is one request.
+func (s *objects) Version(ctx context.Context, name string) (string, error) {
+	key := s.key(name)
+	var page []Object
+	_, err := s.try(ctx, 0, func(ctx context.Context) (err error) {
+		page, _, err = s.bucket.List(ctx, key, "")
+		return err
+	})
+	switch {
+	case err != nil:
+		return "", s.named("list", key, err)
+	case len(page) == 0 || page[0].Key != key: // nothing that begins with key comes before it
+		return "", s.named("list", key, fs.ErrNotExist)
+	}
+	return page[0].ID, nil
+}
+
 // Hold is never exclusive, and costs no request.
 func (s *objects) Hold(ctx context.Context, dir string) (store.Hold, error) {
 	if err := ctx.Err(); err != nil {
