@@ -128,7 +128,7 @@ func BenchmarkEncode(b *testing.B) {
 				if err := appendGroup(b.Context()); err != nil {
 					b.Fatal(err)
 				}
-				if err := out.Rewind(); err != nil {
+				if err := out.Rewind(b.Context()); err != nil {
 					b.Fatal(err)
 				}
 			}
