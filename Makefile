@@ -1,7 +1,7 @@
 # Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
 # compiler (DuckDB in the tests) and the module proxy; nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help build cross test race libzstd torture fuzz lint vuln bench bench-compare demo query clean
+.PHONY: help build cross test race lakes libzstd torture fuzz lint vuln bench bench-compare demo query clean
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -32,6 +32,14 @@ test: ## every test, the ones with DuckDB included
 race: ## the tests under the race detector
 	go test -race -timeout 45m ./...
 
+lakes: bench/lakes/.venv ## object stores: the tests against real servers (needs python3 and PyPI)
+	cd bench/lakes && go test -timeout 30m ./...
+
+bench/lakes/.venv: bench/lakes/requirements.txt
+	python3 -m venv --clear $@
+	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 libzstd: ## the tests of what is written, with zstd through cgo
 	go test -timeout 30m -tags libzstd ./sink/... ./cmd/...
 	cd bench/compare && E2E_BUILD_FLAGS=-tags=libzstd go test -timeout 30m -run 'Convert|Values' ./e2e
@@ -47,6 +55,7 @@ lint: ## formatting, vet, the import fence
 	go run $(GOLANGCI) run --allow-parallel-runners ./...
 	cd bench/compare && go run $(GOLANGCI) run --allow-parallel-runners ./...
 	cd bench/vuln && go run $(GOLANGCI) run --allow-parallel-runners ./...
+	cd bench/lakes && go run $(GOLANGCI) run --allow-parallel-runners ./...
 
 vuln: ## known vulnerabilities of our modules, without asking a server; fails on what a newer module mends
 	cd bench/vuln && go run . ../.. ../compare .

@@ -1,10 +1,13 @@
 package sink
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 
+	"tw2parquet/sink/store/object"
 	"tw2parquet/sink/store/storetest"
 )
 
@@ -50,4 +53,70 @@ func TestRun_TwinsOnObjects(t *testing.T) {
 		t.Errorf("the second one: %v", err)
 	}
 	j.checkComplete(t, m)
+}
+
+// The same on what all object stores share, with the answers of every kind of request lost, and requests refused for a
+// while. Nothing is left that nobody sees.
+func TestRun_OnBuckets(t *testing.T) {
+	j := tortureJob()
+	for _, op := range []string{"", "PutObject", "GetObject", "ListObjectsV2", "ListMultipartUploads", "DeleteObject"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := storetest.NewBucket()
+			b.Page = 3
+			turn := 0
+			b.After = func(_ context.Context, asked, key string) error {
+				if turn++; asked == op && turn%2 == 0 {
+					return storetest.Unreachable(asked, key)
+				}
+				return nil
+			}
+			b.Before = func(_ context.Context, asked, key string) error {
+				if asked == op && turn%3 == 0 {
+					turn++
+					return storetest.SlowDown(asked, key)
+				}
+				return nil
+			}
+			for range 2 {
+				s := object.New(t.Context(), b, "", object.Config{})
+				o, err := j.openOn(s)
+				if err != nil {
+					t.Fatal(op, err)
+				}
+				if err := j.runOn(o, nil); err != nil {
+					t.Fatal(op, err)
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+				j.checkComplete(t, b)
+			}
+			if open := b.Open(); len(open) > 0 {
+				t.Errorf("%s: uploads were left: %q", op, open)
+			}
+		})
+	}
+}
+
+// What a start costs, in requests: on an empty prefix, with the probe, and on a run that is complete.
+func TestOpen_RequestsOnBuckets(t *testing.T) {
+	j := tortureJob()
+	b := storetest.NewBucket()
+	s := object.New(t.Context(), b, "", object.Config{})
+	for i := range 2500 {
+		b.Replace(fmt.Sprintf("%s/part-other-%05d.parquet", testPartition, i), "of another run")
+	}
+	for _, most := range []int{12, 12} {
+		before := b.Sent()
+		o, err := j.openOn(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := b.Sent() - before; n > most {
+			t.Errorf("%d requests, want at most %d: %v", n, most, b.Requests)
+		}
+		if err := j.runOn(o, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

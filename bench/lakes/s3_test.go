@@ -32,7 +32,9 @@ func stopLater(stop func() error) {
 func TestMain(m *testing.M) {
 	for _, setting := range servers.Environ() {
 		name, value, _ := strings.Cut(setting, "=")
-		os.Setenv(name, value)
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
 	}
 	code := m.Run()
 	for _, stop := range stops.all {

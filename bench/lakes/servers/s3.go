@@ -30,6 +30,7 @@ const (
 // S3 is a server that speaks S3.
 type S3 struct {
 	Endpoint string
+	Dir      string // where versitygw keeps buckets; "" for others
 	stop     func() error
 }
 
@@ -79,12 +80,16 @@ func StartVersity(ctx context.Context, dir string) (*S3, error) {
 	if err := errors.Join(os.MkdirAll(objects, 0o700), os.MkdirAll(meta, 0o700)); err != nil {
 		return nil, err
 	}
-	return startS3(ctx, "versitygw", func(ctx context.Context, address string) *exec.Cmd {
+	s, err := startS3(ctx, "versitygw", func(ctx context.Context, address string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, line(program), "--quiet", "--keep-alive", "--port", address, "--access", AccessKey, "--secret", SecretKey, "--region", Region,
 			"posix", "--sidecar", meta, objects)
 		cmd.Dir = dir
 		return cmd
 	})
+	if err == nil {
+		s.Dir = objects
+	}
+	return s, err
 }
 
 // StartMoto starts moto from the environment that `make lakes` makes.

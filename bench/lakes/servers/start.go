@@ -30,24 +30,27 @@ func start(ctx context.Context, name string, command func(ctx context.Context, a
 		kill()
 		return "", nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	var end error
+	go func() {
+		end = cmd.Wait()
+		close(ended)
+	}()
 	stop = func() error {
 		kill()
 		<-ended
-		return nil // that it was killed is no news
+		return nil // it was killed, which is not an error
 	}
 	late := time.After(startTime)
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
 		select {
-		case err := <-ended:
+		case <-ended:
 			kill()
-			return "", nil, fmt.Errorf("%s ended: %w: %s", name, err, output.String())
+			return "", nil, fmt.Errorf("%s ended: %w: %s", name, end, output.String())
 		case <-late:
-			kill()
-			<-ended
+			_ = stop()
 			return "", nil, fmt.Errorf("%s does not answer at %s: %s", name, address, output.String())
 		case <-again.C:
 			if answers(ctx, address) {

@@ -142,8 +142,7 @@ func (u *upload) send() error {
 	u.sending.Go(func() {
 		_, err := u.store.try(u.ctx, len(body), func(ctx context.Context) error { return u.multi.Part(ctx, n, body) })
 		if err != nil {
-			u.fail(u.store.named(fmt.Sprintf("send part %d of", n), u.key, err))
-			u.cancel(errDiscarded) // the others are in vain
+			u.cancel(u.fail(u.store.named(fmt.Sprintf("send part %d of", n), u.key, err))) // the others are in vain
 		}
 		u.store.parts.give(body)
 		u.store.parts.leave()

@@ -313,9 +313,22 @@ func (b *bench) lists() {
 	}
 	dirs := []string{"a/b", "n"}
 	b.must(b.hold.Prepare(b.ctx, dirs...))
-	for _, i := range rand.New(rand.NewPCG(1, 1)).Perm(len(want)) {
-		b.must(b.hold.Put(b.ctx, want[i], []byte(want[i]), store.Private))
+	todo := make(chan string)
+	var all sync.WaitGroup
+	for range 8 { // each takes a round trip
+		all.Go(func() {
+			for name := range todo {
+				if err := b.hold.Put(b.ctx, name, []byte(name), store.Private); err != nil {
+					b.Error(err)
+				}
+			}
+		})
 	}
+	for _, i := range rand.New(rand.NewPCG(1, 1)).Perm(len(want)) {
+		todo <- want[i]
+	}
+	close(todo)
+	all.Wait()
 	slices.Sort(want)
 	b.only(want...)
 	for _, prefix := range []string{"a", "a/", "n/00000", "n/000011", "none", "none/", store.StateDir + "/", store.StateDir + "/run/", store.StateDir + "/run"} {
