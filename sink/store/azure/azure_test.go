@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,9 +136,9 @@ func TestErrors(t *testing.T) {
 				}
 				t.Run(fmt.Sprint(op, c.status, c.code, kind), func(t *testing.T) {
 					environ(t, set...)
-					sent := 0
+					var sent atomic.Int64
 					server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-						sent++
+						sent.Add(1)
 						_, _ = io.Copy(io.Discard, r.Body)
 						if c.status == 0 {
 							panic(http.ErrAbortHandler)
@@ -156,7 +157,7 @@ func TestErrors(t *testing.T) {
 						b.client = withToken(t, server, b, fixed{})
 					}
 					err := requests[op](t.Context(), b)
-					if sent != 1 {
+					if sent := sent.Load(); sent != 1 {
 						t.Errorf("%d requests", sent)
 					}
 					text := fmt.Sprint(err)
