@@ -44,12 +44,16 @@ test-all: ## every test in full length
 race: ## the tests under the race detector
 	go test -race -timeout 45m ./...
 
-lakes: bench/lakes/.venv ## object stores: the tests against real servers (needs python3 and PyPI)
+lakes: bench/lakes/.venv bench/lakes/azurite/node_modules ## object stores: the tests against real servers (needs python3, PyPI, Node and npm)
 	cd bench/lakes && go test -timeout 30m ./...
 
 bench/lakes/.venv: bench/lakes/requirements.txt
 	python3 -m venv --clear $@
 	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+bench/lakes/azurite/node_modules: bench/lakes/azurite/package-lock.json
+	cd bench/lakes/azurite && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
 libzstd: ## the tests of what is written, with zstd through cgo

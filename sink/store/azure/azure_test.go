@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,7 +47,9 @@ func environ(t *testing.T, set ...string) {
 	for _, name := range []string{"AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_CONNECTION_STRING",
 		"AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TOKEN_CREDENTIALS"} {
 		t.Setenv(name, "") // so that it comes back
-		os.Unsetenv(name)
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, s := range set {
 		name, value, _ := strings.Cut(s, "=")
@@ -133,9 +136,9 @@ func TestErrors(t *testing.T) {
 				}
 				t.Run(fmt.Sprint(op, c.status, c.code, kind), func(t *testing.T) {
 					environ(t, set...)
-					sent := 0
+					var sent atomic.Int64
 					server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-						sent++
+						sent.Add(1)
 						_, _ = io.Copy(io.Discard, r.Body)
 						if c.status == 0 {
 							panic(http.ErrAbortHandler)
@@ -154,7 +157,7 @@ func TestErrors(t *testing.T) {
 						b.client = withToken(t, server, b, fixed{})
 					}
 					err := requests[op](t.Context(), b)
-					if sent != 1 {
+					if sent := sent.Load(); sent != 1 {
 						t.Errorf("%d requests", sent)
 					}
 					text := fmt.Sprint(err)
@@ -201,9 +204,9 @@ func withToken(t *testing.T, server *httptest.Server, b *bucket, from azcore.Tok
 
 // Tokens that are not to be had.
 func TestErrors_Tokens(t *testing.T) {
-	answer := func(status int, date time.Time) *http.Response {
-		return &http.Response{StatusCode: status, Header: http.Header{"Date": {date.UTC().Format(http.TimeFormat)}}, Body: http.NoBody,
-			Request: httptest.NewRequest(http.MethodPost, "https://login.example/token", nil)}
+	refused := func(status int, date time.Time) error {
+		return &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: status, Header: http.Header{"Date": {date.UTC().Format(http.TimeFormat)}}, Body: http.NoBody,
+			Request: httptest.NewRequest(http.MethodPost, "https://login.example/token", nil)}}
 	}
 	for _, c := range []struct {
 		name  string
@@ -211,9 +214,9 @@ func TestErrors_Tokens(t *testing.T) {
 		class store.Class
 	}{
 		{"none", errors.New("there is none, not even the-client-secret"), store.Denied},
-		{"refused", &azidentity.AuthenticationFailedError{RawResponse: answer(401, time.Now())}, store.Denied},
-		{"skewed", &azidentity.AuthenticationFailedError{RawResponse: answer(401, time.Now().Add(time.Hour))}, store.Skew},
-		{"busy", &azidentity.AuthenticationFailedError{RawResponse: answer(503, time.Now())}, store.Unavailable},
+		{"refused", refused(401, time.Now()), store.Denied},
+		{"skewed", refused(401, time.Now().Add(time.Hour)), store.Skew},
+		{"busy", refused(503, time.Now()), store.Unavailable},
 		{"unreachable", &azidentity.AuthenticationFailedError{}, store.Unavailable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -322,7 +325,7 @@ func TestOpen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer b.Close()
+			defer func() { _ = b.Close() }()
 			if got, _, _ := strings.Cut(b.client.URL(), "?"); got != c.url {
 				t.Errorf("the address is %s, want %s", got, c.url)
 			}

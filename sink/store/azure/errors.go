@@ -43,8 +43,8 @@ func (t *tokens) GetToken(ctx context.Context, options policy.TokenRequestOption
 
 // permissions are what requests need: a part of the action's name, and letters of a shared access signature.
 var permissions = map[string][2]string{
-	opStage:  {"write", "create and write"},
-	opCommit: {"write", "create and write"},
+	opStage:  {"write", "write"},
+	opCommit: {"write", "write"},
 	opGet:    {"read", "read"},
 	opList:   {"read", "list"},
 	opDelete: {"delete", "delete"},

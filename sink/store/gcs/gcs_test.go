@@ -265,7 +265,7 @@ func TestErrors_Tokens(t *testing.T) {
 			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
 			var told []string
 			b := newBucket("bucket", object.NewSecrets(func(text string) { told = append(told, text) }))
-			defer b.Close()
+			defer func() { _ = b.Close() }()
 			var err error
 			if b.tokens, err = credentials(t.Context(), b.client, b.secrets); err != nil {
 				t.Fatal(err)

@@ -74,7 +74,7 @@ func newServer(t *testing.T) *server {
 		}
 		maps.Copy(w.Header(), recorder.Header())
 		w.WriteHeader(recorder.Code)
-		w.Write(recorder.Body.Bytes())
+		_, _ = w.Write(recorder.Body.Bytes())
 	}))
 	t.Cleanup(s.Close)
 	return s
