@@ -122,16 +122,28 @@ func (c *planCmd) draft(ctx context.Context, a *app, api *source.Client, r sourc
 	var ranges []source.Request
 	var err error
 	if split == pipeline.SplitAuto {
-		ranges, d.Tallies, err = autoWindows(ctx, survey, r)
+		// What is there keeps its windows, and only the rest is cut: another start would cut another way.
+		held, gaps := apart(owned, r)
+		d.Windows = held
+		for _, gap := range gaps {
+			ranges, tallies, err := autoWindows(ctx, survey, gap)
+			if err != nil {
+				return d, err
+			}
+			d.Windows, d.Tallies = append(d.Windows, windowsOf(api.Host(), ranges)...), append(d.Tallies, tallies...)
+		}
+		slices.SortFunc(d.Windows, func(a, b pipeline.Window) int { return a.Request.Start.Compare(b.Request.Start) })
 	} else {
-		ranges, err = calendar(r, split)
+		if ranges, err = calendar(r, split); err != nil {
+			return d, err
+		}
+		d.Windows = windowsOf(api.Host(), ranges)
 	}
-	if err != nil {
-		return d, err
-	}
-	d.Windows = windowsOf(api.Host(), ranges)
 	if d.States, err = windowStates(ctx, api, owned, d.Windows); err != nil {
 		return d, err
+	}
+	if n := partly(owned, d.Windows, d.States); n > 0 {
+		a.log.Warn("the output holds a part of windows that are planned to be bought; that part would be bought again, and its rows be there twice", "windows", n)
 	}
 	if d.Tallies == nil && !c.Free && slices.Contains(d.States, pipeline.StateToBuy) {
 		if d.Tallies, err = survey.Days(ctx, r); err != nil {
@@ -198,7 +210,7 @@ func (c *planCmd) show(a *app, p *pipeline.Plan) error {
 		list := []mapped{}
 		for _, w := range p.Windows {
 			if w.State != pipeline.StateCovered {
-				list = append(list, c.mapped(w.Start, w.Stop, p.Limit, c.Generation, w.MaxCredits))
+				list = append(list, c.mapped(w.Start, w.Stop, w.Limit, w.Generation, w.MaxCredits))
 			}
 		}
 		return a.line1(list)
