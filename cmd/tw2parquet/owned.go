@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -175,4 +176,11 @@ func moment(t time.Time) string {
 		return t.Format("2006-01-02 15:04")
 	}
 	return t.Format("2006-01-02 15:04:05.999")
+}
+
+// reportOf is what a manifest says of a run.
+func reportOf(raw json.RawMessage) (pipeline.Report, error) {
+	var r pipeline.Report
+	err := json.Unmarshal(raw, &r)
+	return r, err
 }
