@@ -24,7 +24,7 @@ func TestNewPlan_PricesWhatIsLeft(t *testing.T) {
 	var windows []Window
 	var tallies []Tally
 	for _, d := range []string{"2024-01-01", "2024-01-02", "2024-01-03"} {
-		r := source.Request{Start: at(d + "T00:00:00Z"), Stop: at(d + "T00:00:00Z").AddDate(0, 0, 1), Limit: 5000, Generation: 1}
+		r := source.Request{Start: at(d + "T00:00:00Z"), Stop: at(d+"T00:00:00Z").AddDate(0, 0, 1), Limit: 5000, Generation: 1}
 		windows = append(windows, Window{Request: r, Run: d})
 		tallies = append(tallies, Tally{Start: r.Start, Stop: r.Stop, Results: 300, Sources: map[string]int64{"BLOG": 200, "SOCIALMEDIA_TWITTER": 60, "SOCIALMEDIA_FACEBOOK": 40}})
 	}
