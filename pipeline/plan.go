@@ -27,7 +27,7 @@ type Plan struct {
 	Stop             time.Time       `json:"stop"`
 	Split            Split           `json:"split"`
 	Limit            int             `json:"limit"`
-	Windows          []PlannedWindow `json:"windows"`
+	Windows          []PlannedWindow `json:"windows"`           // in order; with auto, what is there already has its own
 	Omitted          int             `json:"omitted"`           // windows that are left beside these, see First
 	Sources          []PlannedSource `json:"sources"`           // by source type, over the windows to buy
 	Results          *int64          `json:"results"`           // counted in all windows; null by calendar alone
@@ -49,6 +49,8 @@ type PlannedWindow struct {
 	Start         time.Time `json:"start"`
 	Stop          time.Time `json:"stop"`
 	Run           string    `json:"run"`
+	Limit         int       `json:"limit"`
+	Generation    int       `json:"generation"`
 	State         State     `json:"state"`
 	Results       *int64    `json:"results"`        // counted; null by calendar alone
 	NotExportable *int64    `json:"not_exportable"` // of these, known not to be handed over
@@ -110,45 +112,48 @@ func NewPlan(d Draft) *Plan {
 		p.X.Left = &d.Credits.RemainingX
 	}
 	var all, buy Tally
-	counted := d.Tallies != nil
+	unknown := false // what a window to buy costs
 	rate := d.Written.rate()
 	for i, w := range d.Windows {
-		win := PlannedWindow{Start: w.Request.Start.UTC(), Stop: w.Request.Stop.UTC(), Run: w.Run, State: d.States[i]}
+		win := PlannedWindow{Start: w.Request.Start.UTC(), Stop: w.Request.Stop.UTC(), Run: w.Run, State: d.States[i],
+			Limit: w.Request.Limit, Generation: max(w.Request.Generation, 1)}
 		if win.State == StateToBuy {
 			win.MaxCredits = int64(w.Request.Limit) + Batch
 		} else {
 			win.Credits = new(int64)
 		}
-		if counted {
-			t := within(d.Tallies, w.Request)
+		if t, counted := within(d.Tallies, w.Request); counted {
 			win.count(t, w.Request.Limit, rate, d.FileSize)
 			all.merge(t)
 			if win.State == StateToBuy {
 				buy.merge(t)
 			}
+			p.Results = &all.Results
+		} else if win.State == StateToBuy {
+			unknown = true
 		}
 		p.Windows = append(p.Windows, win)
 		p.add(win)
 	}
-	if counted {
-		p.Results = &all.Results
+	if unknown {
+		p.Credits = nil
+	} else {
 		p.sources(buy)
-	} else if p.MaxCredits > 0 {
-		p.Credits = nil // not all of them are known
 	}
 	p.judge(d.Credits)
 	return p
 }
 
-// within is what tallies count in a window.
-func within(tallies []Tally, r source.Request) Tally {
-	t := Tally{Start: r.Start, Stop: r.Stop}
+// within is what tallies count in a window, if they do.
+func within(tallies []Tally, r source.Request) (t Tally, counted bool) {
+	t = Tally{Start: r.Start, Stop: r.Stop}
 	for _, part := range tallies {
 		if !part.Start.Before(r.Start) && !part.Stop.After(r.Stop) {
 			t.merge(part)
+			counted = true
 		}
 	}
-	return t
+	return t, counted
 }
 
 func (t *Tally) merge(part Tally) {
@@ -235,19 +240,24 @@ func (p *Plan) judge(c source.Credits) {
 			left++
 		}
 	}
-	switch need := p.need(); {
+	switch {
 	case left == 0 && begun == 0:
 		p.Reasons = append(p.Reasons, "nothing is left to buy")
 		return
 	case left == 0:
 		p.Reasons = append(p.Reasons, "nothing is left to buy, and what was begun is paid for")
 		return
-	case need > c.Spendable():
-		no("it needs %d credits, and %d are left", need, c.Spendable())
+	case p.Credits == nil && p.MaxCredits > c.Spendable():
+		no("it could cost %d credits, and %d are left", p.MaxCredits, c.Spendable())
+	case p.Credits != nil && *p.Credits > c.Spendable():
+		no("it needs %d credits, and %d are left", *p.Credits, c.Spendable())
 	case p.MaxCredits > c.Spendable():
 		p.Reasons = append(p.Reasons, fmt.Sprintf("the limits allow %d credits, more than the %d that are left: lower --limit to be sure", p.MaxCredits, c.Spendable()))
 	}
-	if over > 0 {
+	switch {
+	case over > 0 && p.Split == SplitAuto:
+		no("hours that hold more than --limit %d, and will be truncated: %d", p.Limit, over)
+	case over > 0:
 		no("windows that hold more than --limit %d, and will be truncated: %d of %d; use --split auto", p.Limit, over, left)
 	}
 	if p.X.Posts != nil && p.X.Left != nil && *p.X.Posts > *p.X.Left {
@@ -256,14 +266,6 @@ func (p *Plan) judge(c source.Credits) {
 	if p.Credits == nil {
 		p.Reasons = append(p.Reasons, "nothing was counted: this is what it could cost at most")
 	}
-}
-
-// need is what the windows to buy cost as far as is known.
-func (p *Plan) need() int64 {
-	if p.Credits == nil {
-		return p.MaxCredits
-	}
-	return *p.Credits
 }
 
 // What an export takes is not documented: a minute to begin and end a window with five reads a minute, and a

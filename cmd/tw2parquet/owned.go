@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -116,6 +117,44 @@ func windowStates(ctx context.Context, api *source.Client, all []owned, windows 
 	return states, nil
 }
 
+// apart are the windows of what an output has of a range, complete or begun, and the gaps between them. The
+// runs must be sorted by their start; of those that overlap the first counts, which starts earliest.
+func apart(all []owned, r source.Request) (held []pipeline.Window, gaps []source.Request) {
+	at := r.Start
+	gap := func(until time.Time) {
+		if at.Before(until) {
+			g := r
+			g.Start, g.Stop = at, until
+			gaps = append(gaps, g)
+		}
+	}
+	for _, o := range all {
+		if !o.Start.Before(r.Stop) || !o.Stop.After(at) {
+			continue
+		}
+		w := r
+		w.Start, w.Stop, w.Limit, w.Generation = o.Start, o.Stop, o.Asked.Limit, o.Asked.Generation
+		held = append(held, pipeline.Window{Request: w, Host: o.Asked.Host, Run: o.Run})
+		gap(o.Start)
+		at = o.Stop
+	}
+	gap(r.Stop)
+	return held, gaps
+}
+
+// partly counts the windows to buy of which an output has a part.
+func partly(all []owned, windows []pipeline.Window, states []pipeline.State) int {
+	n := 0
+	for i, w := range windows {
+		if states[i] == pipeline.StateToBuy && slices.ContainsFunc(all, func(o owned) bool {
+			return o.Start.Before(w.Request.Stop) && w.Request.Start.Before(o.Stop)
+		}) {
+			n++
+		}
+	}
+	return n
+}
+
 // writtenBy is what complete runs wrote.
 func writtenBy(all []owned) pipeline.Written {
 	var w pipeline.Written
@@ -137,4 +176,11 @@ func moment(t time.Time) string {
 		return t.Format("2006-01-02 15:04")
 	}
 	return t.Format("2006-01-02 15:04:05.999")
+}
+
+// reportOf is what a manifest says of a run.
+func reportOf(raw json.RawMessage) (pipeline.Report, error) {
+	var r pipeline.Report
+	err := json.Unmarshal(raw, &r)
+	return r, err
 }

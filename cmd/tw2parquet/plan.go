@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -125,16 +123,28 @@ func (c *planCmd) draft(ctx context.Context, a *app, api *source.Client, r sourc
 	var ranges []source.Request
 	var err error
 	if split == pipeline.SplitAuto {
-		ranges, d.Tallies, err = autoWindows(ctx, survey, r)
+		// What is there keeps its windows, and only the rest is cut: another start would cut another way.
+		held, gaps := apart(owned, r)
+		d.Windows = held
+		for _, gap := range gaps {
+			ranges, tallies, err := autoWindows(ctx, survey, gap)
+			if err != nil {
+				return d, err
+			}
+			d.Windows, d.Tallies = append(d.Windows, windowsOf(api.Host(), ranges)...), append(d.Tallies, tallies...)
+		}
+		slices.SortFunc(d.Windows, func(a, b pipeline.Window) int { return a.Request.Start.Compare(b.Request.Start) })
 	} else {
-		ranges, err = calendar(r, split)
+		if ranges, err = calendar(r, split); err != nil {
+			return d, err
+		}
+		d.Windows = windowsOf(api.Host(), ranges)
 	}
-	if err != nil {
-		return d, err
-	}
-	d.Windows = windowsOf(api.Host(), ranges)
 	if d.States, err = windowStates(ctx, api, owned, d.Windows); err != nil {
 		return d, err
+	}
+	if n := partly(owned, d.Windows, d.States); n > 0 {
+		a.log.Warn("the output holds a part of windows that are planned to be bought; that part would be bought again, and its rows be there twice", "windows", n)
 	}
 	if d.Tallies == nil && !c.Free && slices.Contains(d.States, pipeline.StateToBuy) {
 		if d.Tallies, err = survey.Days(ctx, r); err != nil {
@@ -201,131 +211,19 @@ func (c *planCmd) show(a *app, p *pipeline.Plan) error {
 		list := []mapped{}
 		for _, w := range p.Windows {
 			if w.State != pipeline.StateCovered {
-				list = append(list, c.mapped(w.Start, w.Stop, p.Limit, c.Generation, w.MaxCredits))
+				list = append(list, c.mapped(w.Start, w.Stop, w.Limit, w.Generation, w.MaxCredits))
 			}
 		}
-		return a.line1(list)
+		return a.oneLineJSON(list)
 	}
 	return a.write(planTable(p))
 }
 
-// line1 prints JSON on one line: the last line is what Airflow reads.
-func (a *app) line1(v any) error {
+// oneLineJSON prints JSON on one line: the last line is what Airflow reads.
+func (a *app) oneLineJSON(v any) error {
 	text, err := jsonText(v, "")
 	if err != nil {
 		return err
 	}
 	return a.write(string(text))
-}
-
-// late counts what arrived for complete windows since they were bought.
-func (c *planCmd) late(ctx context.Context, a *app, api *source.Client, r source.Request, all []owned) error {
-	p := &latePlan{Windows: []lateWindow{}}
-	var look []owned
-	for _, o := range newest(all) {
-		if o.complete && o.Start.Before(r.Stop) && r.Start.Before(o.Stop) {
-			look = append(look, o)
-		}
-	}
-	if c.MaxWindows > 0 && len(look) > c.MaxWindows {
-		a.log.Warn("more windows are complete; only the earliest are looked at", "windows", len(look)-c.MaxWindows)
-		look = look[:c.MaxWindows]
-	}
-	survey := &pipeline.Survey{API: api}
-	now := time.Now().UTC().Truncate(time.Millisecond)
-	if len(look) > 0 {
-		if err := saySpending(a.log)(len(look)); err != nil {
-			return err
-		}
-	}
-	for _, o := range look {
-		w := lateWindow{Start: o.Start, Stop: o.Stop, Run: o.Run, Generation: max(o.Asked.Generation, 1) + 1, Limit: o.Asked.Limit, Rows: o.rows}
-		bought, err := o.boughtAt(ctx)
-		if err != nil {
-			return err
-		}
-		w.BoughtAt = bought
-		asked := r
-		asked.Start, asked.Stop = o.Start, o.Stop
-		if w.Late, err = survey.CountLate(ctx, asked, bought.Add(time.Millisecond), now); err != nil {
-			return err
-		}
-		if w.Late > 0 {
-			w.Credits = min(o.processed+w.Late, int64(w.Limit)+batch)
-			w.MaxCredits = int64(w.Limit) + batch
-		}
-		p.add(w)
-	}
-	p.HistogramCalls, p.HistogramCredits = survey.Calls, int64(survey.Calls)*source.HistogramCredits
-	var err error
-	credits, err := api.Credits(ctx)
-	if err != nil {
-		return err
-	}
-	p.CreditsLeft = credits.Spendable()
-	switch c.Output {
-	case "json":
-		return a.indented(p)
-	case "airflow":
-		list := []mapped{}
-		for _, w := range p.Windows {
-			if w.Late > 0 && len(list) < maxMapped {
-				list = append(list, c.mapped(w.Start, w.Stop, w.Limit, w.Generation, w.MaxCredits))
-			}
-		}
-		return a.line1(list)
-	}
-	return a.write(lateTable(p))
-}
-
-// latePlan is what `plan --late` prints.
-type latePlan struct {
-	Windows          []lateWindow `json:"windows"`
-	Late             int64        `json:"late"`
-	Credits          int64        `json:"credits"`
-	MaxCredits       int64        `json:"max_credits"`
-	CreditsLeft      int64        `json:"credits_left"`
-	HistogramCalls   int          `json:"histogram_calls"`
-	HistogramCredits int64        `json:"histogram_credits"`
-}
-
-// lateWindow is a complete window, and what arrived since it was bought.
-type lateWindow struct {
-	Start      time.Time `json:"start"`
-	Stop       time.Time `json:"stop"`
-	Run        string    `json:"run"`
-	BoughtAt   time.Time `json:"bought_at"`
-	Rows       int64     `json:"rows"`
-	Late       int64     `json:"late"`       // results that could be found only afterwards
-	Generation int       `json:"generation"` // that would buy the window again
-	Limit      int       `json:"limit"`
-	Credits    int64     `json:"credits"`     // for that, by the count; 0 where nothing is late
-	MaxCredits int64     `json:"max_credits"` // at most
-}
-
-func (p *latePlan) add(w lateWindow) {
-	p.Windows = append(p.Windows, w)
-	p.Late += w.Late
-	p.Credits += w.Credits
-	p.MaxCredits += w.MaxCredits
-}
-
-// boughtAt is when a run's task was created.
-func (o owned) boughtAt(ctx context.Context) (time.Time, error) {
-	record, err := o.held.Record(ctx, source.TaskRecord, maxRecord)
-	if err != nil {
-		return time.Time{}, err
-	}
-	at, err := source.BoughtAt(record)
-	if err == nil && at.IsZero() {
-		err = fmt.Errorf("run %s: its task record does not say when it was bought, so what arrived since cannot be counted", o.Run)
-	}
-	return at.UTC(), err
-}
-
-// reportOf is what a manifest says of a run.
-func reportOf(raw json.RawMessage) (pipeline.Report, error) {
-	var r pipeline.Report
-	err := json.Unmarshal(raw, &r)
-	return r, err
 }

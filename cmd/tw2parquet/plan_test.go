@@ -230,8 +230,56 @@ func TestPlan_AirflowRunsWhatItIsHanded(t *testing.T) {
 			t.Fatalf("%v: exit %d\n%s", args, code, stderr)
 		}
 	}
-	if code, stdout, stderr := x.show(flags...); code != exitOK || stdout != "[]\n" {
+	before := x.Ledger().Credits()
+	if code, stdout, stderr := x.show(flags...); code != exitOK || stdout != "[]\n" || x.Ledger().Credits() != before {
 		t.Errorf("exit %d: %s\n%s", code, stdout, stderr)
+	}
+}
+
+// With auto, what is there keeps its windows, whatever counts say later: no instant is handed out twice, and none is left out.
+func TestPlan_AutoCutsTheGapsAlone(t *testing.T) {
+	x := newTrial(t, emulator.Config{DocumentsPerDay: 40, ControlEvery: 10})
+	for _, part := range [][]string{
+		{"--start=2023-12-28", "--stop=2024-01-02"}, {"--start=2024-01-05T10:30:00Z", "--stop=2024-01-08", "--limit=5000"}, {"--start=2024-01-18", "--stop=2024-02-05"},
+	} {
+		if code, _, stderr := x.export(t.Context(), append(part, "--split=none")...); code != exitOK {
+			t.Fatalf("exit %d\n%s", code, stderr)
+		}
+	}
+	x.script(`{"endpoint":"results","error":{"at":3,"code":24}}`)
+	x.export(t.Context(), "--start=2024-01-10", "--stop=2024-01-12", "--split=none", "--limit=7000") // begun
+	x.SetFaults(nil)
+	before := x.Ledger().Credits()
+	flags := []string{"--start=2024-01-01", "--stop=2024-01-20", "--split=auto", "--limit=200", "--out", x.out}
+	p, stderr := x.plan(flags...)
+	if asked := x.Ledger().Credits() - before; asked != p.HistogramCredits || strings.Contains(stderr, "bought again") {
+		t.Errorf("%d credits, %d said\n%s", asked, p.HistogramCredits, stderr)
+	}
+	at, states := x.request(0).Start.AddDate(0, 0, -4), map[pipeline.State]int{}
+	for _, w := range p.Windows {
+		if !w.Start.Equal(at) {
+			t.Errorf("a window begins at %s, the one before ends at %s", w.Start, at)
+		}
+		at = w.Stop
+		states[w.State]++
+		want := map[pipeline.State]int{pipeline.StateToBuy: 200, pipeline.StateBegun: 7000}[w.State]
+		if want != 0 && w.Limit != want || w.State == pipeline.StateToBuy && *w.Results >= 180 {
+			t.Errorf("%+v", w)
+		}
+	}
+	if states[pipeline.StateCovered] != 3 || states[pipeline.StateBegun] != 1 || !at.Equal(x.request(1).Start.AddDate(0, 0, 4)) {
+		t.Errorf("%v, up to %s", states, at)
+	}
+	for _, w := range p.Windows {
+		if w.State != pipeline.StateCovered {
+			x.export(t.Context(), "--start", rfc3339(w.Start), "--stop", rfc3339(w.Stop), "--split=none", "--limit", fmt.Sprint(w.Limit))
+		}
+	}
+	if l := x.Ledger(); l.Credits() != 40*(4+31+4)+p.HistogramCredits {
+		t.Errorf("%d credits for 39 days of 40, and %d for counting", l.Credits(), p.HistogramCredits)
+	}
+	if p, _ = x.plan(flags...); *p.Credits != 0 || p.HistogramCalls != 0 || len(p.Reasons) != 1 {
+		t.Errorf("afterwards: %+v", p)
 	}
 }
 
@@ -254,12 +302,14 @@ func TestPlan_Verdict(t *testing.T) {
 		fits  bool
 		says  string
 	}{
-		"fits":        {emulator.Config{DocumentsPerDay: 10, XQuota: 1000}, "--limit=5000", true, ""},
-		"no credits":  {emulator.Config{DocumentsPerDay: 10, Credits: 500}, "", false, "needs 910 credits, and 490 are left"},
-		"limits":      {emulator.Config{DocumentsPerDay: 10, Credits: 2000}, "", true, "lower --limit"},
-		"over limit":  {emulator.Config{DocumentsPerDay: 10}, "--limit=300", false, "hold more than --limit 300"},
-		"X":           {emulator.Config{DocumentsPerDay: 10, XQuota: 50}, "", false, "and 50 may still be handed over"},
-		"by calendar": {emulator.Config{DocumentsPerDay: 10}, "--free --limit=1000", true, "nothing was counted"},
+		"fits":           {emulator.Config{DocumentsPerDay: 10, XQuota: 1000}, "--limit=5000", true, ""},
+		"no credits":     {emulator.Config{DocumentsPerDay: 10, Credits: 500}, "", false, "needs 910 credits, and 490 are left"},
+		"limits":         {emulator.Config{DocumentsPerDay: 10, Credits: 2000}, "", true, "lower --limit"},
+		"over limit":     {emulator.Config{DocumentsPerDay: 10}, "--limit=300", false, "hold more than --limit 300"},
+		"X":              {emulator.Config{DocumentsPerDay: 10, XQuota: 50}, "", false, "and 50 may still be handed over"},
+		"calendar, dear": {emulator.Config{DocumentsPerDay: 10}, "--free", false, "it could cost 3003000 credits, and 1000000 are left"},
+		"one hour":       {emulator.Config{DocumentsPerDay: 1000}, "--stop=2024-01-02 --split=auto --limit=30", false, "hours that hold more than --limit 30"},
+		"by calendar":    {emulator.Config{DocumentsPerDay: 10}, "--free --limit=1000", true, "nothing was counted"},
 	} {
 		x := newTrial(t, c.cfg)
 		p, _ := x.plan(append([]string{"--start=2024-01-01", "--stop=2024-04-01"}, strings.Fields(c.flags)...)...)

@@ -130,9 +130,9 @@ func planFacts(p *pipeline.Plan) []string {
 		left += ", next reset " + p.Account.NextReset.Format("2006-01-02 15:04") + " UTC"
 	}
 	if p.Credits != nil {
-		say("Credits: %s by the counts, %s at most (--limit and %d more for each window); %s.", countText(*p.Credits), countText(p.MaxCredits), batch, left)
+		say("Credits: %s by the counts, %s at most (--limit and %s more for each window); %s.", countText(*p.Credits), countText(p.MaxCredits), countText(batch), left)
 	} else {
-		say("Credits: %s at most (--limit and %d more for each window); %s.", countText(p.MaxCredits), batch, left)
+		say("Credits: %s at most (--limit and %s more for each window); %s.", countText(p.MaxCredits), countText(batch), left)
 	}
 	if p.HistogramCredits > 0 {
 		say("This plan took %d credits.", p.HistogramCredits)

@@ -8,7 +8,8 @@
 //
 // One account with three tokens (read_write, read_only, demo), projects with topics, streams with
 // rules, credits, call limits. Documents are generated: a function of the seed, the project and the
-// day, so any range exports exactly the documents in it, and histograms agree. Nothing is stored per
+// day, so any range exports exactly the documents in it, and histograms agree. Config can add documents that
+// only histograms count, and let some be found late. Nothing is stored per
 // document but eight bytes in a queue. Nothing runs in the background either: what an export has
 // done by now is computed from the clock when somebody asks.
 //
