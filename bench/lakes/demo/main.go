@@ -61,12 +61,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	if *query != "" {
-		answer, err := duckdb(ctx, *query, server.Endpoint)
-		if err == nil {
-			fmt.Fprintf(stdout, "\nDuckDB reads it back over S3:\n\n%s", answer)
-			return nil
+		_, missing := ask(ctx, *query, "INSTALL httpfs")
+		if missing == nil {
+			answer, err := ask(ctx, *query, languages(server.Endpoint))
+			if err == nil {
+				fmt.Fprintf(stdout, "\nDuckDB reads it back over S3:\n\n%s", answer)
+			}
+			return err
 		}
-		fmt.Fprintf(stdout, "\nDuckDB cannot read over S3 here, because its extension httpfs is not to be had:\n  %s\n", firstLine(err.Error()))
+		fmt.Fprintf(stdout, "\nDuckDB cannot read over S3 here, because its extension httpfs is not to be had:\n  %s\n", firstLine(missing.Error()))
 	}
 	return readBack(ctx, server, rows, stdout)
 }
@@ -90,12 +93,16 @@ func export(ctx context.Context, binary, out string, stdout, stderr io.Writer) (
 	return result.Rows, nil
 }
 
-// duckdb asks for the languages of all documents.
-func duckdb(ctx context.Context, program, endpoint string) (answer []byte, err error) {
-	sql := fmt.Sprintf(`INSTALL httpfs; LOAD httpfs;
+// languages is the query for those of all documents.
+func languages(endpoint string) string {
+	return fmt.Sprintf(`LOAD httpfs;
 CREATE SECRET (TYPE s3, KEY_ID '%s', SECRET '%s', REGION '%s', ENDPOINT '%s', URL_STYLE 'path', USE_SSL false);
 FROM 's3://%s/%s/*/*.parquet' SELECT lang, count(*) AS documents GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT 10`,
 		servers.AccessKey, servers.SecretKey, servers.Region, strings.TrimPrefix(endpoint, "http://"), bucket, prefix)
+}
+
+// ask runs statements in DuckDB, and returns what the last one answers.
+func ask(ctx context.Context, program, sql string) (answer []byte, err error) {
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, sql)
 	cmd.Stderr = &stderr
