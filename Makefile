@@ -1,12 +1,14 @@
 # Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
 # compiler (DuckDB in the tests) and the module proxy; nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help build cross test test-product test-compare test-all race lakes libzstd torture fuzz lint vuln bench bench-compare demo query clean
+.PHONY: help build cross test test-product test-compare test-all race lakes libzstd torture fuzz lint vuln bench bench-compare demo demo-s3 query clean
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # What tw2parquet is built for; sink/platform.go refuses the rest.
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+# What -tags nocloud leaves out.
+SDKS := ^github\.com/(aws|Azure|AzureAD)/|^golang\.org/x/oauth2|^cloud\.google\.com/
 FUZZTIME ?= 30s
 BENCH    ?= .
 TORTURE  ?= 4
@@ -19,8 +21,10 @@ help: ## this list
 build: ## the static binary, bin/tw2parquet
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tw2parquet ./cmd/tw2parquet
 
-cross: ## build and vet for every supported platform; every other one is refused, with the reason alone
+cross: ## build and vet for every supported platform, and without object stores; every other one is refused, with the reason alone
 	@set -e; for p in $(PLATFORMS); do echo "$$p"; export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; go build ./...; go vet ./...; done
+	CGO_ENABLED=0 go build -tags nocloud ./... && go vet -tags nocloud ./...
+	@sdk=$$(go list -deps -tags nocloud ./cmd/tw2parquet | grep -E '$(SDKS)'); test -z "$$sdk" || { echo "-tags nocloud links $$sdk"; exit 1; }
 	@for p in $(filter-out $(PLATFORMS),$(shell go tool dist list)); do why=$$(GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=1 go list -deps ./cmd/tw2parquet 2>&1 >/dev/null); case "$$?$$(echo "$$why" | wc -l)$$why" in 11sink/platform.go:*) ;; *) echo "$$p is not refused as it should be: $$why"; exit 1;; esac; done
 
 # test: every oracle (DuckDB, the emulator's ledger, encoding/json), every command and kind of fault in one or two places.
@@ -74,7 +78,7 @@ lint: ## formatting, vet, the import fence
 	cd bench/lakes && go run $(GOLANGCI) run --allow-parallel-runners ./...
 
 vuln: ## known vulnerabilities of our modules, without asking a server; fails on what a newer module mends
-	cd bench/vuln && go run . ../.. ../compare .
+	cd bench/vuln && go run . ../.. ../compare ../lakes .
 
 bench: ## benchmarks: make bench BENCH=Decode
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
@@ -86,6 +90,10 @@ bench-compare: build ## against DuckDB: time, memory, size (COMPAREFLAGS='-sides
 demo: build ## the main job, end to end, on the embedded emulator
 	bin/tw2parquet demo
 	@$(MAKE) --no-print-directory query
+
+demo-s3: build ## the same into a bucket of an S3 server that it starts, read back over S3 (by DuckDB where its httpfs can be had)
+	go -C bench/compare build -o ../../bin/query ./query
+	go -C bench/lakes run ./demo -binary ../../bin/tw2parquet -query ../../bin/query
 
 query: ## DuckDB over Parquet files: make query SQL='…'
 	@go -C bench/compare build -o ../../bin/query ./query && bin/query "$$SQL"
