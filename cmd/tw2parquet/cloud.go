@@ -21,6 +21,6 @@ const withoutStores = ""
 
 func objects(open func(context.Context, *url.URL, objectstore.Config) (store.Store, error)) opener {
 	return func(ctx context.Context, u *url.URL, how opening) (store.Store, error) {
-		return open(ctx, u, objectstore.Config{Logger: how.log, Windows: how.windows, Secret: how.secret})
+		return open(ctx, u, objectstore.Config{Logger: how.log, Windows: how.windows, Secret: how.secret, WaitScale: how.scale})
 	}
 }

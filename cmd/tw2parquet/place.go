@@ -30,15 +30,17 @@ type opening struct {
 	log     *slog.Logger
 	windows int               // written at a time; 0: 1
 	secret  func(text string) // hides a credential, before it is used
+	scale   float64           // of waits, at an endpoint on this machine; 0: 1
 }
 
 // opening is for a command that writes so many windows at a time.
 func (a *app) opening(windows int) opening {
+	scale, _ := waitScale(a.globals.BaseURL) // what is wrong with it is said when the account is opened
 	return opening{a.log, windows, func(text string) {
 		if token := source.NewToken(text); !token.Empty() {
 			a.hide(token)
 		}
-	}}
+	}, scale}
 }
 
 // place is where an output, or a part of one, lies: on a disk, or in a bucket.

@@ -8,13 +8,16 @@ import (
 	"sync"
 )
 
+// Fault answers a request in place of the server, or has it forwarded.
+type Fault = func(w http.ResponseWriter, r *http.Request, forward http.Handler)
+
 // Proxy stands before a server, counts requests, and lets a test answer them itself.
 type Proxy struct {
 	URL    string
 	server *httptest.Server
 
 	mu    sync.Mutex
-	hook  func(w http.ResponseWriter, r *http.Request, forward http.Handler)
+	hook  Fault
 	count []string
 }
 
@@ -49,7 +52,7 @@ func NewProxy(endpoint string) (*Proxy, error) {
 }
 
 // Hook lets a test answer what follows; nil: no more.
-func (p *Proxy) Hook(hook func(w http.ResponseWriter, r *http.Request, forward http.Handler)) {
+func (p *Proxy) Hook(hook Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hook = hook

@@ -38,7 +38,7 @@ func Open(ctx context.Context, u *url.URL, cfg object.Config) (store.Store, erro
 	if err != nil {
 		return nil, err
 	}
-	return object.New(ctx, b, prefix, cfg), nil
+	return object.New(ctx, b, prefix, cfg.At(b.client.URL())), nil
 }
 
 func open(u *url.URL, secrets *object.Secrets) (b *bucket, prefix string, err error) {

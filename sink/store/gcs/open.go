@@ -49,7 +49,7 @@ func Open(ctx context.Context, u *url.URL, cfg object.Config) (store.Store, erro
 			return nil, &store.Error{Op: "open", Path: Scheme + "://" + u.Host, Err: err, Hint: adviceNone}
 		}
 	}
-	return object.New(ctx, b, prefix, cfg), nil
+	return object.New(ctx, b, prefix, cfg.At(b.endpoint)), nil
 }
 
 func newBucket(name string, secrets *object.Secrets) *bucket {

@@ -1,12 +1,15 @@
 package object
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"iter"
 	"log/slog"
 	"maps"
+	"net"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -25,6 +28,22 @@ type Config struct {
 	Windows int
 	// Secret is told every credential before it is used, so that nobody shows it; nil: nobody wants to know.
 	Secret func(text string)
+	// WaitScale shortens what is waited between tries, and for how long they go on, for tests and demonstrations. It
+	// counts only at an endpoint on this machine; 0: 1.
+	WaitScale float64
+}
+
+// At is the configuration for a store at an endpoint: that of another machine is given its time.
+func (c Config) At(endpoint string) Config {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		c.WaitScale = 1
+		return c
+	}
+	if ip := net.ParseIP(u.Hostname()); !strings.EqualFold(u.Hostname(), "localhost") && (ip == nil || !ip.IsLoopback()) {
+		c.WaitScale = 1
+	}
+	return c
 }
 
 const (
@@ -48,6 +67,7 @@ type objects struct {
 	work   context.Context // ends all requests; see New
 	stop   context.CancelCauseFunc
 	parts  *buffers
+	scale  float64 // of waits
 
 	mu       sync.Mutex
 	answered bool              // the store was there once
@@ -63,7 +83,7 @@ var errClosed = errors.New("the store is closed")
 // still be published, but outages are not waited out any more.
 func New(ctx context.Context, b Bucket, prefix string, cfg Config) store.Store {
 	s := &objects{
-		bucket: b, log: cfg.Logger, parts: newBuffers(PartSize, inFlight*max(cfg.Windows, 1)),
+		bucket: b, log: cfg.Logger, scale: cmp.Or(cfg.WaitScale, 1), parts: newBuffers(PartSize, inFlight*max(cfg.Windows, 1)),
 		live: map[string]bool{}, holds: map[string]int{}, seen: map[string]string{},
 	}
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {

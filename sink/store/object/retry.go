@@ -48,7 +48,7 @@ func (s *objects) try(ctx context.Context, size int, request func(context.Contex
 		if ctx.Err() != nil {
 			return unclear, context.Cause(ctx)
 		}
-		pause := pauseAfter(n)
+		pause := s.scaled(pauseAfter(n))
 		if took := time.Since(begun); !s.worthwhile(err, n, took+pause) {
 			if n > 1 && !refused(err) {
 				err = fmt.Errorf("gave up after %d tries in %s: %w", n, took.Round(time.Second), err)
@@ -99,6 +99,7 @@ func (s *objects) worthwhile(err error, tries int, took time.Duration) bool {
 	if !s.wasReached() {
 		limit = firstPatience
 	}
+	limit = s.scaled(limit)
 	if s.work.Err() != nil {
 		return false
 	}
@@ -123,6 +124,8 @@ func pauseAfter(tries int) time.Duration {
 	pause := min(firstPause<<min(tries-1, 10), longestPause)
 	return pause/2 + rand.N(pause/2)
 }
+
+func (s *objects) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) * s.scale) }
 
 func (s *objects) reached() {
 	s.mu.Lock()

@@ -148,7 +148,7 @@ func Open(ctx context.Context, u *url.URL, cfg object.Config) (store.Store, erro
 		return nil, fail(errors.New("the region of the bucket is not known"), "set AWS_REGION, or add ?region=… to the address")
 	}
 	b := &bucket{client: client, name: u.Host, settings: set, secrets: secrets, renew: renew}
-	return object.New(ctx, b, prefix, cfg), nil
+	return object.New(ctx, b, prefix, cfg.At(aws.ToString(client.Options().BaseEndpoint))), nil
 }
 
 func parse(query string) (*settings, error) {
