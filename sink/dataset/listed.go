@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 
 	"tw2parquet/sink"
 	"tw2parquet/sink/store"
@@ -56,6 +58,9 @@ func (r *Run) Has(name string) bool {
 	_, ok := r.records[name]
 	return ok
 }
+
+// Records are the names of everything in the run's directory, sorted.
+func (r *Run) Records() []string { return slices.Sorted(maps.Keys(r.records)) }
 
 // Finished tells whether there is a manifest, readable or not.
 func (r *Run) Finished() bool { return r.number >= 0 }
