@@ -49,6 +49,11 @@ type Job struct {
 	Strict        bool // fewer results than the task's count are an error, not a warning
 	AbortOnCancel bool // abort the task if the context ends because of ErrStopped
 	Refetch       bool // read missing and damaged files again; nothing is ever bought then
+	// Claims, if set, is asked before a window is bought or adopted, and told of those that are complete.
+	Claims interface {
+		Confirm(ctx context.Context) error
+		Done(ctx context.Context, r Report) error
+	}
 	// Final, if set, tells whether an error concerns the window alone and stays when it is run again.
 	Final     func(error) bool
 	Log       *slog.Logger
@@ -89,6 +94,11 @@ func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
 	if err != nil && !r.Complete && j.Final != nil && j.Final(err) {
 		if werr := write(context.WithoutCancel(ctx), out.Journal, FailureRecord, r); werr != nil {
 			x.log.Warn("cannot record that the window failed; the next start tries it in its usual order", "run", w.Run, "error", werr)
+		}
+	}
+	if r.Complete && j.Claims != nil {
+		if derr := j.Claims.Done(context.WithoutCancel(ctx), *r); derr != nil {
+			x.log.Debug("cannot write down that the window is covered; the next start does", "run", w.Run, "error", derr)
 		}
 	}
 	return err
@@ -187,6 +197,11 @@ func (x *export) acquire(ctx context.Context) (source.Acquired, error) {
 	}
 	if x.job.Refetch {
 		return x.job.API.Find(ctx, x.window.Run, x.window.Request, x.out.Journal)
+	}
+	if x.job.Claims != nil {
+		if err := x.job.Claims.Confirm(ctx); err != nil {
+			return source.Acquired{}, err
+		}
 	}
 	a, err := x.job.API.Acquire(ctx, x.window.Run, x.window.Request, x.out.Journal)
 	if err != nil && x.job.AbortOnCancel && stopped(ctx) {

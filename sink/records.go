@@ -111,3 +111,11 @@ func LogOf(name string) (source string, n int, ok bool) {
 	n = lastLog - k
 	return m[1], n, err == nil && n > 0
 }
+
+// The records of a run that is dropped.
+const (
+	// DroppingRecord says that the run is to go: from here on its writers publish nothing.
+	DroppingRecord = "dropping.json"
+	// DroppedRecord is what stays of it.
+	DroppedRecord = "dropped.json"
+)

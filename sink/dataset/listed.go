@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,20 @@ func (r *Run) Has(name string) bool {
 
 // Records are the names of everything in the run's directory, sorted.
 func (r *Run) Records() []string { return slices.Sorted(maps.Keys(r.records)) }
+
+// Report is what its writer says of the run in the manifest.
+func (r *Run) Report(ctx context.Context) ([]byte, error) {
+	m, err := r.Manifest(ctx)
+	if err != nil || m == nil {
+		return nil, cmp.Or(err, fs.ErrNotExist)
+	}
+	return m.Report, nil
+}
+
+// Dropped tells whether dropping the run has begun, and whether it has ended.
+func (r *Run) Dropped() (begun, ended bool) {
+	return r.Has(sink.DroppingRecord), r.Has(sink.DroppedRecord)
+}
 
 // Finished tells whether there is a manifest, readable or not.
 func (r *Run) Finished() bool { return r.number >= 0 }
