@@ -83,6 +83,7 @@ type Archive interface {
 type Listing interface {
 	Runs() []string
 	Run(id string) HeldRun // nil if there is none
+	Sources() []string     // that have a log
 	Log(source string) []int
 	ReadLog(ctx context.Context, source string, n int) ([]byte, error)
 }
@@ -141,6 +142,7 @@ func (l *claimLog) apply(n int, data []byte) (r logRecord, err error) {
 		return r, &source.Error{Class: source.ClassForeign, Message: fmt.Sprintf("record %d of the log of source %s cannot be read, or was written by a newer version", n, l.id),
 			Hint: "while nothing else runs, remove the directory source-" + l.id + " of _tw2parquet: the log is rebuilt from the runs"}
 	}
+	l.source = r.Source
 	for _, run := range r.Runs {
 		l.merge(run)
 	}

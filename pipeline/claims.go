@@ -49,8 +49,9 @@ type Claims struct {
 	Approve func([]Piece) error
 	Log     *slog.Logger // nil discards
 
-	mu  sync.Mutex
-	log *claimLog
+	mu   sync.Mutex
+	log  *claimLog
+	seen map[string]*Holding // by the last look
 }
 
 // view is what one look at the output says of the source.
@@ -228,6 +229,7 @@ func (c *Claims) pieces(ctx context.Context, v *view) ([]Piece, error) {
 	for _, h := range v.holdings {
 		all = append(all, h)
 	}
+	c.seen = v.holdings
 	owner := c.Ask.Owner()
 	pieces := Cover(c.Ask.Windows, all, func(h *Holding) bool { return h.Owner == owner || ours[h.Run] })
 	for i := range pieces {
@@ -257,6 +259,17 @@ func (c *Claims) gone(ctx context.Context, v *view, run string) (bool, error) {
 	_, dropped := held.Dropped()
 	t, err := trace(ctx, held)
 	return t.Void || dropped, err
+}
+
+// Twice names the runs of earlier generations that hold time of a window.
+func (c *Claims) Twice(w Window) (runs []string) {
+	for id, h := range c.seen {
+		if h.Generation < w.Request.Generation && h.overlaps(w.Request.Start, w.Request.Stop) && (h.Standing == RunComplete || h.Standing == RunBegun) {
+			runs = append(runs, id)
+		}
+	}
+	slices.Sort(runs)
+	return runs
 }
 
 // maxRecordBytes bounds what is read of a record of a run; ours are shorter, whatever the query.

@@ -51,8 +51,10 @@ a retry can help, else that of the first that failed; the result has the error o
 the signal's if a retry can help any window, and the message has the other errors too. --abort-on-cancel aborts on a
 signal only.
 
-Before buying, a warning lists what OUT already holds of the same source and time: it would be bought again, and its
-rows would be duplicated.
+What OUT covers already for the same source is not bought again, whatever range, split or limit it was bought with: a
+window shrinks to its gaps, and one without gaps is "covered" in the result. What is begun is finished first, by its own
+request. --generation N looks at runs of generation N and above only. What another source of the same project may have
+brought too is warned of with its price. tw2parquet help files has the rules.
 
 Example:
   export TALKWALKER_ACCESS_TOKEN=…
@@ -129,26 +131,18 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 		a.refuseToken("dataset", c.Datasets...), a.refuseToken("query", c.Query), a.refuseToken("out", c.Out)); err != nil {
 		return err
 	}
-	windows := make([]pipeline.Window, len(ranges))
-	for i, w := range ranges {
-		windows[i] = pipeline.Window{
-			Request: w, Host: api.Host(), Run: w.Run(api.Host()), Partition: "window_start=" + pipeline.PartitionName(w.Start),
-		}
-	}
 	to := &destination{place: out, log: a.log, unsafe: c.UnsafeOverwrite}
 	defer to.Close()
 	there, err := openHoldings(ctx, to)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	all := there.of(windows)
-	c.warnOfOverlaps(ctx, a.log, there, windows, all)
-	if c.DryRun {
-		return c.plan(ctx, a, api, windows, all)
+	claims := &pipeline.Claims{Archive: &archive{to: to, first: there.Dataset}, Log: a.log, Ask: pipeline.Ask{Host: api.Host(), Range: r, Windows: ranges, Split: pipeline.Split(c.Split)}}
+	todo, err := c.decide(ctx, a, api, claims, there)
+	if err != nil || c.DryRun {
+		return interrupted(ctx, err)
 	}
-	if err := c.checkPrice(ctx, api, windows, all); err != nil {
-		return err
-	}
+	windows := todo.windows
 	c.limitMemory(a, min(c.Parallel, len(windows)))
 	p := a.newProgress(len(windows))
 	if c.heartbeat > 0 {
@@ -166,7 +160,42 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 			return out.parts(), err
 		},
 	}
-	return c.exportAll(ctx, a, job, windows, all)
+	if !c.Refetch {
+		job.Claims = claims
+	}
+	return c.exportAll(ctx, a, job, todo)
+}
+
+// decide finds out what has to be done, and claims what has to be bought. With --dry-run it only says so.
+func (c *exportCmd) decide(ctx context.Context, a *app, api *source.Client, claims *pipeline.Claims, there *holdings) (work, error) {
+	if c.DryRun || c.Refetch {
+		pieces, err := claims.Look(ctx, listing{there.Dataset})
+		if err != nil {
+			return work{}, err
+		}
+		todo := c.arrange(claims, there, pieces)
+		c.warnOfCoverage(ctx, a.log, claims, there, todo)
+		if c.DryRun {
+			return todo, c.plan(ctx, a, api, todo)
+		}
+		return todo, nil
+	}
+	warned := false
+	claims.Approve = func(pieces []pipeline.Piece) error {
+		todo := c.arrange(claims, there, pieces)
+		if !warned {
+			c.warnOfCoverage(ctx, a.log, claims, there, todo)
+			warned = true
+		}
+		return c.checkPrice(ctx, api, todo.windows, todo.held)
+	}
+	pieces, err := claims.Decide(ctx)
+	return c.arrange(claims, there, pieces), err
+}
+
+// windowOf is the window of a request.
+func windowOf(host string, r source.Request) pipeline.Window {
+	return pipeline.Window{Request: r, Host: host, Run: r.Run(host), Partition: "window_start=" + pipeline.PartitionName(r.Start)}
 }
 
 // mendable adds to the error of damaged files how to get them back.
@@ -224,7 +253,7 @@ func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, windows 
 		return err
 	}
 	toBuy := int64(len(windows) - len(state))
-	if price := toBuy * int64(c.Limit); price > *c.MaxCredits {
+	if price := priceOf(windows, state); price > *c.MaxCredits {
 		hint := "raise --max-credits"
 		if fit := *c.MaxCredits / max(toBuy, 1); fit > 0 {
 			hint = fmt.Sprintf("lower --limit to %d, take a shorter range, or raise --max-credits", fit)
@@ -234,18 +263,34 @@ func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, windows 
 	return nil
 }
 
+// priceOf is what the windows could cost that have no state yet.
+func priceOf(windows []pipeline.Window, state map[string]string) (price int64) {
+	for _, w := range windows {
+		if state[w.Run] == "" {
+			price += int64(w.Request.Limit)
+		}
+	}
+	return price
+}
+
 // plan is --dry-run: free calls that change nothing.
-func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, windows []pipeline.Window, all []held) error {
-	state, err := bought(ctx, api, windows, all)
+func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, todo work) error {
+	windows := todo.windows
+	state, err := bought(ctx, api, windows, todo.held)
 	if err != nil {
 		return err
 	}
-	var price int64
+	price := priceOf(windows, state)
+	for _, x := range todo.covered {
+		a.log.Info("planned", "window", pipeline.PartitionName(x.window.Request.Start), "stop", rfc3339(x.window.Request.Stop), "what", "covered", "runs", len(x.runs))
+		planned := c.coveredEnd(x, map[string]bool{}).result()
+		planned.Error, planned.Planned = nil, "covered"
+		a.result.add(planned)
+	}
 	for _, w := range windows {
 		what := state[w.Run]
 		if what == "" {
 			what = "buy"
-			price += int64(c.Limit)
 		}
 		a.log.Info("planned", "window", pipeline.PartitionName(w.Request.Start), "stop", rfc3339(w.Request.Stop), "run", w.Run, "what", what)
 		planned := window(pipeline.Report{Start: w.Request.Start, Stop: w.Request.Stop, Run: w.Run})

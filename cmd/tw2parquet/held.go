@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
-	"log/slog"
-	"slices"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
@@ -66,74 +62,4 @@ func (h *holdings) of(windows []pipeline.Window) []held {
 
 func heldOf(r *dataset.Run) held {
 	return held{complete: r.Finished(), bought: r.Has(source.TaskRecord), begun: r.Has(pipeline.RequestRecord), failed: r.Has(pipeline.FailureRecord)}
-}
-
-// maxRecord bounds what is read of a record; ours are shorter, whatever the query.
-const maxRecord = 1 << 20
-
-// purchases are the requests that an output has bought, complete or not. What could not be read is an error
-// beside the others.
-func (h *holdings) purchases(ctx context.Context) ([]pipeline.Asking, error) {
-	all, bad := []pipeline.Asking{}, h.err
-	for _, r := range h.Runs {
-		if x := heldOf(r); !x.complete && !x.bought || !x.begun { // not begun: a conversion
-			continue
-		}
-		var asking pipeline.Asking
-		text, err := r.Record(ctx, pipeline.RequestRecord, maxRecord)
-		if err == nil {
-			if err = json.Unmarshal(text, &asking); err != nil {
-				err = fmt.Errorf("read %s of run %s: %w", pipeline.RequestRecord, r.ID, err)
-			}
-		}
-		switch {
-		case err != nil:
-			bad = errors.Join(bad, err)
-		case asking.Run == r.ID:
-			all = append(all, asking)
-		}
-	}
-	return all, bad
-}
-
-// warned is how many overlaps are told one by one.
-const warned = 5
-
-// warnOfOverlaps tells, before anything is bought, what the output holds already of the same source and time: it
-// would be bought again, and its rows would be there twice.
-func (c *exportCmd) warnOfOverlaps(ctx context.Context, log *slog.Logger, h *holdings, windows []pipeline.Window, all []held) {
-	var buy []pipeline.Asking
-	for i, w := range windows {
-		if !all[i].complete && !all[i].bought {
-			buy = append(buy, w.Asking())
-		}
-	}
-	if len(buy) == 0 || c.Refetch { // which never buys
-		return
-	}
-	there, err := h.purchases(ctx)
-	if err != nil {
-		log.Warn("cannot read all that this output holds, so nothing warns of buying it twice", "error", err)
-	}
-	slices.SortFunc(there, func(x, y pipeline.Asking) int { return x.Start.Compare(y.Start) })
-	overlaps := 0
-	for _, old := range there {
-		again := 0
-		for _, w := range buy {
-			if w.Run != old.Run && w.Overlaps(old) {
-				again++
-			}
-		}
-		if again == 0 {
-			continue
-		}
-		if overlaps++; overlaps <= warned {
-			log.Warn("this output already holds results of the same source and time; buying them again costs again and duplicates their rows",
-				"run", old.Run, "window", pipeline.PartitionName(old.Start), "stop", rfc3339(old.Stop), "generation", old.Asked.Generation,
-				"windows_to_buy", again, "max_credits", int64(again)*int64(c.Limit))
-		}
-	}
-	if overlaps > warned {
-		log.Warn("more runs in this output overlap with what would be bought", "runs", overlaps-warned)
-	}
 }

@@ -32,6 +32,7 @@ type result struct {
 }
 
 type windowResult struct {
+	Status     string       `json:"status,omitempty"` // covered, or not there
 	Start      string       `json:"start"`
 	Stop       string       `json:"stop"`
 	Run        string       `json:"run"`
@@ -46,6 +47,8 @@ type windowResult struct {
 	Truncated  bool         `json:"truncated"`
 	Missing    int64        `json:"missing,omitempty"`
 	Unsafe     bool         `json:"unsafe_overwrite,omitempty"`
+	Runs       []string     `json:"runs,omitempty"`    // that cover it
+	Twice      []string     `json:"twice,omitempty"`   // runs of earlier generations that hold the same time
 	Planned    string       `json:"planned,omitempty"` // with --dry-run: what would happen
 	Error      *resultError `json:"error,omitempty"`
 }

@@ -117,6 +117,9 @@ func (d *Dataset) log(source string) map[int]store.Entry {
 	return d.logs[source]
 }
 
+// Sources are those that have a log of what is covered.
+func (d *Dataset) Sources() []string { return slices.Sorted(maps.Keys(d.logs)) }
+
 // Log are the numbers of the records of what is covered of a source, the newest first.
 func (d *Dataset) Log(source string) []int {
 	numbers := slices.Sorted(maps.Keys(d.logs[source]))
