@@ -208,6 +208,22 @@ func (c *Claims) Done(ctx context.Context, r Report) error {
 	return c.log.add(ctx, c.Archive, []logRun{h.logged()})
 }
 
+// WriteDropped writes into the log of its source that a run was dropped.
+func WriteDropped(ctx context.Context, to Archive, a Asking) error {
+	from, err := to.Look(ctx)
+	if err != nil {
+		return err
+	}
+	log := newClaimLog(a.Asked)
+	if err := log.read(ctx, from); err != nil {
+		return err
+	}
+	if log.last == 0 {
+		return nil // the next start rebuilds it
+	}
+	return log.add(ctx, to, []logRun{holdingOf(a, RunDropped).logged()})
+}
+
 func holdingOf(a Asking, s Standing) *Holding {
 	return &Holding{Run: a.Run, Start: a.Start, Stop: a.Stop, Limit: a.Asked.Limit, Generation: max(a.Asked.Generation, 1), Standing: s}
 }

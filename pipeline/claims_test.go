@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -66,6 +67,7 @@ type town struct {
 
 	mu      sync.Mutex
 	windows map[string]pipeline.Window // all that ever were opened, by run
+	dropped map[string]uint64          // runs, and how many calls there had been when they were dropped
 }
 
 func newTown(t *testing.T) *town {
@@ -73,7 +75,7 @@ func newTown(t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &town{t: t, server: server, memory: storetest.NewMemory(), windows: map[string]pipeline.Window{}}
+	return &town{t: t, server: server, memory: storetest.NewMemory(), windows: map[string]pipeline.Window{}, dropped: map[string]uint64{}}
 }
 
 // machine is a process of its own. It may die at a request to the store, or at a call of the API.
@@ -220,6 +222,7 @@ type purchase struct {
 	start, stop int64
 	generation  int
 	target      string
+	call        uint64
 }
 
 func (w *town) purchases() (all []purchase) {
@@ -231,7 +234,7 @@ func (w *town) purchases() (all []purchase) {
 			w.t.Fatal(err)
 		}
 		win := w.windows[strings.TrimPrefix(task.Target, "tw2p-")]
-		all = append(all, purchase{body.Start, body.Stop, win.Request.Generation, task.Target})
+		all = append(all, purchase{body.Start, body.Stop, win.Request.Generation, task.Target, task.Request})
 	}
 	return all
 }
@@ -242,6 +245,9 @@ func (w *town) checkBill(what string) {
 	all := w.purchases()
 	for i, a := range all {
 		for _, b := range all[:i] {
+			if gone, ok := w.dropped[b.target[5:]]; ok && gone <= a.call {
+				continue
+			}
 			if a.generation == b.generation && a.start < b.stop && b.start < a.stop {
 				w.t.Fatalf("%s: %+v and %+v were both bought", what, w.windows[a.target[5:]].Asking(), w.windows[b.target[5:]].Asking())
 			}
@@ -267,7 +273,14 @@ func (w *town) checkRows(what string) {
 		}
 	}
 	for _, p := range w.purchases() {
-		if m := manifests[p.target]; m.Rows+m.Rejected != paid[p.target] {
+		if _, ok := w.dropped[p.target[5:]]; ok {
+			continue
+		}
+		m, ok := manifests[p.target]
+		if !ok && w.shadowed(w.windows[p.target[5:]]) {
+			continue // begun, and nobody needs it
+		}
+		if m.Rows+m.Rejected != paid[p.target] {
 			w.t.Fatalf("%s: %s: %d rows, %d rejects, %d paid", what, p.target, m.Rows, m.Rejected, paid[p.target])
 		}
 	}
@@ -285,6 +298,17 @@ func (w *town) checkRows(what string) {
 	}
 }
 
+// shadowed tells whether later generations cover a window.
+func (w *town) shadowed(win pipeline.Window) bool {
+	covered := w.covered(win.Request.Generation)
+	for n := -24; n < 400; n++ {
+		if !at(n).Before(win.Request.Start) && at(n).Before(win.Request.Stop) && !covered[n] {
+			return false
+		}
+	}
+	return true
+}
+
 // loseLog removes the log of the source, as somebody does who tidies.
 func (w *town) loseLog() {
 	for name := range w.memory.Files() {
@@ -292,6 +316,27 @@ func (w *town) loseLog() {
 			w.memory.Plant(name, nil)
 		}
 	}
+}
+
+// drop drops a run of those that were opened, as the command does.
+func (m *machine) drop(rng *rand.Rand) error {
+	w := m.town
+	runs := slices.Sorted(maps.Keys(w.windows))
+	if len(runs) == 0 {
+		return nil
+	}
+	win := w.windows[runs[rng.IntN(len(runs))]]
+	note, _ := json.Marshal(win.Asking())
+	if _, ok := w.dropped[win.Run]; !ok {
+		w.dropped[win.Run] = uint64(len(w.server.Ledger().Requests))
+	}
+	return m.dropRun(win, note)
+}
+
+func (m *machine) dropRun(win pipeline.Window, note []byte) error {
+	return sink.Drop{Store: m.Process, Run: win.Run, Note: note, Dirs: []string{win.Partition}, Between: func(ctx context.Context) error {
+		return pipeline.WriteDropped(ctx, archive{sink.Records{Store: m.Process}}, win.Asking())
+	}}.Do(context.Background())
 }
 
 // Random sequences of requests over one source, with deaths at any request and call, two machines at once, and a log that is
@@ -343,6 +388,9 @@ func randomStarts(t *testing.T, seed uint64) {
 		if rng.IntN(3) == 0 {
 			w.memory.Land()
 		}
+		if rng.IntN(4) == 0 {
+			_ = machine().drop(rng)
+		}
 		if rng.IntN(3) > 0 {
 			m, a := machine(), ask()
 			e := m.start(a)
@@ -361,6 +409,17 @@ func randomStarts(t *testing.T, seed uint64) {
 		w.checkBill(what)
 	}
 	w.memory.Land()
+	for run := range w.dropped { // what was begun is finished by the next drop
+		win := w.windows[run]
+		if _, begun := w.memory.Files()[path.Join(sink.RunDir(run), sink.DroppingRecord)]; begun {
+			if err := w.machine().dropRun(win, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, gone := w.memory.Files()[path.Join(sink.RunDir(run), sink.DroppedRecord)]; !gone {
+			delete(w.dropped, run) // it died before it began
+		}
+	}
 	// Two quiet starts end everything that was begun.
 	all := w.ask(-24, 400, pipeline.SplitDay, source.MaxLimit, 1)
 	var e end

@@ -22,6 +22,9 @@ const (
 	// FailureRecord says that a window failed in a way that running it again does not mend: the Report it
 	// came to. It decides only which windows the next start tries last.
 	FailureRecord = "failed.json"
+	// DroppingRecord and DroppedRecord are a Report, as far as it is known, of a run that is being dropped, or was.
+	DroppingRecord = "dropping.json"
+	DroppedRecord  = "dropped.json"
 )
 
 // Report is what an export leaves in its manifest and, in part, in the result line.

@@ -68,7 +68,7 @@ func (c *Claims) recheck(ctx context.Context, v *view, missing []*Holding) error
 func (c *Claims) place(ctx context.Context, v *view, id string, held HeldRun) error {
 	records, logged := held.Records(), v.log.runs[id]
 	dropping, dropped := held.Dropped()
-	if logged == nil && !slices.Contains(records, RequestRecord) {
+	if logged == nil && !slices.Contains(records, RequestRecord) && !dropping && !dropped {
 		return nil // a conversion, or nothing yet
 	}
 	var h *Holding
@@ -143,10 +143,12 @@ func (c *Claims) askingOf(ctx context.Context, id string, held HeldRun) (Report,
 			err = json.Unmarshal(text, &r)
 		}
 	}
-	if err != nil && ctx.Err() == nil && slices.Contains(held.Records(), RequestRecord) {
-		r = Report{}
-		if text, err = held.Record(ctx, RequestRecord, maxRecordBytes); err == nil {
-			err = json.Unmarshal(text, &r)
+	for _, name := range []string{DroppingRecord, DroppedRecord, RequestRecord} {
+		if err != nil && ctx.Err() == nil && slices.Contains(held.Records(), name) {
+			r = Report{}
+			if text, err = held.Record(ctx, name, maxRecordBytes); err == nil {
+				err = json.Unmarshal(text, &r)
+			}
 		}
 	}
 	var syntax *json.SyntaxError
