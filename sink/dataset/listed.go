@@ -41,6 +41,8 @@ const (
 	Incomplete State = "incomplete"
 	Unreadable State = "unreadable" // there is a manifest, and nobody knows what it says
 	Damaged    State = "damaged"
+	Dropping   State = "dropping" // it is being taken away; the next drop ends that
+	Dropped    State = "dropped"  // a record says what it was
 )
 
 // add takes in a record, and whatever else lies in the run's directory.
@@ -136,6 +138,11 @@ func decodeManifest(ctx context.Context, r *Run, e store.Entry) (m *sink.Manifes
 
 // State tells what became of the run, as far as its manifest tells.
 func (r *Run) State(ctx context.Context) (State, error) {
+	if begun, ended := r.Dropped(); ended {
+		return Dropped, nil
+	} else if begun {
+		return Dropping, nil
+	}
 	m, err := r.Manifest(ctx)
 	var foreign *sink.ForeignError
 	switch {
