@@ -184,7 +184,7 @@ func (c *exportCmd) coveredEnd(x covered, counted map[string]bool) windowEnd {
 		}
 		bought := x.window
 		bought.Request.Start, bought.Request.Stop, bought.Request.Limit, bought.Request.Generation = h.Start, h.Stop, h.Limit, h.Generation
-		if h.Truncated && e.err == nil {
+		if h.Truncated && e.err == nil && !c.accepts(exitTruncated) {
 			e.err = &statusError{exitTruncated, "run " + h.Run + " covers this time, and ended at its limit", c.hintTruncated(bought, one)}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"tw2parquet/pipeline"
@@ -34,6 +35,7 @@ type exportCmd struct {
 	Strict        bool          `name:"strict" help:"Fail if the results are more or fewer than the task counted." group:"Running"`
 	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"Treat a stream as cut after this long without data (default ${default})." group:"Running"`
 	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
+	Accept        []string      `name:"accept" placeholder:"CODES" help:"Of 40, 41 and 43: windows that end so count as covered with what they have; exit 0." group:"Running"`
 	Refetch       bool          `name:"refetch" help:"Read missing or damaged files again from the collector, for free, while it lives; nothing is bought." group:"Running"`
 	heartbeat     time.Duration
 	SkipEmpty     bool `name:"skip-empty" help:"Exit 99 instead of 0 if nothing was exported." group:"Running"`
@@ -119,6 +121,11 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	case c.MaxCredits != nil && *c.MaxCredits < 0:
 		return usagef("--max-credits is %d; it must be 0 or more", *c.MaxCredits)
 	}
+	for _, code := range c.Accept {
+		if code != "40" && code != "41" && code != "43" {
+			return usagef("--accept %q: only 40, 41 and 43 can be accepted", code)
+		}
+	}
 	ranges, err := pipeline.Windows(r, pipeline.Split(c.Split))
 	if err != nil {
 		return &usageError{err}
@@ -163,6 +170,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if !c.Refetch {
 		job.Claims = claims
 	}
+	job.Accept = func(err error) bool { return c.accepts(classify(err).Code) }
 	return c.exportAll(ctx, a, job, todo)
 }
 
@@ -192,6 +200,9 @@ func (c *exportCmd) decide(ctx context.Context, a *app, api *source.Client, clai
 	pieces, err := claims.Decide(ctx)
 	return c.arrange(claims, there, pieces), err
 }
+
+// accepts tells whether a window that ends with a code counts as covered.
+func (c *exportCmd) accepts(code int) bool { return slices.Contains(c.Accept, strconv.Itoa(code)) }
 
 // windowOf is the window of a request.
 func windowOf(host string, r source.Request) pipeline.Window {

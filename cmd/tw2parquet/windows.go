@@ -125,7 +125,7 @@ func (c *exportCmd) exportOne(ctx context.Context, job *pipeline.Job, w pipeline
 	case e.err != nil:
 		e.err = interrupted(ctx, mendable(e.err))
 	default:
-		if e.err = c.judge(e.report); e.err == nil && e.report.Truncated {
+		if e.err = c.judge(e.report); e.err == nil && e.report.Truncated && !c.accepts(exitTruncated) {
 			e.err = &statusError{exitTruncated, fmt.Sprintf("the export ended at its limit of %d results", e.report.Asked.Limit), c.hintTruncated(w, e.report)}
 		}
 	}
