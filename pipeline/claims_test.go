@@ -86,6 +86,8 @@ type machine struct {
 	dieAt int // the call; below 0: none
 	after bool
 	end   context.CancelCauseFunc
+	// decided is called between the claim and the first purchase.
+	decided func()
 }
 
 func (w *town) machine() *machine {
@@ -150,7 +152,25 @@ func (m *machine) start(ask pipeline.Ask) (e end) {
 	}
 	defer client.Close()
 	claims := &pipeline.Claims{Ask: ask, Archive: archive{sink.Records{Store: m.Process}}}
-	job := &pipeline.Job{
+	job := m.job(client, claims)
+	pieces, err := claims.Decide(ctx)
+	if err != nil {
+		return end{err: err}
+	}
+	if m.decided != nil {
+		m.decided()
+	}
+	for _, win := range claims.Windows(pieces) {
+		if _, err := job.Export(ctx, win); err != nil {
+			e.failed, e.errs = append(e.failed, win), append(e.errs, err)
+		}
+	}
+	return e
+}
+
+func (m *machine) job(client *source.Client, claims *pipeline.Claims) *pipeline.Job {
+	w := m.town
+	return &pipeline.Job{
 		API: client, Workers: 1, RowGroup: pipeline.RowGroup{Bytes: 32 << 10}, Claims: claims,
 		Open: func(ctx context.Context, win pipeline.Window) (pipeline.Output, error) {
 			w.mu.Lock()
@@ -166,16 +186,6 @@ func (m *machine) start(ask pipeline.Ask) (e end) {
 			return output{out}.parts(), nil
 		},
 	}
-	pieces, err := claims.Decide(ctx)
-	if err != nil {
-		return end{err: err}
-	}
-	for _, win := range claims.Windows(pieces) {
-		if _, err := job.Export(ctx, win); err != nil {
-			e.failed, e.errs = append(e.failed, win), append(e.errs, err)
-		}
-	}
-	return e
 }
 
 // covered are the hours of complete runs of a generation or later, as the objects themselves say.
@@ -500,6 +510,29 @@ func TestClaims_AStartReadsLittle(t *testing.T) {
 			t.Errorf("%d reads, %d pages, %d puts", reads, lists, after["put"]-before["put"])
 		}
 	})
+}
+
+// The log is lost between a claim and the purchase, and another machine, which cannot know of the claim, buys the time.
+func TestClaims_LogLostUnderAClaim(t *testing.T) {
+	for _, lost := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newTown(t)
+			first := w.machine()
+			first.decided = func() {
+				if lost {
+					w.loseLog()
+				}
+				if e := w.machine().start(w.ask(24, 48, pipeline.SplitDay, source.MaxLimit, 1)); e.err != nil || len(e.failed) > 0 {
+					t.Errorf("%+v", e)
+				}
+			}
+			e := first.start(w.ask(0, 72, pipeline.SplitNone, source.MaxLimit, 1))
+			var api *source.Error
+			if len(e.errs) != 1 || !errors.As(e.errs[0], &api) || api.Class != source.ClassLocked || len(w.purchases()) != 1 {
+				t.Errorf("lost %v: %+v, bought %+v", lost, e, w.purchases())
+			}
+		})
+	}
 }
 
 // A claim that nobody has begun binds for the same windows only; whoever voids it leaves its owner without.

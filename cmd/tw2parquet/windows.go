@@ -118,10 +118,14 @@ func (c *exportCmd) exportOne(ctx context.Context, job *pipeline.Job, w pipeline
 	case errors.Is(e.err, pipeline.ErrMissing) && e.report.Rows+e.report.Rejected == 0:
 		e.err = &statusError{exitMismatch, e.err.Error(), fmt.Sprintf("the collector delivers none of the results that were paid for; inspect it with "+
 			"`tw2parquet collectors get %s`, and quote task %s to support before anything is bought again", e.report.Collector, e.report.TaskID)}
-	case classify(e.err).Code == exitExpired && errors.As(e.err, &api) && e.report.Rows > 0 && !c.Refetch:
-		lost := *api
-		lost.Hint = cmp.Or(lost.Hint, byCode(exitExpired).Hint) + fmt.Sprintf("; with this --out the %s already published would be duplicated", rowsText(e.report.Rows))
-		e.err = interrupted(ctx, &lost)
+	case errors.As(e.err, &api) && (api.Class == source.ClassExpired || api.Class == source.ClassAmbiguous) && !c.Refetch:
+		told := *api
+		told.Hint = cmp.Or(told.Hint, byCode(int(api.Class)).Hint)
+		if api.Class == source.ClassExpired {
+			told.Hint += fmt.Sprintf("; --accept 43 takes the %s already published as they are", rowsText(e.report.Rows))
+		}
+		told.Hint += "; to buy this window again: " + c.buyAgain(w)
+		e.err = interrupted(ctx, &told)
 	case e.err != nil:
 		e.err = interrupted(ctx, mendable(e.err))
 	default:
