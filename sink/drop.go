@@ -48,7 +48,7 @@ func (d Drop) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer hold.Close()
+	defer func() { _ = hold.Close() }() // what it put is durable
 	log := d.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)

@@ -73,7 +73,7 @@ func (r Records) put(ctx context.Context, dir, name string, data []byte, access 
 	if err != nil {
 		return err
 	}
-	defer hold.Close()
+	defer func() { _ = hold.Close() }() // what it put is durable
 	if err := hold.Prepare(ctx); err != nil {
 		return err
 	}

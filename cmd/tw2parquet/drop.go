@@ -62,7 +62,7 @@ func (c *dropCmd) Run(ctx context.Context, a *app) error {
 		return usagef("%s: %w", publicName(c.Out), err)
 	}
 	to := &destination{place: at, log: a.log}
-	defer to.Close()
+	defer func() { _ = to.Close() }() // what was removed is gone
 	there, err := openHoldings(ctx, to)
 	if err != nil {
 		return interrupted(ctx, err)
