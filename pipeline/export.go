@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -49,6 +50,14 @@ type Job struct {
 	Strict        bool // fewer results than the task's count are an error, not a warning
 	AbortOnCancel bool // abort the task if the context ends because of ErrStopped
 	Refetch       bool // read missing and damaged files again; nothing is ever bought then
+	// Claims, if set, is asked before a window is bought or adopted, and told of those that are complete.
+	Claims interface {
+		Confirm(ctx context.Context) error
+		Done(ctx context.Context, r Report) error
+	}
+	// Accept, if set, tells whether a window that failed so is to count as covered with what it has: it gets a
+	// manifest that says so. It is asked about errors that concern the window alone.
+	Accept func(error) bool
 	// Final, if set, tells whether an error concerns the window alone and stays when it is run again.
 	Final     func(error) bool
 	Log       *slog.Logger
@@ -86,9 +95,17 @@ func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
 		window: w, sink: out.Sink, chain: out.Chain, rowGroup: j.RowGroup, workers: j.Workers, observers: j.Observers, log: j.log(),
 	}}
 	err = x.run(ctx)
+	if err != nil && !r.Complete && !j.Refetch && j.Accept != nil && j.Accept(err) {
+		err = x.accept(ctx, err)
+	}
 	if err != nil && !r.Complete && j.Final != nil && j.Final(err) {
 		if werr := write(context.WithoutCancel(ctx), out.Journal, FailureRecord, r); werr != nil {
 			x.log.Warn("cannot record that the window failed; the next start tries it in its usual order", "run", w.Run, "error", werr)
+		}
+	}
+	if r.Complete && j.Claims != nil {
+		if derr := j.Claims.Done(context.WithoutCancel(ctx), *r); derr != nil {
+			x.log.Debug("cannot write down that the window is covered; the next start does", "run", w.Run, "error", derr)
 		}
 	}
 	return err
@@ -179,6 +196,22 @@ func (x *export) complete(ctx context.Context, damage error) error {
 	return x.judge()
 }
 
+// accept takes what is published for all there will be. The manifest says why.
+func (x *export) accept(ctx context.Context, because error) error {
+	if damage := x.out.Mending.Damage(); damage != nil {
+		return because // what is damaged is not what was accepted
+	}
+	if err := x.tally(); err != nil {
+		return errors.Join(because, err)
+	}
+	x.report.Partial = because.Error()
+	if err := x.report.complete(ctx, x.out); err != nil {
+		return errors.Join(because, fmt.Errorf("accept what is there: %w", err))
+	}
+	x.log.Warn("accepted though it is not complete; its time counts as covered", "run", x.window.Run, "rows", x.report.Rows, "because", because)
+	return nil
+}
+
 // acquire buys the export, unless it was bought before. With Refetch it is only looked for.
 func (x *export) acquire(ctx context.Context) (source.Acquired, error) {
 	x.report.Reading = &x.mover.reading // what an earlier start took is its own
@@ -187,6 +220,11 @@ func (x *export) acquire(ctx context.Context) (source.Acquired, error) {
 	}
 	if x.job.Refetch {
 		return x.job.API.Find(ctx, x.window.Run, x.window.Request, x.out.Journal)
+	}
+	if x.job.Claims != nil {
+		if err := x.job.Claims.Confirm(ctx); err != nil {
+			return source.Acquired{}, err
+		}
 	}
 	a, err := x.job.API.Acquire(ctx, x.window.Run, x.window.Request, x.out.Journal)
 	if err != nil && x.job.AbortOnCancel && stopped(ctx) {

@@ -22,6 +22,9 @@ const (
 	// FailureRecord says that a window failed in a way that running it again does not mend: the Report it
 	// came to. It decides only which windows the next start tries last.
 	FailureRecord = "failed.json"
+	// DroppingRecord and DroppedRecord are a Report, as far as it is known, of a run that is being dropped, or was.
+	DroppingRecord = "dropping.json"
+	DroppedRecord  = "dropped.json"
 )
 
 // Report is what an export leaves in its manifest and, in part, in the result line.
@@ -37,9 +40,10 @@ type Report struct {
 	Progress   float64       `json:"progress"`  // the task's own word, see Matching
 	Rows       int64         `json:"rows"`
 	Rejected   int64         `json:"rejected"`
-	Credits    int64         `json:"credits"`   // one per exported result
-	Truncated  bool          `json:"truncated"` // the task ended at its limit
-	Missing    int64         `json:"missing"`   // processed, but never delivered
+	Credits    int64         `json:"credits"`           // one per exported result
+	Truncated  bool          `json:"truncated"`         // the task ended at its limit
+	Partial    string        `json:"partial,omitempty"` // why it is not complete, where that was accepted
+	Missing    int64         `json:"missing"`           // processed, but never delivered
 	Drift      *schema.Drift `json:"drift"`
 	Recorded   *Recorded     `json:"recorded,omitempty"` // of a conversion
 	Reading    *Reading      `json:"reading,omitempty"`  // by the start that wrote the report; not of a conversion
@@ -242,6 +246,10 @@ func (r *Report) complete(ctx context.Context, out Output) error {
 // complete run again: the same output gets the same answer.
 func (x *export) judge() error {
 	r := x.report
+	if r.Partial != "" {
+		x.log.Warn("this window is not complete, and was accepted so", "run", r.Run, "because", r.Partial)
+		return nil
+	}
 	delivered := r.Rows + r.Rejected
 	switch extra := delivered - r.Processed; {
 	case r.TaskID == "":

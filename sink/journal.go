@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -77,18 +76,9 @@ func checkJournalName(name string) error {
 	return nil
 }
 
-// put stores a small record, and looks where the store's answer leaves it open whether it is there. The very same
-// bytes are success, so that any number of lost answers is.
+// put stores a small record of the run.
 func (o *Output) put(ctx context.Context, name string, data []byte, access store.Access) error {
-	step := func(ctx context.Context) error { return o.hold.Put(ctx, name, data, access) }
-	return o.settle(ctx, name, step, func(ctx context.Context) error {
-		there, err := store.ReadRecord(ctx, o.store, name, max(int64(len(data)), maxJournalBytes))
-		unfit := errors.Is(err, store.ErrUnfit) || errors.Is(err, fs.ErrPermission) // of another user, on a disk
-		if err == nil && !bytes.Equal(there, data) || unfit {
-			err = fmt.Errorf("%s: %w", path.Base(name), fs.ErrExist)
-		}
-		return err
-	})
+	return put(ctx, o.store, o.hold, o.log, name, data, access)
 }
 
 // read reads a small file whole.

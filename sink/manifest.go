@@ -174,6 +174,9 @@ func (o *Output) checkThere(ctx context.Context, m *Manifest) error {
 		return err
 	}
 	d, err := o.listDir(ctx)
+	if err == nil && d.dropped != "" {
+		err = o.isDropped(d.dropped)
+	}
 	if err != nil {
 		return err
 	}

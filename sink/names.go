@@ -61,10 +61,10 @@ func StateName(name string) (run, record string, ok bool) {
 func BelowState(name string) bool { return slices.Contains(strings.Split(name, "/"), StateDir) }
 
 // Private tells whether a name in an output is for its owner alone, whatever the umask: everything in the
-// directory of a run except its manifests.
+// directory of a run except its manifests. Logs are not.
 func Private(name string) bool {
-	_, record, ok := StateName(name)
-	if !ok || record == "" {
+	dir, record, ok := StateName(name)
+	if !ok || record == "" || strings.HasPrefix(dir, logPrefix) {
 		return false
 	}
 	_, manifest := layout{}.manifestNumber(record)

@@ -55,6 +55,9 @@ func (o *Output) publish(ctx context.Context, m mark) error {
 		return err
 	}
 	f, kv, err := o.sealFile(ctx, m)
+	if err == nil && !o.hold.Exclusive() { // where it is, nobody can drop the run meanwhile
+		err = o.checkKept(ctx)
+	}
 	if err != nil {
 		return o.giveUp(err)
 	}

@@ -48,6 +48,9 @@ func (o *Output) takeStock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if d.dropped != "" {
+		return o.isDropped(d.dropped)
+	}
 	m, err := o.loadManifest(ctx, d)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ type runDir struct {
 	manifest store.Entry // the one that counts
 	number   int         // of it; -1: there is none
 	rejects  map[string]store.Entry
+	dropped  string // the record that says so, if the run is being dropped or was
 }
 
 func (o *Output) listDir(ctx context.Context) (*runDir, error) {
@@ -21,12 +22,14 @@ func (o *Output) listDir(ctx context.Context) (*runDir, error) {
 		k, manifest := o.layout.manifestNumber(base)
 		_, rejects := rejectsOf(base)
 		in := path.Dir(e.Name) == o.layout.runDir()
-		if err != nil && in && !manifest && !rejects {
+		if err != nil && in && !manifest && !rejects && base != DroppingRecord && base != DroppedRecord {
 			continue // a name that is not looked for cannot be looked at
 		}
 		switch {
 		case err != nil:
 			return nil, err
+		case in && (base == DroppedRecord || base == DroppingRecord && d.dropped == ""):
+			d.dropped = e.Name
 		case in && manifest && k > d.number:
 			d.manifest, d.number = e, k
 		case in && rejects && e.Regular:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"time"
 
 	"tw2parquet/sink/store"
@@ -19,6 +20,10 @@ var waits = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 
 // what has the name. look returns nil if that is what the step meant to put there, fs.ErrNotExist if nothing
 // is there yet, and whatever is to be told otherwise.
 func (o *Output) settle(ctx context.Context, name string, step, look func(context.Context) error) error {
+	return settle(ctx, o.store, o.log, name, step, look)
+}
+
+func settle(ctx context.Context, s store.Store, log *slog.Logger, name string, step, look func(context.Context) error) error {
 	for attempt := 0; ; attempt++ {
 		err := step(ctx)
 		if err == nil {
@@ -34,12 +39,12 @@ func (o *Output) settle(ctx context.Context, name string, step, look func(contex
 		case !errors.Is(found, fs.ErrNotExist):
 			return found
 		case attempt == len(waits):
-			return &store.Error{Op: "publish", Path: o.store.Path(name), Err: fmt.Errorf("%w: %w", store.ErrUnclear, err),
+			return &store.Error{Op: "publish", Path: s.Path(name), Err: fmt.Errorf("%w: %w", store.ErrUnclear, err),
 				Hint: "the store kept its answer open; run again: the next start finds out what is there"}
 		}
-		o.log.Debug("the store's answer left it open whether a name is there; trying again", "name", name, "error", err)
+		log.Debug("the store's answer left it open whether a name is there; trying again", "name", name, "error", err)
 		if err := pause(ctx, waits[attempt]); err != nil {
-			return fmt.Errorf("publish %s: %w", store.Printable(o.store.Path(name)), err)
+			return fmt.Errorf("publish %s: %w", store.Printable(s.Path(name)), err)
 		}
 	}
 }

@@ -74,6 +74,9 @@ func (a *acquisition) acquire(ctx context.Context) (Acquired, error) {
 	if a.history, err = readHistory(ctx, a.journal); err != nil {
 		return Acquired{}, err
 	}
+	if a.history.void {
+		return Acquired{}, errVoid()
+	}
 	if err := a.ensureCollector(ctx); err != nil {
 		return Acquired{}, err
 	}
@@ -262,6 +265,9 @@ func (a *acquisition) look(ctx context.Context) (Acquired, bool, error) {
 // adopt takes the oldest of the tasks. A younger one is a purchase too many: it is ended before it costs
 // more, and told.
 func (a *acquisition) adopt(ctx context.Context, tasks []Task) (Acquired, error) {
+	if err := a.begin(ctx); err != nil {
+		return Acquired{}, err
+	}
 	for _, t := range tasks[1:] {
 		a.c.log.Warn("the same export was bought twice; reading the older task and aborting the newer",
 			"collector", a.id, "kept", tasks[0].ID, "aborted", t.ID, "status", string(t.Status), "processed", t.Processed)

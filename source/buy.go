@@ -61,6 +61,7 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 		}
 		switch got {
 		case outcomeDone:
+			a.history.bought = true
 			return a.bought(ctx, task)
 		case outcomeRejected:
 			return Acquired{}, postErr
@@ -125,6 +126,9 @@ func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
 		return Acquired{}, false, a.ambiguous(ctx, "the collector cannot be read", err, true)
 	}
 	if filled {
+		if err := a.begin(ctx); err != nil {
+			return Acquired{}, false, err
+		}
 		a.c.log.Warn("the collector holds results although no task is listed for it; reading them", "collector", a.id)
 		for _, k := range a.history.open {
 			if err := a.closeIntent(ctx, k, outcomeNote{Outcome: outcomeFound}); err != nil {

@@ -28,7 +28,7 @@ type Journal interface {
 // The records:
 //
 //	collector-<k>.json       written before the collector is created: it may exist
-//	intent-<k>.json          written before POST k: it may have been sent
+//	intent-<k>.json          written before POST k: it may have been sent; or, void, by somebody else: it never will be
 //	intent-<k>-outcome.json  what became of it, once that is known
 //	task.json                the task of the run
 //
@@ -49,11 +49,15 @@ const (
 	outcomeAbsent outcome = "absent"
 )
 
+// outcomeVoid is of an intent that somebody else put there, so that the run cannot be bought any more.
+const outcomeVoid outcome = "void"
+
 type intentNote struct {
 	Attempt    string    `json:"attempt"` // random: who wrote it
 	Run        string    `json:"run"`
 	Op         string    `json:"op"`
 	ServerTime time.Time `json:"server_time"`
+	Outcome    outcome   `json:"outcome,omitempty"` // void, or none
 }
 
 type outcomeNote struct {
@@ -79,6 +83,7 @@ type history struct {
 	open    []int     // intents without an outcome
 	absent  int       // intents that were unclear and then found to have bought nothing
 	bought  bool      // an intent is known to have bought
+	void    bool      // an intent is void: the run is not to be bought
 	newest  time.Time // server time of the newest intent
 	untimed bool      // an intent's record holds no time
 	task    taskNote
@@ -109,6 +114,10 @@ func readHistory(ctx context.Context, j Journal) (history, error) {
 			var note intentNote
 			if err := get(ctx, j, name, &note); err != nil {
 				return h, err
+			}
+			if note.Outcome == outcomeVoid {
+				h.void, answered[k] = true, true
+				continue
 			}
 			h.untimed = h.untimed || note.ServerTime.IsZero()
 			if note.ServerTime.After(h.newest) {

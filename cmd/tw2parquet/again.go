@@ -23,19 +23,30 @@ func (c *exportCmd) hintTruncated(w pipeline.Window, r pipeline.Report) string {
 		limit, split = source.MaxLimit, string(pipeline.SplitDay)
 	}
 	w.Request.Limit = int(limit)
-	return fmt.Sprintf("a higher --limit or a finer --split does not buy the rest: it buys the window again from its start, for %s, "+
-		"and with this --out its %s would be duplicated; to export all of it elsewhere: %s", price, rowsText(r.Rows), c.command(w.Request, split))
+	return fmt.Sprintf("the window counts as covered, so a higher --limit or a finer --split buys nothing of it; --accept 41 takes it as it is; after `%s` "+
+		"the next export buys it again from its start, for %s; to export all of it elsewhere: %s", c.dropping(w.Run), price, c.command(w.Request, split, beside(c.Out)))
 }
 
 // hintFailed says what a window whose task failed costs again.
 func (c *exportCmd) hintFailed(w pipeline.Window, r pipeline.Report) string {
 	w.Request.Generation = max(w.Request.Generation, 1) + 1
-	return fmt.Sprintf("a retry cannot fix the task; buying the window again costs up to %d credits, and with this --out the %s "+
-		"already published would be duplicated; to export it elsewhere: %s", w.Request.Limit+batch, rowsText(r.Rows), c.command(w.Request, string(pipeline.SplitNone)))
+	return fmt.Sprintf("a retry cannot fix the task; --accept 40 takes the %s already published as they are; after `%s` the next export buys the window "+
+		"again, for up to %d credits; to export it elsewhere: %s", rowsText(r.Rows), c.dropping(w.Run), w.Request.Limit+batch, c.command(w.Request, string(pipeline.SplitNone), beside(c.Out)))
 }
 
-// command is the command that exports r alone, into an output beside this one.
-func (c *exportCmd) command(r source.Request, split string) string {
+// buyAgain is the command that buys a window alone once more.
+func (c *exportCmd) buyAgain(w pipeline.Window) string {
+	w.Request.Generation = max(w.Request.Generation, 1) + 1
+	return c.command(w.Request, string(pipeline.SplitNone), named(c.Out, ""))
+}
+
+// dropping is the command that drops a run.
+func (c *exportCmd) dropping(run string) string {
+	return "tw2parquet drop " + quote(named(c.Out, "")) + " " + run
+}
+
+// command is the command that exports r alone.
+func (c *exportCmd) command(r source.Request, split, out string) string {
 	args := []string{"tw2parquet", "export"}
 	add := func(flag string, values ...string) {
 		for _, v := range values {
@@ -56,7 +67,7 @@ func (c *exportCmd) command(r source.Request, split string) string {
 	if r.Generation > 1 {
 		add("--generation", fmt.Sprint(r.Generation))
 	}
-	add("--out", beside(c.Out))
+	add("--out", out)
 	return strings.Join(args, " ")
 }
 

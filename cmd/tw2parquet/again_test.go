@@ -18,7 +18,7 @@ func TestExport_TruncatedHintTellsTheRealPrice(t *testing.T) {
 	}
 	before := x.Ledger().Credits()
 	hint := r.Error.Hint
-	if r.Windows[0].Error.Hint != hint || !strings.Contains(hint, fmt.Sprintf("its %s would be duplicated", rowsText(r.Rows))) {
+	if r.Windows[0].Error.Hint != hint || !strings.Contains(hint, "`tw2parquet drop "+x.out+" "+r.Windows[0].Run+"`") {
 		t.Errorf("%s", hint)
 	}
 	_, command, ok := strings.Cut(hint, ": tw2parquet ")

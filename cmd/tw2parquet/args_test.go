@@ -167,6 +167,8 @@ func valueFor(f *kong.Flag) string {
 		return f.EnumSlice()[len(f.EnumSlice())-1]
 	case f.Name == "start" || f.Name == "stop":
 		return "2024-01-0" + map[string]string{"start": "1", "stop": "2"}[f.Name]
+	case f.Name == "before":
+		return "2024-01-03"
 	case f.Name == "memory-limit" || f.Name == "max-document-size" || f.Name == "file-size" || f.Name == "row-group-size":
 		return "3MiB"
 	case f.Name == "encodings":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"tw2parquet/pipeline"
@@ -38,6 +39,7 @@ type exportCmd struct {
 	Strict        bool          `name:"strict" help:"Fail if the results are more or fewer than the task counted." group:"Running"`
 	IdleTimeout   time.Duration `name:"idle-timeout" default:"90s" placeholder:"D" help:"Treat a stream as cut after this long without data (default ${default})." group:"Running"`
 	AbortOnCancel bool          `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
+	Accept        []string      `name:"accept" placeholder:"CODES" help:"Of 40, 41 and 43: windows that end so count as covered with what they have; exit 0." group:"Running"`
 	Refetch       bool          `name:"refetch" help:"Read missing or damaged files again from the collector, for free, while it lives; nothing is bought." group:"Running"`
 	heartbeat     time.Duration
 	SkipEmpty     bool  `name:"skip-empty" help:"Exit 99 instead of 0 if nothing was exported." group:"Running"`
@@ -56,8 +58,10 @@ a retry can help, else that of the first that failed; the result has the error o
 the signal's if a retry can help any window, and the message has the other errors too. --abort-on-cancel aborts on a
 signal only.
 
-Before buying, a warning lists what OUT already holds of the same source and time: it would be bought again, and its
-rows would be duplicated.
+What OUT covers already for the same source is not bought again, whatever range, split or limit it was bought with: a
+window shrinks to its gaps, and one without gaps is "covered" in the result. What is begun is finished first, by its own
+request. --generation N looks at runs of generation N and above only. What another source of the same project may have
+brought too is warned of with its price. tw2parquet help files has the rules.
 
 Example:
   export TALKWALKER_ACCESS_TOKEN=…
@@ -124,6 +128,11 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	case c.MinCreditsLeft != nil && *c.MinCreditsLeft < 0:
 		return usagef("--min-credits-left is %d; it must be 0 or more", *c.MinCreditsLeft)
 	}
+	for _, code := range c.Accept {
+		if code != "40" && code != "41" && code != "43" {
+			return usagef("--accept %q: only 40, 41 and 43 can be accepted", code)
+		}
+	}
 	api, err := a.client(source.Config{MaxDocumentBytes: int64(c.MaxDocumentSize), IdleTimeout: c.IdleTimeout})
 	if err != nil {
 		return err
@@ -135,21 +144,18 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	windows := windowsOf(api.Host(), ranges)
-	to := &destination{place: out, how: a.opening(min(c.Parallel, len(windows))), unsafe: c.UnsafeOverwrite}
+	to := &destination{place: out, how: a.opening(min(c.Parallel, len(ranges))), unsafe: c.UnsafeOverwrite}
 	defer to.Close()
 	there, err := openHoldings(ctx, to)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	all := there.of(windows)
-	c.warnOfOverlaps(ctx, a.log, there, windows, all)
-	if c.DryRun {
-		return c.plan(ctx, a, api, windows, all)
+	claims := &pipeline.Claims{Archive: &archive{to: to, first: there.Dataset}, Log: a.log, Ask: pipeline.Ask{Host: api.Host(), Range: r, Windows: ranges, Split: pipeline.Split(c.Split)}}
+	todo, err := c.decide(ctx, a, api, claims, there)
+	if err != nil || c.DryRun {
+		return interrupted(ctx, err)
 	}
-	if err := c.checkPrice(ctx, api, windows, all); err != nil {
-		return err
-	}
+	windows := todo.windows
 	c.limitMemory(a, min(c.Parallel, len(windows)))
 	p := a.newProgress(len(windows))
 	if c.heartbeat > 0 {
@@ -167,7 +173,46 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 			return out.parts(), err
 		},
 	}
-	return c.exportAll(ctx, a, job, windows, all)
+	if !c.Refetch {
+		job.Claims = claims
+	}
+	job.Accept = func(err error) bool { return c.accepts(classify(err).Code) }
+	return c.exportAll(ctx, a, job, todo)
+}
+
+// decide finds out what has to be done, and claims what has to be bought. With --dry-run it only says so.
+func (c *exportCmd) decide(ctx context.Context, a *app, api *source.Client, claims *pipeline.Claims, there *holdings) (work, error) {
+	if c.DryRun || c.Refetch {
+		pieces, err := claims.Look(ctx, listing{there.Dataset})
+		if err != nil {
+			return work{}, err
+		}
+		todo := c.arrange(claims, there, pieces)
+		c.warnOfCoverage(ctx, a.log, claims, there, todo)
+		if c.DryRun {
+			return todo, c.plan(ctx, a, api, todo)
+		}
+		return todo, nil
+	}
+	warned := false
+	claims.Approve = func(pieces []pipeline.Piece) error {
+		todo := c.arrange(claims, there, pieces)
+		if !warned {
+			c.warnOfCoverage(ctx, a.log, claims, there, todo)
+			warned = true
+		}
+		return c.checkPrice(ctx, api, todo.windows, todo.held)
+	}
+	pieces, err := claims.Decide(ctx)
+	return c.arrange(claims, there, pieces), err
+}
+
+// accepts tells whether a window that ends with a code counts as covered.
+func (c *exportCmd) accepts(code int) bool { return slices.Contains(c.Accept, strconv.Itoa(code)) }
+
+// windowOf is the window of a request.
+func windowOf(host string, r source.Request) pipeline.Window {
+	return pipeline.Window{Request: r, Host: host, Run: r.Run(host), Partition: "window_start=" + pipeline.PartitionName(r.Start)}
 }
 
 // mendable adds to the error of damaged files how to get them back.
@@ -224,14 +269,32 @@ func (c *exportCmd) checkPrice(ctx context.Context, api *source.Client, windows 
 	if err != nil {
 		return err
 	}
-	return c.afford(ctx, api, len(windows)-len(state))
+	return c.afford(ctx, api, len(windows)-len(state), priceOf(windows, state)+c.asked)
+}
+
+// priceOf is what the windows could cost that have no state yet.
+func priceOf(windows []pipeline.Window, state map[string]string) (price int64) {
+	for _, w := range windows {
+		if state[w.Run] == "" {
+			price += int64(w.Request.Limit + batch)
+		}
+	}
+	return price
 }
 
 // plan is --dry-run: free calls that change nothing.
-func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, windows []pipeline.Window, all []held) error {
-	state, err := bought(ctx, api, windows, all)
+func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, todo work) error {
+	windows := todo.windows
+	state, err := bought(ctx, api, windows, todo.held)
 	if err != nil {
 		return err
+	}
+	price := priceOf(windows, state) + c.asked
+	for _, x := range todo.covered {
+		a.log.Info("planned", "window", pipeline.PartitionName(x.window.Request.Start), "stop", rfc3339(x.window.Request.Stop), "what", "covered", "runs", len(x.runs))
+		planned := c.coveredEnd(x, map[string]bool{}).result()
+		planned.Error, planned.Planned = nil, "covered"
+		a.result.add(planned)
 	}
 	for _, w := range windows {
 		what := state[w.Run]
@@ -244,9 +307,8 @@ func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, window
 		a.result.add(planned)
 	}
 	toBuy := len(windows) - len(state)
-	price := c.price(toBuy)
 	a.log.Info("this is only a plan", "windows", len(windows), "to_buy", toBuy, "max_credits", price)
 	a.result.Status = "planned"
 	a.result.MaxCredits = &price
-	return c.afford(ctx, api, toBuy)
+	return c.afford(ctx, api, toBuy, price)
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
-	"slices"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
@@ -94,46 +92,4 @@ func (h *holdings) purchases(ctx context.Context) ([]pipeline.Asking, error) {
 		}
 	}
 	return all, bad
-}
-
-// warned is how many overlaps are told one by one.
-const warned = 5
-
-// warnOfOverlaps tells, before anything is bought, what the output holds already of the same source and time: it
-// would be bought again, and its rows would be there twice.
-func (c *exportCmd) warnOfOverlaps(ctx context.Context, log *slog.Logger, h *holdings, windows []pipeline.Window, all []held) {
-	var buy []pipeline.Asking
-	for i, w := range windows {
-		if !all[i].complete && !all[i].bought {
-			buy = append(buy, w.Asking())
-		}
-	}
-	if len(buy) == 0 || c.Refetch { // which never buys
-		return
-	}
-	there, err := h.purchases(ctx)
-	if err != nil {
-		log.Warn("cannot read all that this output holds, so nothing warns of buying it twice", "error", err)
-	}
-	slices.SortFunc(there, func(x, y pipeline.Asking) int { return x.Start.Compare(y.Start) })
-	overlaps := 0
-	for _, old := range there {
-		again := 0
-		for _, w := range buy {
-			if w.Run != old.Run && w.Overlaps(old) {
-				again++
-			}
-		}
-		if again == 0 {
-			continue
-		}
-		if overlaps++; overlaps <= warned {
-			log.Warn("this output already holds results of the same source and time; buying them again costs again and duplicates their rows",
-				"run", old.Run, "window", pipeline.PartitionName(old.Start), "stop", rfc3339(old.Stop), "generation", old.Asked.Generation,
-				"windows_to_buy", again, "max_credits", int64(again)*int64(c.Limit+batch))
-		}
-	}
-	if overlaps > warned {
-		log.Warn("more runs in this output overlap with what would be bought", "runs", overlaps-warned)
-	}
 }

@@ -280,6 +280,12 @@ func TestManual_Journal(t *testing.T) {
 		t.Fatal(err, records)
 	}
 	for _, name := range records {
+		if strings.HasPrefix(filepath.Base(filepath.Dir(name)), "source-") {
+			if base := filepath.Base(name); base != "lock" && base != "staging" && !strings.HasPrefix(base, "99999999") {
+				t.Errorf("a log holds %s", base)
+			}
+			continue
+		}
 		if base := filepath.Base(name); !strings.Contains(known, "/"+base) {
 			t.Errorf("a run's directory holds %s, which the layout does not show", base)
 		}
@@ -297,6 +303,15 @@ func TestManual_Journal(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The types of the coverage log are the pipeline's own.
+func TestManual_CoverageLog(t *testing.T) {
+	text, err := os.ReadFile("../../pipeline/claimlog.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	differ(t, "coverage log", documented(section(t, "files", "Coverage")), matches(`json:"(\w+)`, string(text)))
 }
 
 // invocations are the commands of the code blocks, and of the code in the text.

@@ -27,15 +27,11 @@ func windowsOf(host string, ranges []source.Request) []pipeline.Window {
 	return windows
 }
 
-// price is what windows to buy could cost, with what counting them took.
-func (c *exportCmd) price(toBuy int) int64 { return int64(toBuy)*int64(c.Limit+batch) + c.asked }
-
-// afford refuses to buy windows for more than the flags allow.
-func (c *exportCmd) afford(ctx context.Context, api *source.Client, toBuy int) error {
+// afford refuses to buy windows for more than the flags allow. The price has what counting took in it.
+func (c *exportCmd) afford(ctx context.Context, api *source.Client, toBuy int, price int64) error {
 	if toBuy == 0 {
 		return nil
 	}
-	price := c.price(toBuy)
 	what := fmt.Sprintf("%d windows to buy, with up to %d results each and %d for the overshoot, could cost %d credits", toBuy, c.Limit, batch, price)
 	if c.asked > 0 {
 		what += fmt.Sprintf(", %d for counting included", c.asked)

@@ -166,10 +166,12 @@ func publicName(arg string) string {
 
 // beside is an output's place as a hint gives it to a command: that of another output, next to it. Of the parameters
 // only those stay that are known to hold no secret.
-func beside(out string) string {
+func beside(out string) string { return named(out, "-again") }
+
+func named(out, suffix string) string {
 	base := publicName(out)
 	_, query, _ := strings.Cut(out, "?")
-	base = strings.TrimRight(base, "/") + "-again"
+	base = strings.TrimRight(base, "/") + suffix
 	values, err := url.ParseQuery(query)
 	if p, lerr := locate(out); err != nil || lerr != nil || !p.remote() {
 		return base

@@ -32,6 +32,7 @@ type result struct {
 }
 
 type windowResult struct {
+	Status     string       `json:"status,omitempty"` // covered, or not there
 	Start      string       `json:"start"`
 	Stop       string       `json:"stop"`
 	Run        string       `json:"run"`
@@ -44,8 +45,11 @@ type windowResult struct {
 	Bytes      int64        `json:"bytes"`
 	Credits    int64        `json:"credits"`
 	Truncated  bool         `json:"truncated"`
+	Partial    string       `json:"partial,omitempty"`
 	Missing    int64        `json:"missing,omitempty"`
 	Unsafe     bool         `json:"unsafe_overwrite,omitempty"`
+	Runs       []string     `json:"runs,omitempty"`    // that cover it
+	Twice      []string     `json:"twice,omitempty"`   // runs of earlier generations that hold the same time
 	Planned    string       `json:"planned,omitempty"` // with --dry-run: what would happen
 	Error      *resultError `json:"error,omitempty"`
 }
@@ -78,7 +82,7 @@ func window(r pipeline.Report) windowResult {
 	return windowResult{
 		Start: rfc3339(r.Start), Stop: rfc3339(r.Stop), Run: r.Run, TaskID: r.TaskID, TaskStatus: r.TaskStatus,
 		Processed: r.Processed, Rows: r.Rows, Rejected: r.Rejected, Files: files, Bytes: r.Bytes,
-		Credits: r.Credits, Truncated: r.Truncated, Missing: r.Missing, Unsafe: r.UnsafeOverwrite,
+		Credits: r.Credits, Truncated: r.Truncated, Partial: r.Partial, Missing: r.Missing, Unsafe: r.UnsafeOverwrite,
 	}
 }
 

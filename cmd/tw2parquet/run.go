@@ -27,6 +27,7 @@ type cli struct {
 	Plan       planCmd       `cmd:"" help:"Price and split a time range before anything is bought."`
 	Convert    convertCmd    `cmd:"" help:"Turn recorded result streams into Parquet, offline."`
 	Verify     verifyCmd     `cmd:"" help:"Re-read the files of an output and compare them with their manifests."`
+	Drop       dropCmd       `cmd:"" help:"Remove runs from an output: files, manifests and journals."`
 	Cat        catCmd        `cmd:"" help:"Print the documents of Parquet files as JSON lines."`
 	Check      checkCmd      `cmd:"" help:"Find out, before any money, whether token, rights, credits, clock and output will do."`
 	Tasks      tasksCmd      `cmd:"" help:"List, show or abort export tasks."`

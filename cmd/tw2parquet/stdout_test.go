@@ -172,6 +172,7 @@ func TestStandardOutput_DoesNotChangeAVerdict(t *testing.T) {
 		"help":              {{[]string{"help"}, exitOK}, {[]string{"help", "files"}, exitOK}},
 		"demo":              {{[]string{"demo", "--out", torn}, exitStorage}}, // a whole one takes long, and is an export
 		"verify":            {{[]string{"verify", good}, exitOK}, {[]string{"verify", bad}, exitForeign}, {[]string{"verify", bad, "--output=json"}, exitForeign}},
+		"drop":              {{[]string{"drop", good, "--before=2000-01-01", "--dry-run"}, exitOK}},
 		"cat":               {{[]string{"cat", good, "--limit=20"}, exitOK}, {[]string{"cat", "--columns=_ordinal", good, torn}, exitForeign}},
 		"schema":            {{[]string{"schema"}, exitOK}, {[]string{"schema", "--format=json"}, exitOK}, {[]string{"schema", "--format=duckdb"}, exitOK}, {[]string{"schema", "--format=arrow"}, exitOK}},
 		"version":           {{[]string{"version"}, exitOK}, {[]string{"version", "--output=json"}, exitOK}},

@@ -63,8 +63,8 @@ func TestStores_ExportsAreTheSame(t *testing.T) {
 	if code, again, stderr := x.export(t.Context()); code != exitOK || again.Rows != r.Rows || len(x.Ledger().Requests) != calls {
 		t.Errorf("complete: exit %d, %d calls, %+v\n%s", code, len(x.Ledger().Requests)-calls, again, stderr)
 	}
-	if code, _, stderr := x.export(t.Context(), "--dry-run", "--limit=700"); code != exitOK || !strings.Contains(stderr, "already holds results of the same source and time") {
-		t.Errorf("no warning of an overlap: exit %d\n%s", code, stderr)
+	if code, _, stderr := x.export(t.Context(), "--dry-run", "--limit=700"); code != exitOK || strings.Count(stderr, "what=covered") != 3 {
+		t.Errorf("another limit: exit %d\n%s", code, stderr)
 	}
 	if code, r, _ := x.export(t.Context(), "--max-credits=0"); code != exitOK {
 		t.Errorf("the price of what is there: exit %d, %+v", code, r.Error)

@@ -20,6 +20,9 @@ type windowEnd struct {
 	begun  bool
 	report pipeline.Report
 	err    error
+	// covered are the runs that cover a part of a window; it was not run then.
+	covered []string
+	twice   []string // runs of earlier generations that hold the same time
 }
 
 // siblingError ends the windows that run beside one whose failure concerns all.
@@ -38,13 +41,14 @@ func final(err error) bool {
 
 // exportAll runs the windows, c.Parallel at a time. A failure that concerns one window alone does not keep the
 // others from running; one that concerns all ends the run.
-func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, windows []pipeline.Window, held []held) error {
+func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, todo work) error {
+	windows := todo.windows
 	ends := make([]windowEnd, len(windows))
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var group errgroup.Group
 	group.SetLimit(c.Parallel)
-	for _, i := range order(held) {
+	for _, i := range order(todo.held) {
 		if running.Err() != nil {
 			break
 		}
@@ -53,6 +57,7 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, wi
 				return nil // it has not begun
 			}
 			ends[i] = c.exportOne(running, job, windows[i])
+			ends[i].twice = todo.twice[i]
 			if ends[i].err == nil {
 				return nil
 			}
@@ -67,6 +72,11 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, wi
 		})
 	}
 	_ = group.Wait() // the ends have the errors
+	counted := map[string]bool{}
+	for _, x := range todo.covered {
+		ends, windows = append(ends, c.coveredEnd(x, counted)), append(windows, x.window)
+	}
+	ends, windows = inOrder(ends, windows)
 	drift := &schema.Drift{}
 	for _, e := range ends {
 		if e.begun {
@@ -79,6 +89,20 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, wi
 		return err
 	}
 	return a.judgeEmpty(c.SkipEmpty)
+}
+
+// inOrder sorts the ends of windows by their time.
+func inOrder(ends []windowEnd, windows []pipeline.Window) ([]windowEnd, []pipeline.Window) {
+	indexes := make([]int, len(windows))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	slices.SortStableFunc(indexes, func(i, j int) int { return windows[i].Request.Start.Compare(windows[j].Request.Start) })
+	sortedEnds, sorted := make([]windowEnd, len(windows)), make([]pipeline.Window, len(windows))
+	for to, from := range indexes {
+		sortedEnds[to], sorted[to] = ends[from], windows[from]
+	}
+	return sortedEnds, sorted
 }
 
 // exportOne runs a window to its end and judges it.
@@ -94,15 +118,19 @@ func (c *exportCmd) exportOne(ctx context.Context, job *pipeline.Job, w pipeline
 	case errors.Is(e.err, pipeline.ErrMissing) && e.report.Rows+e.report.Rejected == 0:
 		e.err = &statusError{exitMismatch, e.err.Error(), fmt.Sprintf("the collector delivers none of the results that were paid for; inspect it with "+
 			"`tw2parquet collectors get %s`, and quote task %s to support before anything is bought again", e.report.Collector, e.report.TaskID)}
-	case classify(e.err).Code == exitExpired && errors.As(e.err, &api) && e.report.Rows > 0 && !c.Refetch:
-		lost := *api
-		lost.Hint = cmp.Or(lost.Hint, byCode(exitExpired).Hint) + fmt.Sprintf("; with this --out the %s already published would be duplicated", rowsText(e.report.Rows))
-		e.err = interrupted(ctx, &lost)
+	case errors.As(e.err, &api) && (api.Class == source.ClassExpired || api.Class == source.ClassAmbiguous) && !c.Refetch:
+		told := *api
+		told.Hint = cmp.Or(told.Hint, byCode(int(api.Class)).Hint)
+		if api.Class == source.ClassExpired {
+			told.Hint += fmt.Sprintf("; --accept 43 takes the %s already published as they are", rowsText(e.report.Rows))
+		}
+		told.Hint += "; to buy this window again: " + c.buyAgain(w)
+		e.err = interrupted(ctx, &told)
 	case e.err != nil:
 		e.err = interrupted(ctx, mendable(e.err))
 	default:
-		if e.err = c.judge(e.report); e.err == nil && e.report.Truncated {
-			e.err = &statusError{exitTruncated, fmt.Sprintf("the export ended at its limit of %d results", c.Limit), c.hintTruncated(w, e.report)}
+		if e.err = c.judge(e.report); e.err == nil && e.report.Truncated && !c.accepts(exitTruncated) {
+			e.err = &statusError{exitTruncated, fmt.Sprintf("the export ended at its limit of %d results", e.report.Asked.Limit), c.hintTruncated(w, e.report)}
 		}
 	}
 	return e
@@ -131,6 +159,13 @@ func order(held []held) []int {
 // result is a window of the result line.
 func (e windowEnd) result() windowResult {
 	w := window(e.report)
+	w.Twice = e.twice
+	if len(e.covered) > 0 {
+		w.Status, w.Runs = "covered", e.covered
+		if len(e.covered) == 1 {
+			w.Run = e.covered[0]
+		}
+	}
 	if sibling := (*siblingError)(nil); errors.As(e.err, &sibling) {
 		w.Error = &resultError{Code: "stopped", Message: sibling.Error(), Retryable: true, Hint: hintStopped}
 	} else if e.err != nil {

@@ -28,6 +28,7 @@ type Dataset struct {
 	// Trouble is what could not be looked at, and what stands where a directory belongs, by name.
 	Trouble []Trouble
 
+	logs  map[string]map[int]store.Entry // records of what is covered, by source and number
 	store store.Store
 	state bool // there is a state directory
 	byID  map[string]*Run
@@ -106,6 +107,31 @@ func (d *Dataset) note(name string, err error) {
 	d.Trouble = append(d.Trouble, Trouble{name, err})
 }
 
+func (d *Dataset) log(source string) map[int]store.Entry {
+	if d.logs[source] == nil {
+		if d.logs == nil {
+			d.logs = map[string]map[int]store.Entry{}
+		}
+		d.logs[source] = map[int]store.Entry{}
+	}
+	return d.logs[source]
+}
+
+// Sources are those that have a log of what is covered.
+func (d *Dataset) Sources() []string { return slices.Sorted(maps.Keys(d.logs)) }
+
+// Log are the numbers of the records of what is covered of a source, the newest first.
+func (d *Dataset) Log(source string) []int {
+	numbers := slices.Sorted(maps.Keys(d.logs[source]))
+	slices.Reverse(numbers)
+	return numbers
+}
+
+// ReadLog reads one of them.
+func (d *Dataset) ReadLog(ctx context.Context, source string, n int) ([]byte, error) {
+	return readSmall(ctx, d.store, d.logs[source][n], sink.MaxLogBytes)
+}
+
 func (d *Dataset) run(id string) *Run {
 	r := d.byID[id]
 	if r == nil {
@@ -134,6 +160,9 @@ func (d *Dataset) take(e store.Entry) {
 			d.Trouble = append(d.Trouble, Trouble{e.Name, errNoState})
 		}
 	case !sink.ValidRun(id):
+		if source, n, ok := sink.LogOf(e.Name); ok {
+			d.log(source)[n] = e
+		}
 	case record == "":
 		if !e.Dir {
 			d.Trouble = append(d.Trouble, Trouble{e.Name, errNoRunDir})

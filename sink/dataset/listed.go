@@ -1,11 +1,14 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 
 	"tw2parquet/sink"
 	"tw2parquet/sink/store"
@@ -38,6 +41,8 @@ const (
 	Incomplete State = "incomplete"
 	Unreadable State = "unreadable" // there is a manifest, and nobody knows what it says
 	Damaged    State = "damaged"
+	Dropping   State = "dropping" // it is being taken away; the next drop ends that
+	Dropped    State = "dropped"  // a record says what it was
 )
 
 // add takes in a record, and whatever else lies in the run's directory.
@@ -55,6 +60,23 @@ func (r *Run) add(name string, e store.Entry) {
 func (r *Run) Has(name string) bool {
 	_, ok := r.records[name]
 	return ok
+}
+
+// Records are the names of everything in the run's directory, sorted.
+func (r *Run) Records() []string { return slices.Sorted(maps.Keys(r.records)) }
+
+// Report is what its writer says of the run in the manifest.
+func (r *Run) Report(ctx context.Context) ([]byte, error) {
+	m, err := r.Manifest(ctx)
+	if err != nil || m == nil {
+		return nil, cmp.Or(err, fs.ErrNotExist)
+	}
+	return m.Report, nil
+}
+
+// Dropped tells whether dropping the run has begun, and whether it has ended.
+func (r *Run) Dropped() (begun, ended bool) {
+	return r.Has(sink.DroppingRecord), r.Has(sink.DroppedRecord)
 }
 
 // Finished tells whether there is a manifest, readable or not.
@@ -116,6 +138,11 @@ func decodeManifest(ctx context.Context, r *Run, e store.Entry) (m *sink.Manifes
 
 // State tells what became of the run, as far as its manifest tells.
 func (r *Run) State(ctx context.Context) (State, error) {
+	if begun, ended := r.Dropped(); ended {
+		return Dropped, nil
+	} else if begun {
+		return Dropping, nil
+	}
 	m, err := r.Manifest(ctx)
 	var foreign *sink.ForeignError
 	switch {

@@ -130,6 +130,13 @@ func Verify(ctx context.Context, cfg Config) (*Report, error) {
 	for _, listed := range d.Runs {
 		r := &run{Run: listed}
 		v.runs = append(v.runs, r)
+		if _, dropped := listed.Dropped(); dropped {
+			r.left = map[string]store.Entry{}
+			for _, e := range listed.Files {
+				v.problem(listed.ID, e.Name, "its run was dropped; a query over the folder reads it: remove it")
+			}
+			continue
+		}
 		if err := r.load(ctx, v); err != nil {
 			return nil, err
 		}
@@ -225,6 +232,11 @@ func (v *verifier) strays(d *Dataset) {
 // add puts a run into the report.
 func (v *verifier) add(r *run) {
 	s := Verified{Run: r.ID, WindowStart: r.start, WindowStop: r.stop, State: Incomplete}
+	if begun, ended := r.Dropped(); ended {
+		s.State = Dropped
+	} else if begun {
+		s.State = Dropping
+	}
 	if r.manifest != nil {
 		s.State = Complete
 	}
