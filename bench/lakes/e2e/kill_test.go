@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -15,37 +18,53 @@ import (
 
 // at does something to the process before, or after, its n-th request that counts is forwarded. It must be told of the
 // process once that is started.
-func at(n int64, counts func(*http.Request) bool, after bool, do func(*started)) (hook servers.Fault, tell func(*started), done *atomic.Bool) {
+func at(n int64, counts func(*http.Request) bool, after bool, do func(*started)) (hook servers.Fault, tell func(*started), settled func() bool) {
 	var seen atomic.Int64
-	process := make(chan *started, 1)
-	done = &atomic.Bool{}
+	process, done := make(chan *started, 1), make(chan struct{})
+	var reached atomic.Bool
 	return func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
-		if !counts(r) || seen.Add(1) != n {
-			forward.ServeHTTP(w, r)
-			return
-		}
-		done.Store(true)
-		if !after {
-			do(<-process)
-			forward.ServeHTTP(httptest.NewRecorder(), r) // what was sent may still arrive
+			if !counts(r) || seen.Add(1) != n {
+				forward.ServeHTTP(w, r)
+				return
+			}
+			reached.Store(true)
+			defer close(done)
+			r = detached(r)
+			if after {
+				forward.ServeHTTP(httptest.NewRecorder(), r)
+				do(<-process)
+			} else {
+				do(<-process)
+				forward.ServeHTTP(httptest.NewRecorder(), r) // what was sent may still arrive
+			}
 			panic(http.ErrAbortHandler)
+		}, func(p *started) { process <- p }, func() bool {
+			if reached.Load() {
+				<-done
+			}
+			return reached.Load()
 		}
-		forward.ServeHTTP(httptest.NewRecorder(), r)
-		do(<-process)
-		panic(http.ErrAbortHandler)
-	}, func(p *started) { process <- p }, done
+}
+
+// detached is a request that goes on when its sender is gone.
+func detached(r *http.Request) *http.Request {
+	body, _ := io.ReadAll(r.Body) // what is cut stays so
+	r = r.Clone(context.WithoutCancel(r.Context()))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return r
 }
 
 // killed runs an export that is killed at a request, and again until it is complete.
 func killed(t *testing.T, big bool, n int64, counts func(*http.Request) bool, after bool) (reached bool) {
 	t.Helper()
 	l, a, args := trial(t, big)
-	hook, tell, done := at(n, counts, after, (*started).kill)
+	hook, tell, settled := at(n, counts, after, (*started).kill)
 	l.proxy.Hook(hook)
 	p := a.launch(args...)
 	tell(p)
 	p.end()
 	l.proxy.Hook(nil)
+	reached = settled()
 	a.expectBeginning(l)
 	left := l.uploads()
 	e := a.through(args...)
@@ -56,7 +75,7 @@ func killed(t *testing.T, big bool, n int64, counts func(*http.Request) bool, af
 			t.Errorf("the upload of %s was aborted", upload)
 		}
 	}
-	return done.Load()
+	return reached
 }
 
 // A process that is killed at any of its requests loses nothing, and nothing is bought or written twice.
@@ -87,21 +106,62 @@ func TestKill_WithinUploads(t *testing.T) {
 		n     int64
 		after bool
 	}{
-		"before the first part":      {"part", 1, false},
-		"between parts":              {"part", 1, true},
-		"after the last part":        {"part", 2, true},
-		"before the complete":        {"complete", 1, false},
-		"after the complete":         {"complete", 1, true},
-		"after the begin":            {"begin", 1, true},
-		"within the second file":     {"part", 3, true},
-		"before the second complete": {"complete", 2, false},
-		"after the second complete":  {"complete", 2, true},
+		"before the first part": {"part", 1, false},
+		"between parts":         {"part", 1, true},
+		"after the last part":   {"part", 2, true},
+		"before the complete":   {"complete", 1, false},
+		"after the complete":    {"complete", 1, true},
+		"after the begin":       {"begin", 1, true},
+		"after the third part":  {"part", 3, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if !killed(t, true, c.n, func(r *http.Request) bool { return ofData(r) && kind(r) == c.kind }, c.after) {
 				t.Error("it was not killed")
 			}
+		})
+	}
+}
+
+// The commit of a killed process may land when its successor has looked, and before that publishes. It is taken as it is.
+func TestKill_CommitLandsLate(t *testing.T) {
+	for _, big := range []bool{false, true} {
+		t.Run(map[bool]string{false: "put", true: "complete"}[big], func(t *testing.T) {
+			t.Parallel()
+			l, a, args := trial(t, big)
+			commit := map[bool]string{false: "put", true: "complete"}[big]
+			process, looked, landed := make(chan *started, 1), make(chan struct{}), make(chan struct{})
+			var commits atomic.Int64
+			l.proxy.Hook(func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+				if !ofData(r) || kind(r) != commit {
+					forward.ServeHTTP(w, r)
+					return
+				}
+				switch commits.Add(1) {
+				case 1:
+					defer close(landed)
+					r = detached(r)
+					(<-process).kill()
+					select {
+					case <-looked:
+					case <-t.Context().Done():
+					}
+					forward.ServeHTTP(httptest.NewRecorder(), r)
+					panic(http.ErrAbortHandler)
+				case 2:
+					close(looked)
+					<-landed
+				}
+				forward.ServeHTTP(w, r)
+			})
+			p := a.launch(args...)
+			process <- p
+			p.end()
+			a.expectWhole(l, a.through(args...))
+			if commits.Load() < 2 {
+				t.Error("the successor did not publish after the first commit was sent")
+			}
+			a.run(0, "verify", l.out)
 		})
 	}
 }

@@ -107,14 +107,6 @@ func must[T any](t *testing.T) func(v T, err error) T {
 	}
 }
 
-// long leaves a test to the full run (without -short); instead says what holds the same in the quick one.
-func long(t *testing.T, instead string) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("left to the full run; here: " + instead)
-	}
-}
-
 // times is how often something is done that is never twice the same: TORTURE times as often as usual.
 func times(t *testing.T, usual, quick int) int {
 	t.Helper()
