@@ -150,7 +150,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	if err := c.checkPrice(ctx, api, windows, all); err != nil {
 		return err
 	}
-	c.limitMemory(a, min(c.Parallel, len(windows)))
+	c.limitMemory(a, min(c.Parallel, len(windows)), to.place)
 	p := a.newProgress(len(windows))
 	if c.heartbeat > 0 {
 		p.every = c.heartbeat
