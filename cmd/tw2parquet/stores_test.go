@@ -120,7 +120,7 @@ func TestStores_RefuseBadURLsBeforeAnything(t *testing.T) {
 		"mem://me:secret12@b/lake":   "credentials",
 		"mem://b/lake?x=%zz":         "parameters",
 		"mem://b/a\x01b":             "control",
-		"ftp://b/lake":               "file:// or mem://",
+		"ftp://b/lake":               "a URL that begins with file://",
 		"memory://b/lake?sig=abcdef": "mem://",
 		"mem://b":                    "whole bucket",
 		"mem://b//":                  "whole bucket",
