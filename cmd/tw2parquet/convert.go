@@ -74,7 +74,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	c.limitMemory(a, 1)
+	c.limitMemory(a, 1, out, inputs...)
 	p := a.newProgress(len(inputs))
 	defer p.run()()
 	v := &conversion{convertCmd: c, app: a, to: to, codec: codec, progress: p, runs: runs, reported: map[string]bool{}, drift: &schema.Drift{}}

@@ -156,7 +156,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 		return interrupted(ctx, err)
 	}
 	windows := todo.windows
-	c.limitMemory(a, min(c.Parallel, len(windows)))
+	c.limitMemory(a, min(c.Parallel, len(windows)), to.place)
 	p := a.newProgress(len(windows))
 	if c.heartbeat > 0 {
 		p.every = c.heartbeat

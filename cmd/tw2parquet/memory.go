@@ -20,13 +20,16 @@ const defaultMemory = 1 << 30
 // along.
 const gcPercent = 20
 
-// limitMemory tells the runtime what a command that writes in so many windows at a time may take. A
+// limitMemory tells the runtime what a command that writes in so many windows at a time may take, with
+// the buffers of what it reads from and writes to object stores. A
 // limit that was asked for holds, whatever it costs.
-func (w *writing) limitMemory(a *app, windows int) {
+func (w *writing) limitMemory(a *app, windows int, out place, inputs ...*input) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	usual, most := w.memory(windows)
+	more := remoteMemory(windows, out, inputs...)
+	usual, most = usual+more, most+more
 	limit := int64(a.globals.MemoryLimit)
 	if limit == 0 {
 		debug.SetMemoryLimit(max(defaultMemory, most+most/4))
@@ -50,4 +53,22 @@ func (w *writing) memory(windows int) (usual, most int64) {
 	usual = int64(windows) * (4*int64(w.RowGroupSize) + 16<<20 + workers<<24)
 	// A large document makes buffers of all of these that large.
 	return usual, usual + int64(windows)*(4+workers)*int64(w.MaxDocumentSize)
+}
+
+// What an object store's uploads and reads hold. Package object has the three parts that may be on their way and the one
+// that is being filled.
+const uploadBuffers = 4 * 8 << 20
+
+// remoteMemory is what is in use beside that: the parts of each window's upload where the output is in a bucket, and the
+// blocks of one recording at a time.
+func remoteMemory(windows int, out place, inputs ...*input) (more int64) {
+	if out.remote() {
+		more = int64(windows) * uploadBuffers
+	}
+	for _, in := range inputs {
+		if in.object != nil {
+			return more + (readAhead+2)*fullBlock // with the one that is read, and a spare one
+		}
+	}
+	return more
 }
