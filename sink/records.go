@@ -74,8 +74,20 @@ func (r Records) put(ctx context.Context, dir, name string, data []byte, access 
 		return err
 	}
 	defer func() { _ = hold.Close() }() // what it put is durable
-	if err := hold.Prepare(ctx); err != nil {
+	dirs := []string{}
+	if hold.Exclusive() {
+		dirs = append(dirs, dir) // where a dead probe may lie
+	}
+	if err := hold.Prepare(ctx, dirs...); err != nil {
 		return err
+	}
+	if hold.Exclusive() { // a disk: it may have no hard links, and what a dead process left here nobody else removes
+		if _, err := hold.Clear(ctx); err != nil {
+			return err
+		}
+		if err := hold.Probe(ctx, dir); err != nil {
+			return err
+		}
 	}
 	log := r.Log
 	if log == nil {

@@ -145,7 +145,7 @@ func (c *exportCmd) warnOfCoverage(ctx context.Context, log *slog.Logger, claims
 		buy = append(buy, x)
 		if len(w.twice[i]) > 0 {
 			log.Warn("this time is bought again in a later generation; until `tw2parquet drop` removes the earlier run, its rows are there twice",
-				"window", pipeline.PartitionName(x.Request.Start), "stop", rfc3339(x.Request.Stop), "generation", x.Request.Generation, "runs", w.twice[i], "max_credits", x.Request.Limit)
+				"window", pipeline.PartitionName(x.Request.Start), "stop", rfc3339(x.Request.Stop), "generation", x.Request.Generation, "runs", w.twice[i], "max_credits", x.Request.Limit+batch)
 		}
 	}
 	if len(buy) == 0 {

@@ -405,7 +405,7 @@ func TestExport_BudgetsToTheCredit(t *testing.T) {
 		{"--limit=9000 --max-credits=30000 --min-credits-left=20000 --dry-run", exitOK},
 		{"--limit=9000 --max-credits=30000 --min-credits-left=20000", exitOK},
 		{"--limit=9000 --max-credits=0 --min-credits-left=50000", exitOK}, // nothing is left to buy
-		{"--limit=8000 --max-credits=0", exitOK}, // covered, whatever limit it was bought with
+		{"--limit=8000 --max-credits=0", exitOK},                          // covered, whatever limit it was bought with
 	} {
 		before := x.Ledger()
 		code, r, stderr := x.export(t.Context(), strings.Fields(c.flags)...)

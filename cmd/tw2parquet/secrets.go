@@ -95,7 +95,7 @@ func argumentSecrets(arg string) (secrets []string) {
 // signs are how text of others shows a secret, each with what stays of it as its first groups.
 var signs = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b((?:sig|signature|x-amz-signature|x-amz-security-token|x-amz-credential|x-goog-signature|x-goog-credential|` +
-		`access_token|refresh_token|client_secret|accountkey|sharedaccesssignature|aws_secret_access_key|aws_session_token)(?:=|%3d|\\u003d))[^&\s"'<>\\;]+`),
+		`access_token|refresh_token|client_secret|accountkey|sharedaccesssignature|aws_secret_access_key|aws_session_token)(?:=|%3d|\\u003d))[^&\s"'<>\\;*][^&\s"'<>\\;]*`), // three stars stand for a secret already
 	regexp.MustCompile(`(?i)\b(authorization["']?\s*[:=]\s*[\["']*)[^\r\n"'\\\]}]+`),
 	regexp.MustCompile(`(?i)\b((?:bearer|sharedkey(?:lite)?)\s+)[a-z0-9._~+/=:-]{16,}`),
 	regexp.MustCompile(`(://)[^/\s@"'?#]+(@)`),
