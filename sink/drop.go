@@ -56,6 +56,11 @@ func (d Drop) Do(ctx context.Context) error {
 	if err := hold.Prepare(ctx); err != nil {
 		return err
 	}
+	if hold.Exclusive() { // a disk may have no hard links
+		if err := hold.Probe(ctx, l.runDir()); err != nil {
+			return err
+		}
+	}
 	dropping, dropped := l.journal(DroppingRecord), l.journal(DroppedRecord)
 	if _, err := store.Stat(ctx, d.Store, dropped); err == nil {
 		return d.remove(ctx, hold, dropping)
