@@ -11,9 +11,9 @@ import (
 	"tw2parquet/source/emulator"
 )
 
-// untilItBuys is what an export into an empty prefix sends today before it buys: five to look, the probe's seven, one to look
-// again, and three records, without which nothing may be bought.
-const untilItBuys = 16
+// untilItBuys is what an export into an empty prefix sends today before it buys: one to look, the claim, four to open the
+// run, the probe's seven, three to see that the claim still stands, and three records, without which nothing may be bought.
+const untilItBuys = 19
 
 func TestRequests_UntilItBuys(t *testing.T) {
 	l, a, args := trial(t, false)
