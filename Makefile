@@ -61,7 +61,7 @@ bench/lakes/azurite/node_modules: bench/lakes/azurite/package-lock.json
 	touch $@
 
 libzstd: ## the tests of what is written, with zstd through cgo
-	go test -timeout 30m -tags libzstd ./sink/... ./cmd/...
+	go test -short -timeout 30m -tags libzstd ./sink/... ./cmd/...
 	cd bench/compare && E2E_BUILD_FLAGS=-tags=libzstd go test -timeout 30m -run 'Convert|Values' ./e2e
 
 torture: ## kills, cuts, races, full disks and power cuts, TORTURE times as many as in test-all; ends with the figures
