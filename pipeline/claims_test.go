@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
