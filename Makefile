@@ -21,7 +21,7 @@ help: ## this list
 build: ## the static binary, bin/tw2parquet
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tw2parquet ./cmd/tw2parquet
 
-cross: ## build and vet for every supported platform, and without object stores; every other one is refused, with the reason alone
+cross: ## build for every supported platform, vet for each system, and without object stores; every other one is refused, with the reason alone
 	@set -e; for p in $(PLATFORMS); do echo "$$p"; export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; go build ./...; case $$p in */arm64) ;; *) go vet ./...;; esac; done
 	CGO_ENABLED=0 go build -tags nocloud ./... && go vet -tags nocloud ./...
 	@sdk=$$(go list -deps -tags nocloud ./cmd/tw2parquet | grep -E '$(SDKS)'); test -z "$$sdk" || { echo "-tags nocloud links $$sdk"; exit 1; }
@@ -30,7 +30,7 @@ cross: ## build and vet for every supported platform, and without object stores;
 # test: every oracle (DuckDB, the emulator's ledger, encoding/json), every command and kind of fault in one or two places.
 # test-all: the same faults in every place, long loops and races, memory over long streams, the other builds.
 # torture: death and damage, TORTURE times as often as in test-all, with streams cut at every byte.
-test: ## the tests, in some three minutes on two cores
+test: ## the quick tests; six minutes on two cores when everything has to be compiled
 	@$(MAKE) --no-print-directory -j2 test-product test-compare
 
 test-product:
