@@ -17,7 +17,7 @@ func (g *generator) attachments(dst []byte, r *rng, l *language, s *site, kind K
 				dst = append(dst, ',')
 			}
 			dst = append(append(append(dst, `{"url":"https://`...), s.host...), '/')
-			dst = append(append(dst, g.languages[0].words[g.ranks.draw(r)]...), '/')
+			dst = append(append(dst, g.languages[0].words[g.world.ranks.draw(r)]...), '/')
 			dst = strconv.AppendUint(dst, r.next()>>44, 36)
 			if r.percent(40) {
 				dst = append(append(append(dst, `","resolved_url":"https://`...), s.host...), `/r/`...)

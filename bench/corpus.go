@@ -3,7 +3,9 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"sync"
 )
 
 // Kind selects the documents of a corpus.
@@ -106,17 +108,15 @@ func offset(results int) string {
 // generator makes one result after the other.
 type generator struct {
 	writer
-	languages []language
-	weights   []int // languages, as often as they are met
-	places    map[Kind]*place
-	kind      Kind
-	seed      uint64
-	document  uint64 // number of the next document
-	second    bool   // the next result is the UPDATED copy of the document before
-	title     []byte
-	body      []byte
-	address   []byte
-	teaser    []byte
+	*world
+	kind     Kind
+	seed     uint64
+	document uint64 // number of the next document
+	second   bool   // the next result is the UPDATED copy of the document before
+	title    []byte
+	body     []byte
+	address  []byte
+	teaser   []byte
 }
 
 // place holds the sites of a kind and how often each is met.
@@ -141,33 +141,65 @@ func generatorOf(seed uint64, kind Kind, texts prose) (*generator, error) {
 	if kind == "" {
 		kind = Mix
 	}
-	g := &generator{kind: kind, seed: seed, places: make(map[Kind]*place)}
-	sizes := map[Kind]int{News: 1500, Blog: 2500, Forum: 700, Review: 150}
-	if _, ok := sizes[kind]; !ok && kind != Mix && kind != X {
+	if !slices.Contains(Kinds(), kind) {
 		return nil, fmt.Errorf("corpus kind %q: not one of %v or %s", kind, Kinds(), Prose)
 	}
-	// The world (words, sites) is the same for every kind of a seed.
-	world := rng(seed)
-	g.ranks, g.sayings = newZipf(vocabularySize, 2.7), newZipf(phraseCount, 8)
-	for i, s := range scripts() {
-		r := world.fork()
-		g.languages = append(g.languages, s.language(&r, g.ranks))
-		for range s.weight {
-			g.weights = append(g.weights, i)
-		}
-		g.languages[i].prose = texts[s.code]
-	}
-	if texts != nil {
-		g.weights = texts.shares(g.languages)
-	}
-	for _, k := range []Kind{News, Blog, Forum, Review} {
-		r := world.fork()
-		g.places[k] = &place{sites: g.sites(&r, k, sizes[k]), ranks: newZipf(sizes[k], 6)}
-	}
-	return g, nil
+	w := worldOf(seed, texts)
+	return &generator{kind: kind, seed: seed, world: w, writer: writer{ranks: w.ranks, sayings: w.sayings}}, nil
 }
 
-func (g *generator) pickLanguage(r *rng) int { return g.weights[r.below(len(g.weights))] }
+// world holds the words and the sites of a seed, which are the same for every kind. Nobody changes it.
+type world struct {
+	ranks, sayings zipf // of words and of phrases
+	languages      []language
+	weights        []int // languages, as often as they are met
+	places         map[Kind]*place
+}
+
+// lastWorld is kept because tests ask for the same few again and again, and one takes a tenth of a second.
+var lastWorld struct {
+	sync.Mutex
+	seed  uint64
+	world *world
+}
+
+func worldOf(seed uint64, texts prose) *world {
+	if texts != nil {
+		return newWorld(seed, texts)
+	}
+	lastWorld.Lock()
+	defer lastWorld.Unlock()
+	if lastWorld.world == nil || lastWorld.seed != seed {
+		lastWorld.seed, lastWorld.world = seed, newWorld(seed, nil)
+	}
+	return lastWorld.world
+}
+
+func newWorld(seed uint64, texts prose) *world {
+	r := rng(seed)
+	w := &world{ranks: newZipf(vocabularySize, 2.7), sayings: newZipf(phraseCount, 8), places: make(map[Kind]*place)}
+	for i, s := range scripts() {
+		own := r.fork()
+		w.languages = append(w.languages, s.language(&own, w.ranks))
+		for range s.weight {
+			w.weights = append(w.weights, i)
+		}
+		w.languages[i].prose = texts[s.code]
+	}
+	if texts != nil {
+		w.weights = texts.shares(w.languages)
+	}
+	for _, p := range []struct {
+		kind  Kind
+		sites int
+	}{{News, 1500}, {Blog, 2500}, {Forum, 700}, {Review, 150}} {
+		own := r.fork()
+		w.places[p.kind] = &place{sites: w.sites(&own, p.kind, p.sites), ranks: newZipf(p.sites, 6)}
+	}
+	return w
+}
+
+func (w *world) pickLanguage(r *rng) int { return w.weights[r.below(len(w.weights))] }
 
 // result appends the next CT_RESULT chunk without a line feed. Some documents come as a pair: first the
 // copy marked NEW, later in the index and without counters, then the UPDATED one.

@@ -130,7 +130,7 @@ func (g *generator) url(dst []byte, r *rng, s *site, kind Kind) []byte {
 	}
 	dst = append(dst, '/')
 	for range r.between(3, 7) {
-		dst = append(append(dst, english.words[g.ranks.draw(r)]...), '-')
+		dst = append(append(dst, english.words[g.world.ranks.draw(r)]...), '-')
 	}
 	dst = strconv.AppendUint(dst, r.next()>>36, 10)
 	if kind == Forum && r.percent(60) {
@@ -171,7 +171,7 @@ func (g *generator) tokens(dst []byte, r *rng, l *language) []byte {
 			}
 			dst = append(append(dst, '"'), mark...)
 			if r.percent(50) {
-				dst = append(append(dst, l.capitals[g.ranks.draw(r)]...), ' ')
+				dst = append(append(dst, l.capitals[g.world.ranks.draw(r)]...), ' ')
 			}
 			dst = append(append(dst, g.topic[r.below(len(g.topic))]...), '"')
 		}

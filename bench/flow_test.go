@@ -82,7 +82,7 @@ func BenchmarkExport(b *testing.B) {
 		request.Generation++ // a run, a collector and a task of its own
 		run := request.Run("127.0.0.1")
 		out := open(b, "zstd:3")
-		got, err := client.Acquire(b.Context(), run, request, out)
+		got, err := client.Acquire(b.Context(), run, request, out.Journal())
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -19,12 +19,12 @@ type site struct {
 }
 
 // sites makes n sites of a kind. Languages come in the weights of the scripts.
-func (g *generator) sites(r *rng, kind Kind, n int) []site {
+func (w *world) sites(r *rng, kind Kind, n int) []site {
 	list := make([]site, n)
-	english := &g.languages[0]
+	english := &w.languages[0]
 	for i := range list {
-		s := site{language: g.pickLanguage(r), authors: r.spread(60, 150) + 1, seed: r.fork()}
-		l := &g.languages[s.language]
+		s := site{language: w.pickLanguage(r), authors: r.spread(60, 150) + 1, seed: r.fork()}
+		l := &w.languages[s.language]
 		domain := ascii(english.words[60+r.below(20000)])
 		if r.percent(30) {
 			domain += ascii(english.words[60+r.below(20000)])

@@ -22,12 +22,14 @@ import (
 // The truth is in the records of the runs. The log may lag behind them, and never leads: what it says of a run without
 // a directory is that somebody wants to buy it, and no more.
 
-// checkpointEvery is how many records lie between two that hold everything.
-const checkpointEvery = 50
+// checkpointEvery is from which record to which one holds everything. With one request for each record that is read, a
+// start over windows that are complete takes 20 besides its listing.
+const checkpointEvery = 16
 
 const logFormat = 1
 
-// logRecord is one record of the log. Records can be applied in any order: the standing of a run only moves on.
+// logRecord is one record of the log. The standing of a run only moves on, so that records can be
+// applied from the newest to the oldest.
 type logRecord struct {
 	Format  int      `json:"format"`
 	Number  int      `json:"number"`
@@ -51,14 +53,24 @@ type logRun struct {
 	Rows       int64     `json:"rows,omitempty"`
 	Rejected   int64     `json:"rejected,omitempty"`
 	Truncated  bool      `json:"truncated,omitempty"`
+	*Brief               // of a complete run
 }
 
 func (h *Holding) logged() logRun {
-	return logRun{h.Run, h.Start.UTC(), h.Stop.UTC(), h.Limit, h.Generation, h.Standing, h.Owner, h.Rows, h.Rejected, h.Truncated}
+	r := logRun{h.Run, h.Start.UTC(), h.Stop.UTC(), h.Limit, h.Generation, h.Standing, h.Owner, h.Rows, h.Rejected, h.Truncated, nil}
+	if h.Standing == RunComplete {
+		brief := h.Brief
+		r.Brief = &brief
+	}
+	return r
 }
 
 func (r logRun) holding() *Holding {
-	return &Holding{r.Run, r.Start, r.Stop, r.Limit, max(r.Generation, 1), r.Standing, r.Owner, r.Rows, r.Rejected, r.Truncated}
+	h := &Holding{r.Run, r.Start, r.Stop, r.Limit, max(r.Generation, 1), r.Standing, r.Owner, r.Rows, r.Rejected, r.Truncated, Brief{}}
+	if r.Brief != nil {
+		h.Brief = *r.Brief
+	}
+	return h
 }
 
 // rank orders standings by how final they are.
@@ -74,6 +86,8 @@ type Archive interface {
 	PutLog(ctx context.Context, source string, n int, data []byte) error
 	// ReadLog reads one; errors.Is(err, fs.ErrNotExist) if there is none.
 	ReadLog(ctx context.Context, source string, n int) ([]byte, error)
+	// HasLog tells whether record n is there, with these bytes.
+	HasLog(ctx context.Context, source string, n int, data []byte) (bool, error)
 	// PutRun puts a record into the directory of a run: errors.Is(err, fs.ErrExist) if the name is taken. Any
 	// other error is told for what it is; one of a run that is open concerns that run alone.
 	PutRun(ctx context.Context, run, name string, data []byte) error
@@ -95,16 +109,18 @@ type HeldRun interface {
 	Dropped() (begun, ended bool) // it is being dropped, or was
 	Record(ctx context.Context, name string, limit int64) ([]byte, error)
 	Report(ctx context.Context) ([]byte, error) // of the manifest
+	Listed(ctx context.Context) (string, error) // the seal of the files that the manifest lists
+	Found() string                              // the seal of those that are there
 }
 
 // claimLog is the log as far as it was read.
 type claimLog struct {
-	source  Asked
-	id      string
-	last    int    // its highest number
-	attempt string // of that
-	runs    map[string]*Holding
-	others  map[string]bool
+	source Asked
+	id     string
+	last   int    // its highest number
+	text   []byte // of that
+	runs   map[string]*Holding
+	others map[string]bool
 }
 
 func newClaimLog(source Asked) *claimLog {
@@ -121,12 +137,12 @@ func (l *claimLog) read(ctx context.Context, from Listing) error {
 		if err != nil {
 			return fmt.Errorf("read record %d of the log of source %s: %w", n, l.id, err)
 		}
-		r, err := l.apply(n, data)
+		r, err := l.apply(n, data, false)
 		if err != nil {
 			return err
 		}
 		if i == 0 {
-			l.last, l.attempt = n, r.Attempt
+			l.last, l.text = n, data
 		}
 		if r.Whole {
 			break
@@ -135,8 +151,8 @@ func (l *claimLog) read(ctx context.Context, from Listing) error {
 	return nil
 }
 
-// apply takes in a record.
-func (l *claimLog) apply(n int, data []byte) (r logRecord, err error) {
+// apply takes in a record: one that is later than all before it, or earlier.
+func (l *claimLog) apply(n int, data []byte, later bool) (r logRecord, err error) {
 	err = json.Unmarshal(data, &r)
 	if err != nil || r.Format < 1 || r.Format > logFormat || r.Number != n || r.Source.SourceID() != l.id {
 		return r, &source.Error{Class: source.ClassForeign, Message: fmt.Sprintf("record %d of the log of source %s cannot be read, or was written by a newer version", n, l.id),
@@ -144,7 +160,7 @@ func (l *claimLog) apply(n int, data []byte) (r logRecord, err error) {
 	}
 	l.source = r.Source
 	for _, run := range r.Runs {
-		l.merge(run)
+		l.merge(run, later)
 	}
 	for _, id := range r.Others {
 		l.others[id] = true
@@ -152,21 +168,22 @@ func (l *claimLog) apply(n int, data []byte) (r logRecord, err error) {
 	return r, nil
 }
 
-func (l *claimLog) merge(r logRun) {
-	if have := l.runs[r.Run]; have == nil || have.Standing.rank() < r.Standing.rank() {
+// merge takes in what a record says of a run. Of two that say the same standing the later one counts.
+func (l *claimLog) merge(r logRun, later bool) {
+	if have := l.runs[r.Run]; have == nil || have.Standing.rank() < r.Standing.rank() || later && have.Standing == r.Standing {
 		l.runs[r.Run] = r.holding()
 	}
 }
 
 // record is what record n is to say: the changes, or all there is.
-func (l *claimLog) record(n int, changes []logRun, others []string) (data []byte, attempt string, err error) {
+func (l *claimLog) record(n int, changes []logRun, others []string) ([]byte, error) {
 	r := logRecord{Format: logFormat, Number: n, Attempt: rand.Text(), Source: l.source, Runs: changes, Others: others}
 	if n%checkpointEvery == 0 {
 		all := newClaimLog(l.source)
 		maps.Copy(all.runs, l.runs)
 		maps.Copy(all.others, l.others)
 		for _, c := range changes {
-			all.merge(c)
+			all.merge(c, true)
 		}
 		for _, id := range others {
 			all.others[id] = true
@@ -177,26 +194,26 @@ func (l *claimLog) record(n int, changes []logRun, others []string) (data []byte
 		}
 		slices.SortFunc(r.Runs, func(a, b logRun) int { return strings.Compare(a.Run, b.Run) })
 	}
-	data, err = jsonText(r)
+	data, err := jsonText(r)
 	if err != nil {
-		return nil, "", fmt.Errorf("encode a record of the log: %w", err)
+		return nil, fmt.Errorf("encode a record of the log: %w", err)
 	}
-	return append(data, '\n'), r.Attempt, nil
+	return append(data, '\n'), nil
 }
 
 // put puts the next record: errors.Is(err, fs.ErrExist) if somebody else has its number.
 func (l *claimLog) put(ctx context.Context, to Archive, changes []logRun, others []string) error {
 	n := l.last + 1
-	data, attempt, err := l.record(n, changes, others)
+	data, err := l.record(n, changes, others)
 	if err != nil {
 		return err
 	}
 	if err := to.PutLog(ctx, l.id, n, data); err != nil {
 		return err
 	}
-	l.last, l.attempt = n, attempt
+	l.last, l.text = n, data
 	for _, c := range changes {
-		l.merge(c)
+		l.merge(c, true)
 	}
 	for _, id := range others {
 		l.others[id] = true
@@ -215,10 +232,9 @@ func (l *claimLog) add(ctx context.Context, to Archive, changes []logRun) error 
 		if err != nil {
 			return err
 		}
-		r, err := l.apply(l.last+1, data)
-		if err != nil {
+		if _, err := l.apply(l.last+1, data, true); err != nil {
 			return err
 		}
-		l.last, l.attempt = r.Number, r.Attempt
+		l.last, l.text = l.last+1, data
 	}
 }

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,13 +19,19 @@ type Ask struct {
 	Range source.Request
 	// Windows cut it.
 	Windows []source.Request
-	// Split is how they were cut, as the user said it.
+	// Split is how they were cut, as the user said it. With SplitAuto they are the whole range, and Claims.Cut cuts its gaps.
 	Split Split
+	// Budget is what limits are lowered for, in credits; 0: none. Another budget is another request.
+	Budget int64
 }
 
 // Owner names the request, so that the same one finds its claims again.
 func (a Ask) Owner() string {
-	return fmt.Sprintf("%d-%d %s limit %d generation %d", a.Range.Start.UnixMilli(), a.Range.Stop.UnixMilli(), a.Split, a.Range.Limit, max(a.Range.Generation, 1))
+	owner := fmt.Sprintf("%d-%d %s limit %d generation %d", a.Range.Start.UnixMilli(), a.Range.Stop.UnixMilli(), a.Split, a.Range.Limit, max(a.Range.Generation, 1))
+	if a.Budget > 0 {
+		owner += fmt.Sprintf(" budget %d", a.Budget)
+	}
+	return owner
 }
 
 // window is a request of the ask's source as a window, which its run names.
@@ -47,7 +52,11 @@ type Claims struct {
 	Archive Archive
 	// Approve is asked about the pieces before anything is claimed; nil approves.
 	Approve func([]Piece) error
-	Log     *slog.Logger // nil discards
+	// Cut cuts a gap into windows; nil leaves it one. It is asked by Decide only, and never about what was claimed.
+	Cut func(ctx context.Context, gap source.Request) ([]source.Request, error)
+	// Lower lowers the limits of the gaps among the pieces; nil leaves them. It is asked as Cut is.
+	Lower func(ctx context.Context, pieces []Piece) error
+	Log   *slog.Logger // nil discards
 
 	mu   sync.Mutex
 	log  *claimLog
@@ -61,15 +70,19 @@ type view struct {
 	holdings map[string]*Holding
 	traces   map[string]source.Trace
 	learned  []logRun // what the log does not say yet
+	sealed   []logRun // what it says of files that have been replaced since; it is not worth a record of its own
 	others   []string // runs of other sources that the log does not name yet
 }
 
-// Look says what the output covers of the ask, and changes nothing. listing is of just now.
+// Look says what the output covers of the ask, and changes nothing. Done then knows the log. listing is of just now.
 func (c *Claims) Look(ctx context.Context, listing Listing) ([]Piece, error) {
 	v, err := c.view(ctx, listing)
 	if err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = v.log
 	return c.pieces(ctx, v)
 }
 
@@ -100,6 +113,9 @@ func (c *Claims) decide(ctx context.Context, listing Listing) ([]Piece, error) {
 		return nil, err
 	}
 	pieces, err := c.pieces(ctx, v)
+	if err == nil {
+		pieces, err = c.shape(ctx, v, pieces)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +159,7 @@ func (c *Claims) decide(ctx context.Context, listing Listing) ([]Piece, error) {
 	if len(changes)+len(v.others) == 0 {
 		return pieces, nil
 	}
-	err = c.log.put(ctx, c.Archive, changes, v.others)
+	err = c.log.put(ctx, c.Archive, append(changes, v.sealed...), v.others)
 	if err != nil && !buys && !errors.Is(err, fs.ErrExist) && ctx.Err() == nil {
 		c.logger().Debug("cannot write down what was learned of the output", "error", err) // it may not even be allowed to write
 		return pieces, nil
@@ -180,31 +196,27 @@ func (c *Claims) Confirm(ctx context.Context) error {
 	if c.log == nil || c.log.last == 0 {
 		return nil
 	}
-	data, err := c.Archive.ReadLog(ctx, c.log.id, c.log.last)
-	if err == nil {
-		var r logRecord
-		if json.Unmarshal(data, &r) == nil && r.Attempt == c.log.attempt {
-			return nil
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	same, err := c.Archive.HasLog(ctx, c.log.id, c.log.last, c.log.text)
+	if same || err != nil {
 		return err
 	}
 	return &source.Error{Class: source.ClassLocked, Retryable: true, Message: "the log of what this output covers was lost while the export ran",
 		Hint: "run again: it is rebuilt, and nothing is bought twice"}
 }
 
-// Done writes down that a run is complete. The log may lag: an error loses nothing.
+// Done writes down that a run is complete, or that mending has replaced files of it. The log may lag: an error loses nothing.
 func (c *Claims) Done(ctx context.Context, r Report) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.log == nil {
 		return nil
 	}
-	if have := c.log.runs[r.Run]; have != nil && have.Standing.rank() >= RunComplete.rank() {
+	if have := c.log.runs[r.Run]; have != nil &&
+		(have.Standing.rank() > RunComplete.rank() || have.Standing == RunComplete && have.Seal == r.Seal) {
 		return nil
 	}
 	h := holdingOf(Asking{r.Start, r.Stop, r.Run, r.Asked}, RunComplete)
-	h.Rows, h.Rejected, h.Truncated = r.Rows, r.Rejected, r.Truncated
+	h.complete(r)
 	return c.log.add(ctx, c.Archive, []logRun{h.logged()})
 }
 
@@ -248,19 +260,7 @@ func (c *Claims) pieces(ctx context.Context, v *view) ([]Piece, error) {
 	c.seen = v.holdings
 	owner := c.Ask.Owner()
 	pieces := Cover(c.Ask.Windows, all, func(h *Holding) bool { return h.Owner == owner || ours[h.Run] })
-	for i := range pieces {
-		for p := &pieces[i]; p.Standing == ""; p.Generation++ {
-			run := c.Ask.Of(&Holding{Start: p.Start, Stop: p.Stop, Limit: p.Limit, Generation: p.Generation}).Run
-			gone, err := c.gone(ctx, v, run)
-			if err != nil {
-				return nil, err
-			}
-			if !gone {
-				break
-			}
-		}
-	}
-	return pieces, nil
+	return pieces, c.name(ctx, v, pieces)
 }
 
 // gone tells whether a run was dropped or voided, so that it cannot be bought.
@@ -287,6 +287,9 @@ func (c *Claims) Twice(w Window) (runs []string) {
 	slices.Sort(runs)
 	return runs
 }
+
+// None tells whether the last look found nothing of the source at all.
+func (c *Claims) None() bool { return len(c.seen) == 0 }
 
 // maxRecordBytes bounds what is read of a record of a run; ours are shorter, whatever the query.
 const maxRecordBytes = 1 << 20

@@ -24,7 +24,7 @@ import (
 func TestClaims_NothingIsBoughtTwice(t *testing.T) {
 	rounds := 60
 	if testing.Short() {
-		rounds = 12
+		rounds = 6
 	}
 	for seed := range rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestClaims_VoidedByAnother(t *testing.T) {
 			t.Fatal(err)
 		}
 		var api *source.Error
-		if _, err := client.Acquire(t.Context(), pieces[0].Runs[0].Run, month.Range, out); !errors.As(err, &api) || api.Class != source.ClassLocked {
+		if _, err := client.Acquire(t.Context(), pieces[0].Runs[0].Run, month.Range, out.Journal()); !errors.As(err, &api) || api.Class != source.ClassLocked {
 			t.Errorf("the voided owner: %v", err)
 		}
 		_ = out.Close()

@@ -23,6 +23,7 @@ type Conversion struct {
 	Output    Output    // only its Sink, Chain and Manifest
 	RowGroup  RowGroup
 	Workers   int
+	Labels    map[string]string // stand in the manifest
 	Observers []Observer
 }
 
@@ -52,6 +53,6 @@ func (c *Conversion) run(ctx context.Context, w Window, r *Report) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Recorded = c.Recorded
+	r.Recorded, r.Labels = c.Recorded, c.Labels
 	return r.complete(ctx, c.Output)
 }

@@ -36,6 +36,7 @@ type Holding struct {
 	Rows        int64  // of a complete one
 	Rejected    int64
 	Truncated   bool
+	Brief
 }
 
 func (h *Holding) overlaps(start, stop time.Time) bool {

@@ -7,12 +7,16 @@ import (
 	"log/slog"
 	"time"
 
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/source"
 )
 
 // Window is one export: what is asked for, of which API host, the run's id, and the hive partition its files go
 // to.
 type Window struct {
+	// Fresh says that nothing of the run was there before it was claimed, as far as a listing told. Open may rely on
+	// that, and begin it: see Beginning.
+	Fresh     bool
 	Request   source.Request
 	Host      string
 	Run       string
@@ -27,8 +31,12 @@ type Output struct {
 	Mending  Mending
 	Manifest Manifest
 	Journal  source.Journal
+	// Fresh: Open began the run, and nothing else of it is there.
+	Fresh bool
 	// UnsafeOverwrite: the store cannot keep another writer from overwriting this run's files.
 	UnsafeOverwrite bool
+	// Retire, if set, lets go of the files of a complete run that were written again. It can be called again.
+	Retire func(ctx context.Context) error
 	// Close releases the run; what was not published is gone.
 	Close func() error
 }
@@ -50,7 +58,10 @@ type Job struct {
 	Strict        bool // fewer results than the task's count are an error, not a warning
 	AbortOnCancel bool // abort the task if the context ends because of ErrStopped
 	Refetch       bool // read missing and damaged files again; nothing is ever bought then
-	// Claims, if set, is asked before a window is bought or adopted, and told of those that are complete.
+	// WaitUntil, if set, is how long export tasks that still run are waited for. What is there by then is published.
+	WaitUntil time.Time
+	// Claims, if set, is asked before a window is bought or adopted, and told of those that are complete. With Refetch
+	// it is not asked.
 	Claims interface {
 		Confirm(ctx context.Context) error
 		Done(ctx context.Context, r Report) error
@@ -58,8 +69,9 @@ type Job struct {
 	// Accept, if set, tells whether a window that failed so is to count as covered with what it has: it gets a
 	// manifest that says so. It is asked about errors that concern the window alone.
 	Accept func(error) bool
-	// Final, if set, tells whether an error concerns the window alone and stays when it is run again.
-	Final     func(error) bool
+	// Final, if set, gives a code to an error that concerns the window alone and stays when it is run again; else 0.
+	Final     func(error) int
+	Labels    map[string]string // stand in the manifest
 	Log       *slog.Logger
 	Observers []Observer
 }
@@ -79,15 +91,19 @@ const abortTime = 5 * time.Second
 // published. A panic is an error too.
 func (j *Job) Export(ctx context.Context, w Window) (Report, error) {
 	r := newReport(w)
-	err := Guard(func() error { return j.export(ctx, w, &r) })
+	err := bug.Guard(func() error { return j.export(ctx, w, &r) })
 	observers(j.Observers).end(w, r, err)
 	return r, err
 }
 
 func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
+	w.Fresh = w.Fresh && !j.Refetch
 	out, err := j.Open(ctx, w)
 	if err != nil {
 		return err
+	}
+	if out.Fresh {
+		out.Journal = &blankJournal{Journal: out.Journal}
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	r.UnsafeOverwrite = out.UnsafeOverwrite
@@ -98,8 +114,9 @@ func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
 	if err != nil && !r.Complete && !j.Refetch && j.Accept != nil && j.Accept(err) {
 		err = x.accept(ctx, err)
 	}
-	if err != nil && !r.Complete && j.Final != nil && j.Final(err) {
-		if werr := write(context.WithoutCancel(ctx), out.Journal, FailureRecord, r); werr != nil {
+	if code := j.final(err); code != 0 && !r.Complete {
+		r.Failure = &Failure{code, err.Error()}
+		if _, werr := write(context.WithoutCancel(ctx), out.Journal, FailureRecord, r); werr != nil {
 			x.log.Warn("cannot record that the window failed; the next start tries it in its usual order", "run", w.Run, "error", werr)
 		}
 	}
@@ -111,11 +128,20 @@ func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
 	return err
 }
 
-func (j *Job) log() *slog.Logger {
-	if j.Log == nil {
+func (j *Job) final(err error) int {
+	if err == nil || j.Final == nil {
+		return 0
+	}
+	return j.Final(err)
+}
+
+func (j *Job) log() *slog.Logger { return orDiscard(j.Log) }
+
+func orDiscard(log *slog.Logger) *slog.Logger {
+	if log == nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	return j.Log
+	return log
 }
 
 // export is one window of a job, on its way.
@@ -179,8 +205,8 @@ func (x *export) resume(ctx context.Context, damage error) error {
 // complete is for a run that has a manifest: it is judged again, and only damaged files are read again.
 func (x *export) complete(ctx context.Context, damage error) error {
 	if damage == nil {
-		x.report.Complete = true
-		return x.judge()
+		x.report.Complete, x.report.Seal = true, x.out.Manifest.Seal()
+		return x.retire(ctx)
 	}
 	a, err := x.acquire(ctx)
 	if err != nil {
@@ -193,7 +219,17 @@ func (x *export) complete(ctx context.Context, damage error) error {
 	if err := x.report.complete(ctx, x.out); err != nil {
 		return err
 	}
-	return x.judge()
+	return x.retire(ctx)
+}
+
+// retire lets go of files that were written again, and judges the run, which is complete whatever becomes of them.
+func (x *export) retire(ctx context.Context) error {
+	if x.out.Retire != nil {
+		if err := x.out.Retire(ctx); err != nil {
+			return err
+		}
+	}
+	return x.report.judge(x.job.Strict, x.log)
 }
 
 // accept takes what is published for all there will be. The manifest says why.
@@ -214,9 +250,11 @@ func (x *export) accept(ctx context.Context, because error) error {
 
 // acquire buys the export, unless it was bought before. With Refetch it is only looked for.
 func (x *export) acquire(ctx context.Context) (source.Acquired, error) {
-	x.report.Reading = &x.mover.reading // what an earlier start took is its own
-	if err := write(ctx, x.out.Journal, RequestRecord, x.window.Asking()); err != nil {
-		return source.Acquired{}, err
+	x.report.Reading, x.report.Labels = &x.mover.reading, x.job.Labels // what an earlier start took is its own
+	if !x.out.Fresh {
+		if _, err := write(ctx, x.out.Journal, RequestRecord, x.window.Asking()); err != nil {
+			return source.Acquired{}, err
+		}
 	}
 	if x.job.Refetch {
 		return x.job.API.Find(ctx, x.window.Run, x.window.Request, x.out.Journal)
@@ -246,7 +284,7 @@ func (x *export) read(ctx context.Context, a source.Acquired) (source.Task, erro
 	task := a.Task
 	var ending source.Ending = source.Quiet{For: quiet}
 	if task.ID != "" {
-		ending = source.TaskDone{ID: task.ID, OnTask: func(t source.Task) {
+		ending = source.TaskDone{ID: task.ID, Until: x.job.WaitUntil, OnTask: func(t source.Task) {
 			task = t
 			x.mover.observe(TaskSeen{t})
 		}}

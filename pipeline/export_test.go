@@ -55,7 +55,7 @@ func (o output) Gap() (string, int64, bool) {
 }
 
 func (o output) parts() pipeline.Output {
-	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o, Close: o.Close}
+	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o.Journal(), Close: o.Close}
 }
 
 func newWorld(t *testing.T, cfg emulator.Config) *world {

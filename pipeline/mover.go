@@ -1,10 +1,12 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"tw2parquet/source"
@@ -47,8 +49,13 @@ type mover struct {
 	rowGroup  RowGroup
 	workers   int
 	observers observers
+	telling   sync.Mutex // the one who reads sees tasks while others publish files
 	log       *slog.Logger
 	reading   Reading // of all streams
+
+	collector string // that is read; "" = the run's own
+	origin    string // offset at which the run begins; "" = the earliest result
+	endless   bool   // breaks never end it
 }
 
 // rewinds is how often a stream may break behind results that no offset covers, without a file
@@ -80,9 +87,10 @@ func (m *mover) flow(ctx context.Context, batches Batches) (Outcome, error) {
 // stream moves what a stream brings from the chain's position on, and rewinds where the stream breaks behind
 // results that no offset covers. What is appended at its end is not published yet.
 func (m *mover) stream(ctx context.Context, open func(source.StreamConfig) *source.Stream, cfg source.StreamConfig) (Outcome, error) {
-	cfg.Collector, cfg.Limits = source.CollectorID(m.window.Run), m.rowGroup.Batches()
+	cfg.Collector, cfg.Limits = cmp.Or(m.collector, source.CollectorID(m.window.Run)), m.rowGroup.Batches()
 	for broken := 0; ; {
 		cfg.From, cfg.Results = m.chain.Position()
+		cfg.From = cmp.Or(cfg.From, m.origin)
 		stream := open(cfg)
 		o, err := m.flow(ctx, stream)
 		if cerr := stream.Close(); err == nil {
@@ -106,7 +114,7 @@ func (m *mover) stream(ctx context.Context, open func(source.StreamConfig) *sour
 		if broken++; published {
 			broken = 1
 		}
-		if broken > rewinds {
+		if broken > rewinds && !m.endless {
 			return o, fmt.Errorf("give up after %d attempts without a published file: %w", broken, err)
 		}
 		m.log.Warn("the stream broke after results that no offset covers; reading again from the last file", "run", m.window.Run, "attempt", broken)
@@ -174,7 +182,12 @@ func (m *mover) end(ctx context.Context, o Outcome, err error) error {
 	return m.finish(ctx, o)
 }
 
-func (m *mover) observe(e Event) { m.observers.tell(m.window, e) }
+// observe tells one event after the other, whoever calls.
+func (m *mover) observe(e Event) {
+	m.telling.Lock()
+	defer m.telling.Unlock()
+	m.observers.tell(m.window, e)
+}
 
 func (m *mover) observeFile() {
 	files := m.chain.Files()

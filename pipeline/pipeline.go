@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"golang.org/x/sync/errgroup"
 
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/schema"
 	"tw2parquet/source"
 )
@@ -132,9 +133,9 @@ func (f *Flow) Run(ctx context.Context) (Outcome, error) {
 	defer stop()
 	defer context.AfterFunc(work, stop)() // a failure behind the reader ends the reader
 	s := newStages(f)
-	group.Go(func() error { return Guard(func() error { return s.read(reading, work) }) })
+	group.Go(func() error { return bug.Guard(func() error { return s.read(reading, work) }) })
 	for range workers {
-		group.Go(func() error { return Guard(func() error { return s.work(work) }) })
+		group.Go(func() error { return bug.Guard(func() error { return s.work(work) }) })
 	}
 	err := group.Wait()
 	if err == nil {

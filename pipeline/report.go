@@ -36,22 +36,33 @@ type Report struct {
 	Asked      Asked         `json:"asked"`
 	TaskID     string        `json:"task_id"`
 	TaskStatus string        `json:"task_status"`
-	Processed  int64         `json:"processed"` // results the task exported
-	Progress   float64       `json:"progress"`  // the task's own word, see Matching
+	Ended      time.Time     `json:"ended,omitzero"` // when the task was first seen at its end, by the server's clock
+	Processed  int64         `json:"processed"`      // results the task exported
+	Progress   float64       `json:"progress"`       // the task's own word, see Matching
 	Rows       int64         `json:"rows"`
 	Rejected   int64         `json:"rejected"`
 	Credits    int64         `json:"credits"`           // one per exported result
 	Truncated  bool          `json:"truncated"`         // the task ended at its limit
 	Partial    string        `json:"partial,omitempty"` // why it is not complete, where that was accepted
 	Missing    int64         `json:"missing"`           // processed, but never delivered
+	Failure    *Failure      `json:"failure,omitempty"` // of a FailureRecord
 	Drift      *schema.Drift `json:"drift"`
 	Recorded   *Recorded     `json:"recorded,omitempty"` // of a conversion
 	Reading    *Reading      `json:"reading,omitempty"`  // by the start that wrote the report; not of a conversion
+	// Labels say on whose behalf the start that wrote the report ran, for instance a scheduler's task.
+	Labels map[string]string `json:"labels,omitempty"`
 	// UnsafeOverwrite: the store ignores conditional writes, and whoever asked for the run accepted that.
 	UnsafeOverwrite bool     `json:"unsafe_overwrite,omitempty"`
 	Files           []string `json:"-"`
 	Bytes           int64    `json:"-"`
+	Seal            string   `json:"-"` // of the files of a complete run, see Brief
 	Complete        bool     `json:"-"`
+}
+
+// Failure is why a run failed for good.
+type Failure struct {
+	Code    int    `json:"code"` // as Job.Final gives it
+	Message string `json:"message"`
 }
 
 // Reading is what it took to read the results from the API, over all streams of one start.
@@ -163,6 +174,9 @@ func (r *Report) Matching() int64 {
 }
 
 func (r *Report) task(t source.Task) {
+	if r.Ended.IsZero() && t.Status.Terminal() && t.Status != source.StatusGone {
+		r.Ended = t.Seen
+	}
 	r.TaskID, r.TaskStatus, r.Processed, r.Credits, r.Progress = t.ID, string(t.Status), t.Processed, t.Processed, t.Progress
 }
 
@@ -172,6 +186,8 @@ type Manifest interface {
 	Manifest() ([]byte, error)
 	// Complete stores the report, a JSON object, durably and last.
 	Complete(ctx context.Context, report []byte) error
+	// Seal stands for the names and sizes of the files in the manifest; "" before there is one.
+	Seal() string
 }
 
 // recall takes over what an earlier run left in its manifest, if it was complete.
@@ -220,7 +236,7 @@ func (x *export) conclude(ctx context.Context) error {
 	}
 	r.Truncated = status == source.StatusLimitReached
 	r.Missing = max(0, r.Processed-r.Rows-r.Rejected)
-	if err := x.judge(); err != nil {
+	if err := r.judge(x.job.Strict, x.log); err != nil {
 		return err
 	}
 	return r.complete(ctx, x.out)
@@ -238,46 +254,27 @@ func (r *Report) complete(ctx context.Context, out Output) error {
 	if err := out.Manifest.Complete(ctx, report); err != nil {
 		return err
 	}
-	r.Complete = true
-	return nil
-}
-
-// judge holds what was delivered against the task's count. It reads the report only, and every start judges a
-// complete run again: the same output gets the same answer.
-func (x *export) judge() error {
-	r := x.report
-	if r.Partial != "" {
-		x.log.Warn("this window is not complete, and was accepted so", "run", r.Run, "because", r.Partial)
-		return nil
-	}
-	delivered := r.Rows + r.Rejected
-	switch extra := delivered - r.Processed; {
-	case r.TaskID == "":
-		x.log.Warn("the server lists no task for these results; whether they are complete cannot be checked", "run", r.Run, "rows", r.Rows)
-	case r.Missing > 0:
-		x.log.Warn("the read ended before the task's count", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "missing", r.Missing)
-		// A few less may have been counted and not delivered; nothing at all means that something took
-		// the results away, and the next run must not find this one complete.
-		if x.job.Strict || delivered == 0 {
-			return fmt.Errorf("%w: %d of %d", ErrMissing, delivered, r.Processed)
-		}
-	case extra > 0:
-		x.log.Warn("more results came than the task counted; some may be duplicates", "run", r.Run, "processed", r.Processed, "rows", r.Rows, "extra", extra)
-		if x.job.Strict {
-			return fmt.Errorf("%w: %d of %d", ErrExtra, delivered, r.Processed)
-		}
-	}
+	r.Complete, r.Seal = true, out.Manifest.Seal()
 	return nil
 }
 
 // write leaves a record that is written once; one that is there already stays.
-func write(ctx context.Context, j source.Journal, record string, what any) error {
+func write(ctx context.Context, j source.Journal, record string, what any) (there bool, err error) {
+	text, err := recordText(record, what)
+	if err != nil {
+		return false, err
+	}
+	err = j.Put(ctx, record, text)
+	if there = errors.Is(err, fs.ErrExist); err != nil && !there {
+		return false, fmt.Errorf("write %s: %w", record, err)
+	}
+	return there, nil
+}
+
+func recordText(record string, what any) ([]byte, error) {
 	text, err := jsonText(what)
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", record, err)
+		return nil, fmt.Errorf("encode %s: %w", record, err)
 	}
-	if err := j.Put(ctx, record, append(text, '\n')); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("write %s: %w", record, err)
-	}
-	return nil
+	return append(text, '\n'), nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/schema"
 	"tw2parquet/source"
 )
@@ -345,7 +346,7 @@ func (a *appender) finish(ctx context.Context, it *item, release func(*schema.En
 		}
 		delete(a.ready, a.next)
 		a.mu.Unlock()
-		err := a.place(ctx, it)
+		err := bug.Guard(func() error { return a.place(ctx, it) }) // the lock is taken again, whatever happens
 		a.mu.Lock()
 		if err != nil {
 			return false, err // busy stays true: nothing may be appended behind a failure

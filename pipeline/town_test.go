@@ -22,6 +22,7 @@ import (
 	"tw2parquet/sink"
 	"tw2parquet/sink/dataset"
 	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 	"tw2parquet/sink/store/storetest"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
@@ -61,6 +62,7 @@ type town struct {
 	t      *testing.T
 	server *emulator.Server
 	memory *storetest.Memory
+	disk   *storetest.MemFS // the output lies here instead, if it is not nil
 
 	mu      sync.Mutex
 	windows map[string]pipeline.Window // all that ever were opened, by run
@@ -78,6 +80,7 @@ func newTown(t *testing.T) *town {
 // machine is a process of its own. It may die at a request to the store, or at a call of the API.
 type machine struct {
 	*storetest.Process
+	disk  *storetest.FaultFS // instead of the process's store, where the town has one
 	town  *town
 	calls int
 	dieAt int // the call; below 0: none
@@ -85,10 +88,47 @@ type machine struct {
 	end   context.CancelCauseFunc
 	// decided is called between the claim and the first purchase.
 	decided func()
+	// shape makes claims cut and lower.
+	shape func(*pipeline.Claims)
 }
 
 func (w *town) machine() *machine {
-	return &machine{Process: w.memory.NewProcess(), town: w, dieAt: -1}
+	m := &machine{Process: w.memory.NewProcess(), town: w, dieAt: -1}
+	if w.disk != nil {
+		m.disk = &storetest.FaultFS{MemFS: w.disk, At: -1, Kind: storetest.Die}
+	}
+	return m
+}
+
+// store is the output as the machine sees it.
+func (m *machine) store() store.Store {
+	if m.disk == nil {
+		return m.Process
+	}
+	s, err := store.OpenLocal(store.LocalConfig{Root: "/out", FS: m.disk})
+	if err != nil {
+		m.town.t.Fatal(err)
+	}
+	return s
+}
+
+// client is the API as the machine sees it, until ctx ends or the machine dies.
+func (m *machine) client() (context.Context, *source.Client) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	m.end = cancel
+	client, err := source.New(source.Config{BaseURL: "http://127.0.0.1:1", Token: source.NewToken(m.town.server.Token()), Transport: m})
+	if err != nil {
+		m.town.t.Fatal(err)
+	}
+	return ctx, client
+}
+
+// files are what the output holds.
+func (w *town) files() map[string][]byte {
+	if w.disk != nil {
+		return w.disk.Files()
+	}
+	return w.memory.Files()
 }
 
 // RoundTrip serves a call in process.
@@ -104,7 +144,10 @@ func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
 	n := m.calls
 	m.calls++
 	die := func() (*http.Response, error) {
-		m.Dead = true
+		m.Stop()
+		if m.disk != nil {
+			m.disk.Stop()
+		}
 		m.end(storetest.ErrDead)
 		return nil, storetest.ErrDead
 	}
@@ -128,6 +171,17 @@ type end struct {
 	err    error
 }
 
+// twiceUnanswered tells that two POSTs of a run were announced, and neither left a task: a third one is not sent.
+func (w *town) twiceUnanswered(run string) bool {
+	absent := 0
+	for name, data := range w.memory.Files() {
+		if path.Dir(name) == sink.RunDir(run) && strings.Contains(string(data), `"outcome":"absent"`) {
+			absent++
+		}
+	}
+	return absent >= 2
+}
+
 func (w *town) ask(from, to int, split pipeline.Split, limit, generation int) pipeline.Ask {
 	r := source.Request{Kind: source.KindProject, Project: w.server.Projects()[0], Start: at(from), Stop: at(to), Limit: limit, Generation: generation}
 	windows, err := pipeline.Windows(r, split)
@@ -139,16 +193,13 @@ func (w *town) ask(from, to int, split pipeline.Split, limit, generation int) pi
 
 // start is one start of an export.
 func (m *machine) start(ask pipeline.Ask) (e end) {
-	w := m.town
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	m.end = cancel
-	client, err := source.New(source.Config{BaseURL: "http://127.0.0.1:1", Token: source.NewToken(w.server.Token()), Transport: m})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	ctx, client := m.client()
+	defer m.end(nil)
 	defer client.Close()
-	claims := &pipeline.Claims{Ask: ask, Archive: archive{sink.Records{Store: m.Process}}}
+	claims := &pipeline.Claims{Ask: ask, Archive: archive{sink.Records{Store: m.store()}}}
+	if m.shape != nil {
+		m.shape(claims)
+	}
 	job := m.job(client, claims)
 	pieces, err := claims.Decide(ctx)
 	if err != nil {
@@ -174,7 +225,7 @@ func (m *machine) job(client *source.Client, claims *pipeline.Claims) *pipeline.
 			w.windows[win.Run] = win
 			w.mu.Unlock()
 			out, err := sink.Open(ctx, sink.Config{
-				Store: m.Process, Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
+				Store: m.store(), Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,
 				MaxFileRows: 3, Compression: parquet.Compression{Codec: parquet.Zstd, Level: 1}, Probes: &sink.Probes{},
 			})
 			if err != nil {
@@ -188,7 +239,7 @@ func (m *machine) job(client *source.Client, claims *pipeline.Claims) *pipeline.
 // covered are the hours of complete runs of a generation or later, as the objects themselves say.
 func (w *town) covered(generation int) map[int]bool {
 	hours := map[int]bool{}
-	for name, data := range w.memory.Files() {
+	for name, data := range w.files() {
 		if path.Base(name) != "manifest.json" {
 			continue
 		}
@@ -270,7 +321,7 @@ func (w *town) checkRows(what string) {
 		paid[c.Target] += c.Credits
 	}
 	manifests := map[string]sink.Manifest{}
-	for name, data := range w.memory.Files() {
+	for name, data := range w.files() {
 		if path.Base(name) == "manifest.json" {
 			var m sink.Manifest
 			if err := json.Unmarshal(data, &m); err != nil {
@@ -292,7 +343,7 @@ func (w *town) checkRows(what string) {
 		}
 	}
 	files := 0
-	for name := range w.memory.Files() {
+	for name := range w.files() {
 		if strings.HasSuffix(name, ".parquet") {
 			files++
 		}
@@ -341,7 +392,7 @@ func (m *machine) drop(rng *rand.Rand) error {
 }
 
 func (m *machine) dropRun(win pipeline.Window, note []byte) error {
-	return sink.Drop{Store: m.Process, Run: win.Run, Note: note, Dirs: []string{win.Partition}, Between: func(ctx context.Context) error {
-		return pipeline.WriteDropped(ctx, archive{sink.Records{Store: m.Process}}, win.Asking())
+	return sink.Drop{Store: m.store(), Run: win.Run, Note: note, Dirs: []string{win.Partition}, Between: func(ctx context.Context) error {
+		return pipeline.WriteDropped(ctx, archive{sink.Records{Store: m.store()}}, win.Asking())
 	}}.Do(context.Background())
 }

@@ -66,19 +66,22 @@ func (c *Claims) recheck(ctx context.Context, v *view, missing []*Holding) error
 
 // place finds out how far a run is that has a directory.
 func (c *Claims) place(ctx context.Context, v *view, id string, held HeldRun) error {
-	records, logged := held.Records(), v.log.runs[id]
+	logged := v.log.runs[id]
 	dropping, dropped := held.Dropped()
-	if logged == nil && !slices.Contains(records, RequestRecord) && !dropping && !dropped {
+	if logged == nil && !asked(held) {
 		return nil // a conversion, or nothing yet
 	}
 	var h *Holding
-	known := logged != nil && (logged.Standing == RunComplete || !held.Finished() || dropping || dropped)
+	known := logged != nil && (logged.Standing == RunComplete && logged.Seal != "" || !held.Finished() || dropping || dropped)
 	if known {
 		kept := *logged
 		h = &kept
 	} else {
-		r, err := c.askingOf(ctx, id, held)
-		if err != nil {
+		r, err := askingOf(ctx, id, held)
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			c.logger().Warn("cannot read what a run of another user asked for; if it is of the same source, its time is bought again", "run", id, "error", err)
+		case err != nil:
 			return err
 		}
 		if r.Run != id || r.Asked.SourceID() != v.log.id {
@@ -89,38 +92,23 @@ func (c *Claims) place(ctx context.Context, v *view, id string, held HeldRun) er
 		}
 		h = holdingOf(Asking{r.Start, r.Stop, r.Run, r.Asked}, RunClaimed)
 		if held.Finished() {
-			h.Rows, h.Rejected, h.Truncated = r.Rows, r.Rejected, r.Truncated
+			h.complete(r)
 		}
 		if logged != nil {
 			h.Owner = logged.Owner
 		}
 	}
 	v.holdings[id] = h
-	switch {
-	case dropped:
-		h.Standing = RunDropped
-	case dropping:
-		h.Standing = RunDropping
-	case held.Finished():
-		h.Standing = RunComplete
-	case slices.Contains(records, source.TaskRecord):
-		h.Standing = RunBegun
-	case slices.ContainsFunc(records, source.IsIntent):
-		t, err := trace(ctx, held)
-		if err != nil {
-			return err
-		}
+	standing, t, err := standingOf(ctx, held)
+	if err != nil {
+		return err
+	}
+	h.Standing = standing
+	if t.Next > 0 {
 		v.traces[id] = t
-		switch {
-		case t.Begun:
-			h.Standing = RunBegun
-		case t.Void:
-			h.Standing = RunVoid
-		default:
-			h.Standing = RunClaimed
-		}
-	default:
-		h.Standing = RunClaimed
+	}
+	if logged != nil && logged.Standing == h.Standing && logged.Seal != h.Seal {
+		v.sealed = append(v.sealed, h.logged())
 	}
 	if logged == nil || logged.Standing != h.Standing && h.Standing != RunBegun && h.Standing != RunDropping {
 		l := h.logged()
@@ -132,15 +120,53 @@ func (c *Claims) place(ctx context.Context, v *view, id string, held HeldRun) er
 	return nil
 }
 
+// asked tells whether a run's directory says what it was asked for.
+func asked(held HeldRun) bool {
+	dropping, dropped := held.Dropped()
+	return dropping || dropped || slices.Contains(held.Records(), RequestRecord)
+}
+
+// standingOf is how far a run is that has a directory. The names of its records tell, except for intents: the trace is of
+// those, and empty where they were not read.
+func standingOf(ctx context.Context, held HeldRun) (Standing, source.Trace, error) {
+	dropping, dropped := held.Dropped()
+	records := held.Records()
+	switch {
+	case dropped:
+		return RunDropped, source.Trace{}, nil
+	case dropping:
+		return RunDropping, source.Trace{}, nil
+	case held.Finished():
+		return RunComplete, source.Trace{}, nil
+	case slices.Contains(records, source.TaskRecord):
+		return RunBegun, source.Trace{}, nil
+	case !slices.ContainsFunc(records, source.IsIntent):
+		return RunClaimed, source.Trace{}, nil
+	}
+	t, err := trace(ctx, held)
+	switch {
+	case err != nil:
+		return "", t, err
+	case t.Begun:
+		return RunBegun, t, nil
+	case t.Void:
+		return RunVoid, t, nil
+	}
+	return RunClaimed, t, nil
+}
+
 // askingOf is what a run was asked for: as its manifest says, where it has one, else as it was written down before
-// anything was bought. A run of another user, whose records are private, is nobody's as far as can be told.
-func (c *Claims) askingOf(ctx context.Context, id string, held HeldRun) (Report, error) {
+// anything was bought. errors.Is(err, fs.ErrPermission) for a run of another user, whose records are private: it is nobody's,
+// as far as can be told.
+func askingOf(ctx context.Context, id string, held HeldRun) (Report, error) {
 	var r Report
 	err := fs.ErrNotExist
 	var text []byte
 	if held.Finished() {
 		if text, err = held.Report(ctx); err == nil {
-			err = json.Unmarshal(text, &r)
+			if err = json.Unmarshal(text, &r); err == nil {
+				r.Seal, err = held.Listed(ctx)
+			}
 		}
 	}
 	for _, name := range []string{DroppingRecord, DroppedRecord, RequestRecord} {
@@ -157,8 +183,7 @@ func (c *Claims) askingOf(ctx context.Context, id string, held HeldRun) (Report,
 	case err == nil || errors.Is(err, fs.ErrNotExist):
 		return r, nil
 	case errors.Is(err, fs.ErrPermission):
-		c.logger().Warn("cannot read what a run of another user asked for; if it is of the same source, its time is bought again", "run", id, "error", err)
-		return Report{}, nil
+		return Report{}, err
 	case errors.As(err, &syntax) || errors.As(err, &kind):
 		return r, &source.Error{Class: source.ClassForeign, Message: fmt.Sprintf("%s of run %s cannot be read, so it cannot be told what the output covers: %v", RequestRecord, id, err),
 			Hint: "nothing was bought; restore that record, or choose another output"}

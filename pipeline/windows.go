@@ -56,6 +56,21 @@ func (s Split) next(t time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("split %q is not one of none, day, week, month", string(s))
 }
 
+// Last is the latest of the calendar's boundaries that is not after t. Auto has those of days.
+func (s Split) Last(t time.Time) (time.Time, error) {
+	t = t.UTC()
+	y, m, d := t.Date()
+	switch s {
+	case SplitDay, SplitAuto:
+		return time.Date(y, m, d, 0, 0, 0, 0, time.UTC), nil
+	case SplitWeek:
+		return time.Date(y, m, d-(int(t.Weekday())+6)%7, 0, 0, 0, 0, time.UTC), nil
+	case SplitMonth:
+		return time.Date(y, m, 1, 0, 0, 0, 0, time.UTC), nil
+	}
+	return time.Time{}, fmt.Errorf("split %q has no boundaries", string(s))
+}
+
 // PartitionName is a window's value of the hive column window_start: the date of a UTC midnight, else the
 // instant in UTC as SQL writes a timestamp, "2024-01-01 12:00:00.25", with space and colons escaped. Engines
 // take the escapes out of a hive value, and this text is the only one that DuckDB, Spark, Hive and Trino all

@@ -90,32 +90,42 @@ func newObject(members []*member) *object {
 	return o
 }
 
-// arrange finds a hash that gives each name a slot of its own.
+// arrange finds a hash that gives each name a slot of its own. A good one is rare, and every encoder looks for it:
+// so a round that fails must cost next to nothing.
 func (o *object) arrange() {
+	hashes := make([]uint64, len(o.members))
+	for i, m := range o.members {
+		hashes[i] = hash(m.key)
+	}
 	size := 1
 	for 1<<size < 2*len(o.members) {
 		size++
 	}
+	taken := make([]uint64, 1<<size) // the round that took a slot last
 search:
 	for round := uint64(1); ; round++ {
 		if round%1000 == 0 {
 			size++
+			taken = make([]uint64, 1<<size)
 		}
-		o.slots, o.shift = make([]*member, 1<<size), uint8(64-size)
-		o.factor = round*0x9e3779b97f4a7c15 | 1
-		for _, m := range o.members {
-			slot := o.slot(m.key)
-			if o.slots[slot] != nil {
+		o.factor, o.shift = round*0x9e3779b97f4a7c15|1, uint8(64-size)
+		for _, h := range hashes {
+			slot := h * o.factor >> o.shift
+			if taken[slot] == round {
 				continue search
 			}
-			o.slots[slot] = m
+			taken[slot] = round
 		}
-		return
+		break
+	}
+	o.slots = make([]*member, 1<<size)
+	for i, m := range o.members {
+		o.slots[hashes[i]*o.factor>>o.shift] = m
 	}
 }
 
-// slot hashes a name by its length and its first and last bytes.
-func (o *object) slot(name []byte) uint64 {
+// hash is that of a name's length and its first and last bytes.
+func hash(name []byte) uint64 {
 	var h uint64
 	switch n := len(name); {
 	case n >= 8:
@@ -125,12 +135,12 @@ func (o *object) slot(name []byte) uint64 {
 	case n > 0:
 		h = uint64(name[0]) | uint64(name[n/2])<<8 | uint64(name[n-1])<<16
 	}
-	return (h + uint64(len(name))) * o.factor >> o.shift
+	return h + uint64(len(name))
 }
 
 // find returns the member of that name, or nil.
 func (o *object) find(name []byte) *member {
-	if m := o.slots[o.slot(name)]; m != nil && m.name == string(name) {
+	if m := o.slots[hash(name)*o.factor>>o.shift]; m != nil && m.name == string(name) {
 		return m
 	}
 	return nil

@@ -43,6 +43,14 @@ type Config struct {
 	// Refetch opens a run whose files are missing or damaged, so that they can be written again (Damage,
 	// Mend, Gap). It reads every byte of the run to find them. Otherwise such a run is a *DamageError.
 	Refetch bool
+	// Begin, if set, is the record of the journal that begins the run. It says that nothing of the run was there when
+	// its caller claimed it, by a listing made before. On a store without exclusive holds Open then puts the record, and
+	// asks nothing more, unless somebody else has put one: see Output.Fresh. Elsewhere it is left to the caller.
+	Begin *store.Record
+	// Tail says that of what is published only the end matters, for a run that goes on for ever. Of the files before the last
+	// one only the names are looked at: Files has those with name, number and size alone. A start then costs no more reads,
+	// however many files there are.
+	Tail bool
 	// Probes is shared by the runs of one store, so that they probe it once where once is enough; nil probes for
 	// this run alone.
 	Probes *Probes
@@ -105,16 +113,16 @@ type Probes struct {
 	passed bool
 }
 
-func (p *Probes) probe(ctx context.Context, h store.Hold, dir string) error {
+func (p *Probes) probe(ctx context.Context, h store.Hold, dir string, there *store.Record) error {
 	if p == nil || h.Exclusive() {
-		return h.Probe(ctx, dir)
+		return h.Probe(ctx, dir, there)
 	}
 	p.mu.Lock() // whoever comes second waits for the answer
 	defer p.mu.Unlock()
 	if p.passed {
 		return nil
 	}
-	err := h.Probe(ctx, dir)
+	err := h.Probe(ctx, dir, there)
 	p.passed = err == nil
 	return err
 }

@@ -12,6 +12,7 @@
 //	<root>/_tw2parquet/<run>/manifest-1.json              a later one; the highest number counts
 //	<root>/_tw2parquet/<run>/rejects-00000-<id>.jsonl     why results of file 00000 are not rows, and where …
 //	<root>/_tw2parquet/<run>/rejects-00000-<id>.raw       … in here their bytes begin
+//	<root>/_delta_log/00000000000000000000.json           the log of a Delta table over the data (sink/table)
 //	<root>/_tw2parquet/<run>/request.json, intent-1.json … the journal: small entries, each written once
 //
 // Where unfinished files wait and how a run is locked is up to the store (sink/store).
@@ -67,8 +68,12 @@
 //  5. The probe: the store tries out what will be done to data, so that an output that cannot be written is
 //     known before anything is bought. Runs that share a store do it once, where once is enough (Config.Probes).
 //
-// A start reads no file of another run. Where nothing is there it takes 10 requests, of which the probe takes 7; one
-// of a complete run takes 4; others one more for each file of theirs, which is the last 64 KiB of it.
+// A run that was claimed, so that nothing can be there (Config.Begin), begins with its first record where nobody has an
+// exclusive hold. Steps 1 to 4 are left out then, and the probe is made on that record.
+//
+// A start reads no file of another run. Where nothing is there it takes 10 requests, of which the probe takes 7, and after
+// a claim 7, of which the probe takes 6. One of a complete run takes 4. Others take one more for each file of theirs,
+// which is the last 64 KiB of it.
 //
 // Files that are missing or damaged are a *DamageError that names them all; whatever else is out of order (a file
 // of a newer version, a stranger at one of our names, two chains) is a *ForeignError. Nothing else is ever repaired,

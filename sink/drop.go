@@ -15,12 +15,13 @@ import (
 // Drop takes a run away, in an order that survives a death at any step:
 //
 //  1. dropping.json: from here on the run is not opened, and whoever has it open publishes nothing
-//  2. the data files, which nobody vouches for any more
-//  3. the manifests
-//  4. whatever else is written down of the run elsewhere (between)
-//  5. the other records
-//  6. dropped.json, which stays and says what the run was
-//  7. dropping.json goes
+//  2. tables forget the run (first)
+//  3. the data files, which nobody vouches for any more
+//  4. the manifests
+//  5. whatever else is written down of the run elsewhere (between)
+//  6. the other records
+//  7. dropped.json, which stays and says what the run was
+//  8. dropping.json goes
 //
 // It goes on where an earlier call stopped. A file whose commit arrives late may stay: verify finds it.
 type Drop struct {
@@ -31,8 +32,8 @@ type Drop struct {
 	Note []byte
 	// Dirs are the data directories of the run; none means the output itself.
 	Dirs []string
-	// Between is step 4; nil does nothing.
-	Between func(ctx context.Context) error
+	// First is step 2, Between step 5; nil does nothing.
+	First, Between func(ctx context.Context) error
 }
 
 // Do drops the run: ErrLocked if somebody has it open where a store can tell.
@@ -57,12 +58,17 @@ func (d Drop) Do(ctx context.Context) error {
 		return err
 	}
 	if hold.Exclusive() { // a disk may have no hard links
-		if err := hold.Probe(ctx, l.runDir()); err != nil {
+		if err := hold.Probe(ctx, l.runDir(), nil); err != nil {
 			return err
 		}
 	}
 	dropping, dropped := l.journal(DroppingRecord), l.journal(DroppedRecord)
 	if _, err := store.Stat(ctx, d.Store, dropped); err == nil {
+		if hold.Exclusive() { // the staged record, whose removal may have failed
+			if _, err := hold.Clear(ctx); err != nil {
+				return err
+			}
+		}
 		return d.remove(ctx, hold, dropping)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -74,6 +80,11 @@ func (d Drop) Do(ctx context.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if d.First != nil {
+		if err := d.First(ctx); err != nil {
+			return err
+		}
 	}
 	dirs := d.Dirs
 	if len(dirs) == 0 {
@@ -96,7 +107,7 @@ func (d Drop) Do(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := hold.Clear(ctx, d.unfinished(dirs)...); err != nil {
+	if _, err := clearUnfinished(ctx, hold, log, d.unfinished(dirs)...); err != nil {
 		return err
 	}
 	if err := d.removeAll(ctx, hold, l.runDir()+"/", own); err != nil {
@@ -156,8 +167,9 @@ func (o *Output) checkKept(ctx context.Context) error {
 }
 
 func (o *Output) isDropped(name string) error {
-	e := &ForeignError{Path: o.store.Path(name), Reason: "the run was dropped", Hint: "its time is bought again in the next generation: run the same export again"}
+	e := &ForeignError{dropped: true, Path: o.store.Path(name), Reason: ErrDropped.Error(), Hint: "its time is bought again in the next generation: run the same export again"}
 	if path.Base(name) == DroppingRecord {
+		e.dropped = false
 		e.Reason, e.Hint = "the run is being dropped", "let `tw2parquet drop` finish, or run it again: it goes on where it stopped"
 	}
 	return e

@@ -3,7 +3,9 @@ package sink
 import (
 	"context"
 	"errors"
+	"path"
 	"strings"
+	"syscall"
 	"testing"
 
 	"tw2parquet/sink/store"
@@ -89,6 +91,74 @@ func TestDrop_StopsWriters(t *testing.T) {
 	for name := range m.Files() {
 		if strings.HasSuffix(name, ".parquet") {
 			t.Errorf("%s was published", name)
+		}
+	}
+}
+
+// On a disk as well: each operation fails, loses its answer, or is the last before the process dies, and the next drop ends it.
+func TestDrop_DiesAnywhereOnADisk(t *testing.T) {
+	j := tortureJob()
+	open := func(fsys store.FS) store.Store {
+		s, err := store.OpenLocal(store.LocalConfig{Root: "/out", FS: fsys})
+		if err != nil {
+			return nil // dead already
+		}
+		return s
+	}
+	drop := func(s store.Store, note string) error {
+		return Drop{Store: s, Run: testRun, Note: []byte(note), Dirs: []string{testPartition}}.Do(t.Context())
+	}
+	for _, kind := range []storetest.FaultKind{storetest.FailBefore, storetest.FailAfter, storetest.Die} {
+		operations := 0
+		for at := 0; ; at++ {
+			disk := storetest.NewMemFS()
+			if err := j.run(disk, "/out", nil); err != nil {
+				t.Fatal(err)
+			}
+			f := &storetest.FaultFS{MemFS: disk, At: at, Kind: kind, Err: syscall.EIO}
+			var err error
+			if s := open(f); s != nil {
+				err = drop(s, "{\"run\":\"first\"}\n")
+			}
+			if f.Op == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+			operations++
+			disk.Kill()
+			parts, manifest, dropping, dropped := 0, false, false, false
+			for name := range disk.Files() {
+				switch base := path.Base(name); {
+				case strings.HasPrefix(base, "part-"):
+					parts++
+				case strings.HasPrefix(base, "manifest"):
+					manifest = true
+				case base == DroppingRecord:
+					dropping = true
+				case base == DroppedRecord:
+					dropped = true
+				}
+			}
+			if !dropping && !dropped && (!manifest || parts == 0) || dropped && (manifest || parts > 0) {
+				t.Fatalf("%v at %s: dropping %v, dropped %v, manifest %v, %d files", kind, f.Op, dropping, dropped, manifest, parts)
+			}
+			if err := drop(open(disk), "{\"run\":\"second\"}\n"); err != nil {
+				t.Fatalf("%v at %s: %v", kind, f.Op, err)
+			}
+			var left []string
+			for name := range disk.Files() {
+				if base := path.Base(name); base != "lock" {
+					left = append(left, base)
+				}
+			}
+			if len(left) != 1 || left[0] != DroppedRecord {
+				t.Fatalf("%v at %s: left %q", kind, f.Op, left)
+			}
+		}
+		if operations < 20 {
+			t.Fatalf("%v: only %d operations", kind, operations)
 		}
 	}
 }

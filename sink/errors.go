@@ -17,6 +17,9 @@ var ErrForeign = errors.New("not what this run left here")
 // ErrMissing matches the *ForeignError of a file that was published and is gone.
 var ErrMissing = errors.New("a published file is missing")
 
+// ErrDropped matches the *ForeignError of a run that was dropped, wholly. Nothing is written to it any more.
+var ErrDropped = errors.New("the run was dropped")
+
 // ErrMisuse is returned for calls that break the contract of Output: they are bugs of the caller,
 // and nothing was written.
 var ErrMisuse = errors.New("sink used against its contract")
@@ -42,14 +45,15 @@ type ForeignError struct {
 
 	damaged bool // a file of this run that can be written again
 	gone    bool
+	dropped bool
 	seq     int // its number, where damaged files are collected
 }
 
 func (e *ForeignError) Error() string { return store.Printable(e.Path) + ": " + e.Reason }
 
-// Is makes errors.Is(err, ErrForeign) and errors.Is(err, ErrMissing) work.
+// Is makes errors.Is(err, ErrForeign) work, and ErrMissing and ErrDropped.
 func (e *ForeignError) Is(target error) bool {
-	return target == ErrForeign || target == ErrMissing && e.gone
+	return target == ErrForeign || target == ErrMissing && e.gone || target == ErrDropped && e.dropped
 }
 
 // DamageError names every file of the run that is missing, or no longer what was published. Nothing

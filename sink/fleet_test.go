@@ -62,12 +62,12 @@ func (f *fleet) start(p *storetest.Process, j job) (err error) {
 	if m, err := o.Manifest(); m != nil || err != nil {
 		return err
 	}
-	intents, err := o.List(ctx, "intent-")
+	intents, err := o.Journal().List(ctx, "intent-")
 	if err != nil {
 		return err
 	}
 	if len(intents) == 0 {
-		err := o.Put(ctx, "intent-1.json", fmt.Appendf(nil, `{"attempt":%d}`, id))
+		err := o.Journal().Put(ctx, "intent-1.json", fmt.Appendf(nil, `{"attempt":%d}`, id))
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("buy: %w", ErrLocked)
 		}

@@ -140,7 +140,7 @@ func (j job) runOn(o *Output, published func(next int64)) (err error) {
 	if m, err := o.Manifest(); m != nil || err != nil {
 		return err
 	}
-	if err := o.Put(ctx, "intent-1", []byte("{}")); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := o.Journal().Put(ctx, "intent-1", []byte("{}")); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	o.SetMeta("task_id", "task")

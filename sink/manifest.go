@@ -3,13 +3,9 @@ package sink
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -147,14 +143,16 @@ func (o *Output) Complete(ctx context.Context, report []byte) error {
 		return err
 	}
 	o.manifest = m
-	o.removeStale(ctx, o.stale.takeAll())
-	o.sweepRejects(ctx)
+	if !o.tabled {
+		o.Retire(ctx)
+	}
 	return nil
 }
 
 // checkThere looks for the files of a manifest that is about to be stored, by name and size.
 func (o *Output) checkThere(ctx context.Context, m *Manifest) error {
-	parts, err := o.parts(ctx)
+	rc := o.recovery()
+	parts, err := rc.parts(ctx)
 	if err != nil {
 		return err
 	}
@@ -170,7 +168,7 @@ func (o *Output) checkThere(ctx context.Context, m *Manifest) error {
 			}
 		}
 	}
-	if _, err := o.checkListed(m, 0, parts); err != nil {
+	if _, err := rc.checkListed(m, 0, parts); err != nil {
 		return err
 	}
 	d, err := o.listDir(ctx)
@@ -180,7 +178,7 @@ func (o *Output) checkThere(ctx context.Context, m *Manifest) error {
 	if err != nil {
 		return err
 	}
-	f, err := o.checkPublished(ctx, m, parts, d.rejects, false)
+	f, err := rc.checkPublished(ctx, m, parts, d.rejects, false)
 	if err == nil && len(f.damage) > 0 {
 		err = &DamageError{Files: f.damage}
 	}
@@ -208,7 +206,7 @@ func (o *Output) storeManifest(ctx context.Context, m *Manifest, k int) (*Manife
 	if err != nil {
 		return nil, fmt.Errorf("encode the manifest: %w", err)
 	}
-	err = o.put(ctx, o.layout.manifest(k), text, store.Public)
+	err = o.journal.put(ctx, o.layout.manifest(k), text, store.Public)
 	if err == nil {
 		return m, nil
 	}
@@ -245,72 +243,4 @@ func jsonText(v any, indent string) ([]byte, error) {
 	e.SetIndent("", indent)
 	err := e.Encode(v)
 	return b.Bytes(), err
-}
-
-// hashFile is the checksum of a file.
-func (o *Output) hashFile(ctx context.Context, name string, size int64) (string, error) {
-	h := sha256.New()
-	if err := o.hashRange(ctx, name, h, 0, size); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// hashData is the checksum of a whole file that this process did not write.
-func (o *Output) hashData(ctx context.Context, f *File) (string, error) {
-	h := sha256.New()
-	if err := o.hashRange(ctx, f.Name, h, 0, f.dataBytes); err != nil {
-		return "", err
-	}
-	if hex.EncodeToString(h.Sum(nil)) != f.dataSHA256 {
-		return "", o.damaged(f.Name, "damaged: its bytes are not those that were written")
-	}
-	if err := o.hashRange(ctx, f.Name, h, f.dataBytes, f.Bytes); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func (o *Output) hashRange(ctx context.Context, name string, h hash.Hash, from, to int64) error {
-	buf := make([]byte, min(1<<20, max(0, to-from)))
-	for from < to {
-		p := buf[:min(int64(len(buf)), to-from)]
-		if err := o.store.ReadAt(ctx, name, p, from); err != nil {
-			return o.readError(name, err)
-		}
-		h.Write(p)
-		from += int64(len(p))
-	}
-	return nil
-}
-
-// loadManifest reads the manifest that counts, nil if there is none.
-func (o *Output) loadManifest(ctx context.Context, d *runDir) (*Manifest, error) {
-	if d.number < 0 {
-		return nil, nil
-	}
-	name := d.manifest.Name
-	data, err := o.readListed(ctx, d.manifest, maxManifestBytes)
-	if err != nil {
-		return nil, err
-	}
-	m, err := DecodeManifest(data)
-	if err != nil {
-		return nil, o.foreign(name, err.Error())
-	}
-	if m.Run != o.cfg.Run {
-		return nil, o.foreign(name, "the manifest of another run")
-	}
-	return m, o.checkVersion(name, m.SchemaVersion)
-}
-
-// readError turns a file that ends early or is gone into what it means for the run.
-func (o *Output) readError(name string, err error) error {
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return o.foreign(name, "it shrank while it was being read")
-	case errors.Is(err, fs.ErrNotExist):
-		return o.missing(name)
-	}
-	return err
 }

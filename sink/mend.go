@@ -20,7 +20,8 @@ import (
 //	Complete as ever: a new manifest, where there was one, with the next number
 //
 // Nothing is replaced or renamed. A damaged file is removed as soon as the new one is there, because
-// readers would see both. A process that dies on the way leaves a chain with fewer holes: the next start
+// readers would see both; if a table may name it, it stays until the table names the new one (Replaced, Retire).
+// A process that dies on the way leaves a chain with fewer holes: the next start
 // finds the new files by their higher revision, also where the manifest still speaks of the old ones.
 
 // mending is what an Output knows while files have to be written again.
@@ -145,7 +146,7 @@ func (o *Output) fill(ctx context.Context, p mark) error {
 // adopt takes over the files that an earlier start wrote again and died before its manifest: newer than
 // the damaged ones, sound, and with the same place in the chain. It changes m and f, and tells
 // whether it did.
-func (o *Output) adopt(ctx context.Context, m *Manifest, f *finding, parts map[int][]part, rejects map[string]store.Entry) (adopted bool, err error) {
+func (rc *recovery) adopt(ctx context.Context, m *Manifest, f *finding, parts map[int][]part, rejects map[string]store.Entry) (adopted bool, err error) {
 	for seq, s := range f.chain {
 		if s.sound {
 			continue
@@ -154,7 +155,7 @@ func (o *Output) adopt(ctx context.Context, m *Manifest, f *finding, parts map[i
 		if len(p) == 0 || p[0].Name == s.file.Name {
 			continue
 		}
-		file, own, err := o.readWhole(ctx, seq, p[0], rejects)
+		file, own, err := rc.readWhole(ctx, seq, p[0], rejects)
 		if why := (*ForeignError)(nil); errors.As(err, &why) && why.damaged {
 			continue
 		}
@@ -163,38 +164,13 @@ func (o *Output) adopt(ctx context.Context, m *Manifest, f *finding, parts map[i
 		}
 		old := &m.Files[seq]
 		if file.FromOffset != old.FromOffset || file.ToOffset != old.ToOffset || file.FirstOrdinal != old.FirstOrdinal || file.NextOrdinal != old.NextOrdinal {
-			return false, o.foreign(file.Name, "it lies between other offsets than the file it would replace")
+			return false, rc.foreign(file.Name, "it lies between other offsets than the file it would replace")
 		}
 		*old, f.chain[seq] = file, slot{file: file, sound: true}
 		f.rejects = append(f.rejects, own...)
 		f.damage = slices.DeleteFunc(f.damage, func(e *ForeignError) bool { return e.seq == seq })
-		o.stale.keep(seq, file.Name)
+		rc.stale.keep(seq, file.Name)
 		adopted = true
 	}
 	return adopted, nil
-}
-
-// readWhole reads every byte of a data file and of its rejects.
-func (o *Output) readWhole(ctx context.Context, seq int, p part, found map[string]store.Entry) (File, []RejectFile, error) {
-	file, err := o.readPart(ctx, seq, p.Entry)
-	if err == nil {
-		file.SHA256, err = o.hashData(ctx, &file)
-	}
-	if err != nil || file.Rejects == "" {
-		return file, nil, err
-	}
-	var rejects []RejectFile
-	index, raw := o.layout.rejects(file.Rejects)
-	for _, name := range []string{index, raw} {
-		e, ok := found[name]
-		if !ok {
-			return file, nil, o.missing(name)
-		}
-		r := RejectFile{Name: name, Bytes: e.Size}
-		if r.SHA256, err = o.hashFile(ctx, name, e.Size); err != nil {
-			return file, nil, err
-		}
-		rejects = append(rejects, r)
-	}
-	return file, rejects, nil
 }

@@ -16,6 +16,12 @@ import (
 // StateDir is the directory of an output that holds everything that is not data.
 const StateDir = store.StateDir
 
+// DeltaLog is the directory of an output that makes it a Delta table. Its checkpoints are Parquet files, and no data.
+const DeltaLog = "_delta_log"
+
+// IcebergDir is the directory of an output that holds the metadata of Iceberg tables, and what other writers of theirs add.
+const IcebergDir = "_iceberg"
+
 // MaxManifestBytes bounds what is read of a manifest.
 const MaxManifestBytes = maxManifestBytes
 

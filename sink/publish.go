@@ -78,7 +78,9 @@ func (o *Output) publish(ctx context.Context, m mark) error {
 	o.open = openFile{}
 	o.files = append(o.files, f)
 	o.rejects = append(o.rejects, rejects...)
-	o.removeStale(ctx, o.stale.take(f.Seq)) // at once: readers see both
+	if !o.tabled {
+		o.removeStale(ctx, o.stale.take(f.Seq)) // at once: readers see both
+	}
 	o.log.Debug("published", "file", f.Name, "rows", f.Rows, "rejected", f.Rejected, "bytes", f.Bytes)
 	return nil
 }

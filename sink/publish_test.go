@@ -124,40 +124,40 @@ func TestJournal_PutsOnce(t *testing.T) {
 	disk := storetest.NewMemFS()
 	o := mustOpen(t, j, disk)
 	ctx := t.Context()
-	if _, err := o.Get(ctx, "intent-1"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := o.Journal().Get(ctx, "intent-1"); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("get of nothing: %v", err)
 	}
 	for name, data := range map[string]string{"intent-2": "two", "intent-1": "one", "task.json": ""} {
-		if err := o.Put(ctx, name, []byte(data)); err != nil {
+		if err := o.Journal().Put(ctx, name, []byte(data)); err != nil {
 			t.Fatal(err)
 		}
-		if err := o.Put(ctx, name, []byte("again")); !errors.Is(err, fs.ErrExist) {
+		if err := o.Journal().Put(ctx, name, []byte("again")); !errors.Is(err, fs.ErrExist) {
 			t.Fatalf("put over %s: %v", name, err)
 		}
 		// Durable when Put returns.
 		if got := disk.Crash(testRand(), 0).Files()[store.StateDir+"/"+testRun+"/"+name]; string(got) != data {
 			t.Fatalf("after a power cut %s is %q", name, got)
 		}
-		if got, err := o.Get(ctx, name); string(got) != data || err != nil {
+		if got, err := o.Journal().Get(ctx, name); string(got) != data || err != nil {
 			t.Fatalf("get %s: %q, %v", name, got, err)
 		}
 	}
-	names, err := o.List(ctx, "intent-")
+	names, err := o.Journal().List(ctx, "intent-")
 	if err != nil || strings.Join(names, " ") != "intent-1 intent-2" {
 		t.Fatalf("list: %q, %v", names, err)
 	}
-	if names, err = o.List(ctx, ""); err != nil || len(names) != 3 {
+	if names, err = o.Journal().List(ctx, ""); err != nil || len(names) != 3 {
 		t.Fatalf("list of everything: %q, %v", names, err)
 	}
 	for _, bad := range []string{"", "../x", "a/b", "lock", "manifest.json", "staging", "rejects-00000.raw", "A", ".x", "a\n", strings.Repeat("a", 101)} {
-		if err := o.Put(ctx, bad, nil); !errors.Is(err, ErrMisuse) {
+		if err := o.Journal().Put(ctx, bad, nil); !errors.Is(err, ErrMisuse) {
 			t.Errorf("put %q: %v", bad, err)
 		}
-		if _, err := o.Get(ctx, bad); !errors.Is(err, ErrMisuse) {
+		if _, err := o.Journal().Get(ctx, bad); !errors.Is(err, ErrMisuse) {
 			t.Errorf("get %q: %v", bad, err)
 		}
 	}
-	if err := o.Put(ctx, "big", make([]byte, maxJournalBytes+1)); !errors.Is(err, ErrMisuse) {
+	if err := o.Journal().Put(ctx, "big", make([]byte, maxJournalBytes+1)); !errors.Is(err, ErrMisuse) {
 		t.Errorf("put of too much: %v", err)
 	}
 }

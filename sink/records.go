@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"path"
@@ -33,6 +34,7 @@ func put(ctx context.Context, s store.Store, hold store.Hold, log *slog.Logger, 
 type Records struct {
 	Store store.Store
 	Log   *slog.Logger // nil discards
+	Open  *Journal     // of a run that the caller has open, which nobody else could put records to; nil: none
 }
 
 // heldFor bounds waiting for somebody who puts a record into the same directory.
@@ -40,8 +42,24 @@ const heldFor, heldPause = 10 * time.Second, 20 * time.Millisecond
 
 // PutLog puts record number n of a source's log: errors.Is(err, fs.ErrExist) if another one has the number.
 func (r Records) PutLog(ctx context.Context, source string, n int, data []byte) error {
+	return r.putPatiently(ctx, RunDir(logPrefix+source), LogName(source, n), data)
+}
+
+// PutDelta puts a file into the log of the Delta table that the output may be: errors.Is(err, fs.ErrExist) if another one
+// has its name. The very same bytes are success.
+func (r Records) PutDelta(ctx context.Context, base string, data []byte) error {
+	return r.putPatiently(ctx, RunDir(tableDir), path.Join(DeltaLog, base), data)
+}
+
+// PutIceberg puts a file of the metadata of an Iceberg table, whose name nobody else uses.
+func (r Records) PutIceberg(ctx context.Context, name string, data []byte) error {
+	return r.putPatiently(ctx, RunDir(icebergDir), name, data)
+}
+
+// putPatiently waits for others that put something with the same hold.
+func (r Records) putPatiently(ctx context.Context, dir, name string, data []byte) error {
 	for waited := time.Duration(0); ; waited += heldPause {
-		err := r.put(ctx, RunDir(logPrefix+source), LogName(source, n), data, store.Public)
+		err := r.put(ctx, dir, name, data, store.Public)
 		if !errors.Is(err, ErrLocked) || waited >= heldFor {
 			return err
 		}
@@ -56,9 +74,25 @@ func (r Records) ReadLog(ctx context.Context, source string, n int) ([]byte, err
 	return store.ReadRecord(ctx, r.Store, LogName(source, n), MaxLogBytes)
 }
 
+// HasLog tells whether record number n of a source's log is there, and begins with these bytes. It takes one request.
+func (r Records) HasLog(ctx context.Context, source string, n int, data []byte) (bool, error) {
+	there := make([]byte, len(data))
+	err := r.Store.ReadAt(ctx, LogName(source, n), there, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return bytes.Equal(there, data), nil
+}
+
 // PutRun puts a record into the directory of a run that nobody else has open: errors.Is(err, fs.ErrExist) if another
-// one has its name, ErrLocked if the run is open.
+// one has its name, ErrLocked if somebody else has the run open.
 func (r Records) PutRun(ctx context.Context, run, name string, data []byte) error {
+	if r.Open != nil && r.Open.layout.run == run {
+		return r.Open.Put(ctx, name, data)
+	}
 	if err := checkJournalName(name); err != nil || !ValidRun(run) {
 		return errors.Join(err, fmt.Errorf("put a record of run %q: %w", run, ErrMisuse))
 	}
@@ -78,6 +112,9 @@ func (r Records) put(ctx context.Context, dir, name string, data []byte, access 
 	if hold.Exclusive() {
 		dirs = append(dirs, dir) // where a dead probe may lie
 	}
+	if path.Dir(name) != dir {
+		dirs = append(dirs, path.Dir(name))
+	}
 	if err := hold.Prepare(ctx, dirs...); err != nil {
 		return err
 	}
@@ -85,7 +122,9 @@ func (r Records) put(ctx context.Context, dir, name string, data []byte, access 
 		if _, err := hold.Clear(ctx); err != nil {
 			return err
 		}
-		if err := hold.Probe(ctx, dir); err != nil {
+	}
+	if hold.Exclusive() || dir == RunDir(tableDir) { // a table's log is lost in a store that ignores conditions
+		if err := hold.Probe(ctx, dir, nil); err != nil {
 			return err
 		}
 	}
@@ -100,7 +139,10 @@ func (r Records) put(ctx context.Context, dir, name string, data []byte, access 
 // and their names descend, so that a listing finds the newest first.
 const (
 	logPrefix = "source-"
-	lastLog   = 9_999_999_999
+	// Of the holds with which a table's files are written.
+	tableDir   = "table-delta"
+	icebergDir = "table-iceberg"
+	lastLog    = 9_999_999_999
 	// MaxLogBytes bounds what is read of a record: some 100,000 windows.
 	MaxLogBytes = 32 << 20
 )
@@ -124,10 +166,15 @@ func LogOf(name string) (source string, n int, ok bool) {
 	return m[1], n, err == nil && n > 0
 }
 
-// The records of a run that is dropped.
+// Records of a run that others look for.
 const (
 	// DroppingRecord says that the run is to go: from here on its writers publish nothing.
 	DroppingRecord = "dropping.json"
 	// DroppedRecord is what stays of it.
 	DroppedRecord = "dropped.json"
+	// RegisteringPrefix and RegisteredPrefix begin the names of the records with which a run is made known to a table
+	// (sink/table). From the first one on the table may name its files.
+	RegisteringPrefix, RegisteredPrefix = "registering-", "registered-"
+	// ReadingRecord says that a run reads a collector, and from where on. Such a run goes on for ever.
+	ReadingRecord = "reading.json"
 )

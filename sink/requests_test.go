@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"tw2parquet/sink/store"
 	"tw2parquet/sink/store/storetest"
 )
 
@@ -36,8 +37,8 @@ func requests(m *storetest.Memory, call func()) (all int, by map[string]int) {
 }
 
 // What a start costs does not depend on what others have in the output: 10 requests where nothing is there yet, of which
-// the probe takes 7, and 4 for a run that is complete, whose probe is not needed. Each publication looks whether the run
-// is being dropped.
+// the probe takes 7; 7 for one that was claimed, its first record among them, on which the probe takes 6; and 4 for a
+// run that is complete, whose probe is not needed. Each publication looks whether the run is being dropped.
 func TestOpen_CostsFewRequests(t *testing.T) {
 	for name, f := range map[string]*fleet{"empty": newFleet(t), "10,000 objects of others": crowd(t)} {
 		f.memory.Page, f.memory.Part = 0, 0
@@ -53,6 +54,13 @@ func TestOpen_CostsFewRequests(t *testing.T) {
 		}
 		if all, by := open(j); all > 10 || by["read"] != 0 {
 			t.Errorf("%s: a first start takes %d requests: %v", name, all, by)
+		}
+		claimed := j
+		claimed.config = func(c *Config) {
+			c.Run, c.Begin = "claimed", &store.Record{Name: "request.json", Data: []byte("what is asked for")}
+		}
+		if all, by := open(claimed); all > 7 || by["read"]+by["list"] != 0 {
+			t.Errorf("%s: a first start after a claim takes %d requests: %v", name, all, by)
 		}
 		all, by := requests(f.memory, func() {
 			if err := f.start(f.memory.NewProcess(), j); err != nil {
@@ -83,5 +91,39 @@ func TestOpen_ReadsEachFooterOnce(t *testing.T) {
 	all, by := requests(f.memory, func() { f.open(j) })
 	if by["read"] != files || all > 10+files {
 		t.Errorf("%d requests for %d files: %v", all, files, by)
+	}
+}
+
+// Of a run that goes on for ever a start reads one footer, however many files there are: beside that only the listing grows.
+func TestOpen_OfATailReadsOneFooter(t *testing.T) {
+	f := newFleet(t)
+	f.memory.Page, f.memory.Part = 1000, 0
+	at := func(files int) (all int, by map[string]int) {
+		t.Helper()
+		j := job{total: int64(10 * files), group: 10, config: func(c *Config) { c.MaxFileRows, c.Tail = 10, true }}
+		o := f.open(j)
+		if err := j.stretchTo(o, int64(10*files)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(o.Files()); n < files-1 {
+			t.Fatalf("%d files, expected %d", n, files)
+		}
+		wantOffset, wantNext := o.Position()
+		if err := o.Close(); err != nil {
+			t.Fatal(err)
+		}
+		all, by = requests(f.memory, func() { o = f.open(j) })
+		if offset, next := o.Position(); offset != wantOffset || next != wantNext || next < int64(10*(files-1)) {
+			t.Errorf("goes on at %q, %d, expected %q, %d", offset, next, wantOffset, wantNext)
+		}
+		if err := o.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return all, by
+	}
+	few, _ := at(3)
+	many, by := at(900)
+	if many != few || by["read"] != 1 {
+		t.Errorf("%d requests for 3 files, %d for 900: %v", few, many, by)
 	}
 }

@@ -2,7 +2,10 @@ package sink
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"maps"
+	"path"
 	"slices"
 
 	"tw2parquet/sink/store"
@@ -74,6 +77,22 @@ func (o *Output) removeStale(ctx context.Context, names []string) {
 	}
 }
 
+// Replaced tells that a table may name files that others have replaced: the run is complete, was registered, and has files that
+// were written again. Whoever knows the table tells it, and calls Retire.
+func (o *Output) Replaced() bool {
+	return o.tabled && o.manifest != nil && slices.ContainsFunc(o.files, func(f File) bool {
+		_, revision, _ := o.layout.partOf(path.Base(f.Name))
+		return revision > 0
+	})
+}
+
+// Retire deletes the files that others have replaced, and rejects that belong to none. It is done by itself where no table
+// may name them. Call it on a complete run.
+func (o *Output) Retire(ctx context.Context) {
+	o.removeStale(ctx, o.stale.takeAll())
+	o.sweepRejects(ctx)
+}
+
 // sweepRejects deletes rejects that belong to no file: theirs was never published, or was replaced.
 func (o *Output) sweepRejects(ctx context.Context) {
 	if !o.hold.Exclusive() {
@@ -88,6 +107,17 @@ func (o *Output) sweepRejects(ctx context.Context) {
 		delete(d.rejects, r.Name)
 	}
 	o.removeStale(ctx, slices.Sorted(maps.Keys(d.rejects)))
+}
+
+// clearUnfinished removes what dead processes of a run left unfinished. Where it may not look for that, it says so and
+// goes on.
+func clearUnfinished(ctx context.Context, hold store.Hold, log *slog.Logger, prefixes ...string) (removed int, err error) {
+	removed, err = hold.Clear(ctx, prefixes...)
+	if errors.Is(err, store.ErrUnswept) {
+		log.Warn(store.ErrUnswept.Error(), "error", err)
+		return removed, nil
+	}
+	return removed, err
 }
 
 // partName is the name that data file number seq gets when it is written.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"slices"
 
@@ -16,16 +15,15 @@ import (
 )
 
 // Output is one run's place: the published files, the open one, and the journal beside them. It
-// holds the run's lock from Open to Close.
+// holds the run's lock from Open to Close. What Open and Mend find out is recovery's, what is read is place's.
 //
 // Encode and the tasks it returns may be called from any goroutine. Everything else, the functions
 // that append included, is called by one goroutine at a time, in the order of the stream.
 type Output struct {
+	place
 	cfg     Config
-	log     *slog.Logger
-	layout  layout
-	store   store.Store
 	hold    store.Hold
+	journal Journal
 	encoder *parquet.Encoder
 
 	meta     map[string]string
@@ -40,6 +38,8 @@ type Output struct {
 	failed error // the open file is lost; Rewind clears it
 	lost   error // what is visible is unknown; only a new Open helps
 	closed bool
+	fresh  bool // see Fresh
+	tabled bool // a table may name files of the run: what was replaced stays until Retire
 
 	overtaken bool // the chain of published files is longer than files says, until Rewind
 	adopted   bool // a file that arrived late was taken into the chain; it happens once
@@ -56,7 +56,7 @@ func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 		return nil, err
 	}
 	o := &Output{
-		cfg: cfg, log: cfg.log(), layout: newLayout(&cfg), store: cfg.Store, stale: &stale{},
+		place: place{cfg.Store, newLayout(&cfg), cfg.SchemaVersion, cfg.log()}, cfg: cfg, stale: &stale{},
 		encoder: parquet.NewEncoder(cfg.Schema, cfg.Compression, cfg.Encodings), meta: map[string]string{},
 	}
 	maps.Copy(o.meta, cfg.Meta)
@@ -72,16 +72,28 @@ func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 			err = errors.Join(err, o.Close())
 		}
 	}()
+	o.journal = Journal{place: o.place, hold: o.hold}
 	if err := o.takeStock(ctx); err != nil {
 		return nil, err
 	}
 	if o.manifest == nil { // something is to be written
-		if err := cfg.Probes.probe(ctx, o.hold, o.layout.partition); err != nil {
+		var there *store.Record
+		if o.fresh {
+			there = &store.Record{Name: o.layout.journal(cfg.Begin.Name), Data: cfg.Begin.Data}
+		}
+		if err := cfg.Probes.probe(ctx, o.hold, o.layout.partition, there); err != nil {
 			return nil, err
 		}
 	}
 	return o, nil
 }
+
+// Journal are the small records of the run.
+func (o *Output) Journal() *Journal { return &o.journal }
+
+// Fresh tells that Open began the run with Config.Begin, and looked for nothing else of it. Whoever begins it
+// beside this process is met at the next record that is put, which is the caller's to watch.
+func (o *Output) Fresh() bool { return o.fresh }
 
 // SetMeta adds a footer key-value ("tw2parquet." is put before the key) to every file published
 // from now on. It panics on a key that Config.Meta would not accept, which is a bug.
@@ -266,7 +278,7 @@ func (o *Output) Close() error {
 	if o.closed {
 		return nil
 	}
-	o.closed = true
+	o.closed, o.journal.closed = true, true
 	o.open.discard()
 	if o.hold != nil {
 		return o.hold.Close()

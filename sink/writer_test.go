@@ -256,7 +256,7 @@ func TestOutput_HoldsItsCallersToTheContract(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"Reject": o.Reject(ctx, 0, 0, "", nil), "Rewind": o.Rewind(context.Background()), "Finish": o.Finish(ctx, "x", 4, nil),
-		"Put": o.Put(ctx, "a", nil), "Manifest": func() error { _, err := o.Manifest(); return err }(),
+		"Put": o.Journal().Put(ctx, "a", nil), "Manifest": func() error { _, err := o.Manifest(); return err }(),
 	} {
 		if !errors.Is(err, fs.ErrClosed) {
 			t.Errorf("%s after Close: %v", what, err)

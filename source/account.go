@@ -28,9 +28,14 @@ type Credits struct {
 func (c Credits) Spendable() int64 { return c.RemainingMonthly + c.RemainingOnetime }
 
 // Credits asks for the account's budget; free, ten calls a minute.
-func (c *Client) Credits(ctx context.Context) (Credits, error) {
+func (c *Client) Credits(ctx context.Context) (Credits, error) { return c.credits(ctx, c.do) }
+
+// CreditsOnce is Credits without a second attempt: for those who can do without.
+func (c *Client) CreditsOnce(ctx context.Context) (Credits, error) { return c.credits(ctx, c.attempt) }
+
+func (c *Client) credits(ctx context.Context, ask func(context.Context, call) (object, error)) (Credits, error) {
 	k := call{method: http.MethodGet, path: "/api/v1/status/credits", template: "/api/v1/status/credits", limit: c.limits.credits}
-	o, err := c.do(ctx, k)
+	o, err := ask(ctx, k)
 	if err != nil {
 		return Credits{}, err
 	}

@@ -49,9 +49,9 @@ func (c *Client) Acquire(ctx context.Context, run string, req Request, j Journal
 // expire finds out when the results will be lost.
 func (a *Acquired) expire() {
 	if !a.Task.Created.IsZero() {
-		a.Expires = a.Task.Created.Add(retention)
+		a.Expires = a.Task.Created.Add(Retention)
 	} else if !a.Collector.Created.IsZero() {
-		a.Expires = a.Collector.Created.Add(retention)
+		a.Expires = a.Collector.Created.Add(Retention)
 	}
 }
 
@@ -102,7 +102,7 @@ func (a *acquisition) acquire(ctx context.Context) (Acquired, error) {
 // over refuses a range that is not over by the server's clock: the local one, which Validate goes by, may be
 // wrong by days, and what comes later would be missed for good.
 func (a *acquisition) over() error {
-	now := a.c.serverNow()
+	now := a.c.server.now()
 	if !a.req.Stop.After(now.Add(clockTolerance)) {
 		return nil
 	}
@@ -169,7 +169,7 @@ func (a *acquisition) ensureCollector(ctx context.Context) error {
 		}
 		if claimed.IsZero() || late() {
 			// Whoever claimed it before us may still create it, in time.
-			if left := a.history.claimed.Add(a.c.scaled(a.c.settle)).Sub(a.c.serverNow()); !a.history.claimed.IsZero() && left > 0 {
+			if left := a.history.claimed.Add(a.c.scaled(a.c.settle)).Sub(a.c.server.now()); !a.history.claimed.IsZero() && left > 0 {
 				others = true
 				if err := a.c.clock.Sleep(ctx, min(left, a.c.scaled(a.c.settle))); err != nil {
 					return fmt.Errorf("wait for the collector: %w", err)
@@ -201,7 +201,7 @@ func (a *acquisition) ensureCollector(ctx context.Context) error {
 // claim announces that the collector is about to be created. Only one runner can.
 func (a *acquisition) claim(ctx context.Context) error {
 	existing, err := note(ctx, a.journal, claimRecord(a.history.claims+1), intentNote{Attempt: attemptID(), Run: a.run,
-		Op: "PUT " + collectorTemplate, ServerTime: a.c.serverNow().UTC()})
+		Op: "PUT " + collectorTemplate, ServerTime: a.c.server.now().UTC()})
 	if err != nil {
 		return err
 	}
@@ -301,7 +301,7 @@ func (a *acquisition) record(ctx context.Context, t Task, adopted bool) (Acquire
 }
 
 func (a *acquisition) closeIntent(ctx context.Context, k int, n outcomeNote) error {
-	n.ServerTime = a.c.serverNow().UTC()
+	n.ServerTime = a.c.server.now().UTC()
 	_, err := note(ctx, a.journal, outcomeRecord(k), n)
 	return err
 }

@@ -138,7 +138,7 @@ func TestAcquire_EveryOutcomeOfThePost(t *testing.T) {
 				if e := (*Error)(nil); errors.As(err, &e) && e.Class == ClassAmbiguous && e.Retryable {
 					t.Errorf("a person is asked, and it would be the same again: %+v", e)
 				}
-				if err == nil && (got.Task.ID != l.Tasks[0].ID || got.Collector.ID != "tw2p-run" || !got.Expires.Equal(got.Task.Created.Add(retention))) {
+				if err == nil && (got.Task.ID != l.Tasks[0].ID || got.Collector.ID != "tw2p-run" || !got.Expires.Equal(got.Task.Created.Add(Retention))) {
 					t.Errorf("got %+v", got)
 				}
 				if waited := a.clock.Now().Sub(began); waited < tt.waits {

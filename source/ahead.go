@@ -2,7 +2,10 @@ package source
 
 import (
 	"context"
+	"errors"
 	"io"
+
+	"tw2parquet/pipeline/bug"
 )
 
 const (
@@ -33,7 +36,11 @@ func readAhead(ctx context.Context, source io.Reader) *ahead {
 	for range aheadBlocks {
 		a.free <- make([]byte, aheadSize)
 	}
-	go a.run(source)
+	go func() {
+		if err := bug.Guard(func() error { a.run(source); return nil }); err != nil {
+			a.full <- block{nil, err} // never blocks: its block is lost
+		}
+	}()
 	return a
 }
 
@@ -55,6 +62,9 @@ func (a *ahead) run(source io.Reader) {
 
 func (a *ahead) Read(p []byte) (int, error) {
 	for len(a.rest) == 0 {
+		if caught := (*bug.Error)(nil); errors.As(a.last.err, &caught) {
+			panic(caught) // as an error it would be taken for one of the network, and read again
+		}
 		if a.last.err != nil {
 			return 0, a.last.err
 		}

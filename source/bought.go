@@ -10,9 +10,15 @@ import (
 // BoughtAt reads from a run's TaskRecord when its export task was created, by the server's clock; zero if the
 // server did not say.
 func BoughtAt(record []byte) (time.Time, error) {
+	t, err := BoughtAs(record)
+	return t.Created, err
+}
+
+// BoughtAs reads from a run's TaskRecord which export task was bought: its ID, Target and Created alone.
+func BoughtAs(record []byte) (Task, error) {
 	var note taskNote
 	if err := json.Unmarshal(record, &note); err != nil {
-		return time.Time{}, fmt.Errorf("read %s: %w", TaskRecord, err)
+		return Task{}, fmt.Errorf("read %s: %w", TaskRecord, err)
 	}
-	return note.Created, nil
+	return Task{ID: note.ID, Target: note.Target, Created: note.Created}, nil
 }

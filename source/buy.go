@@ -24,7 +24,7 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 		_, template := a.req.path()
 		announced := a.c.clock.Now()
 		existing, err := note(ctx, a.journal, intentRecord(k), intentNote{Attempt: attemptID(), Run: a.run,
-			Op: "POST " + template, ServerTime: a.c.serverNow().UTC()})
+			Op: "POST " + template, ServerTime: a.c.server.now().UTC()})
 		if err != nil {
 			return Acquired{}, err
 		}
@@ -45,7 +45,7 @@ func (a *acquisition) buy(ctx context.Context) (Acquired, error) {
 			if ctx.Err() != nil {
 				return Acquired{}, postErr // the next start finds the open intent
 			}
-			a.sentAt, a.unclear = a.c.serverNow(), postErr
+			a.sentAt, a.unclear = a.c.server.now(), postErr
 			if e != nil {
 				a.asked = min(e.after, limitBudget)
 			}
@@ -108,7 +108,7 @@ func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
 		if found {
 			return got, true, nil
 		}
-		left := until.Sub(a.c.serverNow())
+		left := until.Sub(a.c.server.now())
 		if left <= 0 {
 			break
 		}
@@ -152,7 +152,7 @@ func (a *acquisition) settle(ctx context.Context) (Acquired, bool, error) {
 
 // newestSign is the latest moment at which a POST of this run may have been sent.
 func (a *acquisition) newestSign() time.Time {
-	now := a.c.serverNow()
+	now := a.c.server.now()
 	if !a.sentAt.IsZero() {
 		return a.sentAt
 	}
@@ -185,12 +185,13 @@ func (a *acquisition) peek(ctx context.Context) (filled bool, err error) {
 	}
 }
 
-// ambiguous asks for a person: an export was perhaps bought, and looking does not tell, or not yet.
+// ambiguous asks for a person: an export was perhaps bought, and looking does not tell, or not yet. Nothing tries again
+// by itself, even where looking may work later: it is somebody's money.
 func (a *acquisition) ambiguous(ctx context.Context, why string, cause error, notYet bool) error {
 	if ctx.Err() != nil && errors.Is(cause, ctx.Err()) {
 		return cause // looking was stopped; it did not fail
 	}
-	e := &Error{Class: ClassAmbiguous, Retryable: notYet,
+	e := &Error{Class: ClassAmbiguous,
 		Message: "it cannot be told whether the export was bought: " + why,
 		Hint:    "look for a task with target " + a.id + ", and if there is none, " + a.again(int64(a.req.Limit))}
 	if notYet {

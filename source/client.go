@@ -13,7 +13,6 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -73,27 +72,19 @@ type Client struct {
 	normal http.RoundTripper
 	once   http.RoundTripper // never on a connection that was used before
 	direct bool              // both are net/http's own, whose traces can be believed
-	log    *slog.Logger
-	clock  Clock
+	pacer
 	limits limits
 	agent  string
 
-	factor float64 // WaitScale
 	idle   time.Duration
 	settle time.Duration
 	maxDoc int
-
-	mu       sync.Mutex
-	date     time.Time // the server's, from its last answer
-	dateSeen time.Time // ours, then
-	skewed   bool      // told that the local clock differs
-	unset    bool      // told that the server's cannot be right
 }
 
 // New checks every field of cfg; nothing is called.
 func New(cfg Config) (*Client, error) {
 	c := &Client{
-		token: cfg.Token, log: cfg.Logger, clock: cfg.Clock, agent: cfg.UserAgent, factor: cfg.WaitScale,
+		token: cfg.Token, pacer: pacer{log: cfg.Logger, clock: cfg.Clock, factor: cfg.WaitScale}, agent: cfg.UserAgent,
 		idle: cfg.IdleTimeout, settle: cfg.SettleTime, maxDoc: int(cfg.MaxDocumentBytes), normal: cfg.Transport,
 	}
 	var bad []error
@@ -175,6 +166,7 @@ func (c *Client) fillDefaults() {
 	if c.maxDoc == 0 {
 		c.maxDoc = defaultMaxDocument
 	}
+	c.server = &serverTime{clock: c.clock, log: c.log}
 	c.limits = newLimits(c.clock, c.scaled)
 }
 
@@ -218,14 +210,6 @@ func (c *Client) Close() {
 			closer.CloseIdleConnections()
 		}
 	}
-}
-
-func (c *Client) scaled(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * c.factor)
-}
-
-func (c *Client) sleep(ctx context.Context, d time.Duration) error {
-	return c.clock.Sleep(ctx, c.scaled(d))
 }
 
 // call is one request to the API, and what may be done when it fails.
@@ -392,7 +376,7 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	c.noteDate(resp.Header)
+	c.server.note(resp.Header)
 	return resp, nil
 }
 

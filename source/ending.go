@@ -57,6 +57,9 @@ type TaskDone struct {
 	ID string
 	// OnTask, if set, is called with every status of the task, from within Next.
 	OnTask func(Task)
+	// Until, if set, is how long a task that still runs is waited for. What has been exported by then is read, and
+	// the stream ends with an error of ClassPending.
+	Until time.Time
 }
 
 func (t TaskDone) of(s *Stream) ending {
@@ -71,6 +74,7 @@ type taskDone struct {
 	movedAt time.Time // when the task last changed
 	ended   bool      // the task had ended before the last read began
 	empty   int       // whole reads in a row, begun after the task's end, that brought nothing
+	late    bool      // the last read of a task that still runs was begun after Until
 }
 
 // more: everything was read by the task's own count at the end of a whole read that began after the task's
@@ -109,8 +113,12 @@ func (e *taskDone) more(ctx context.Context, last lastRead) (bool, error) {
 // read. These are read after a pause only, unless atOnce: reading costs one of five calls a minute.
 func (e *taskDone) wait(ctx context.Context, atOnce bool) (running bool, err error) {
 	for paused := false; !e.s.Task().Status.Terminal(); paused = true {
-		if paused {
-			if err := e.s.wait(ctx, e.s.c.scaled(interval(e.polls))); err != nil {
+		over, left := e.over()
+		switch {
+		case paused && over && (e.late || e.s.Task().Count() <= e.s.covered):
+			return false, e.pending()
+		case paused && !over:
+			if err := e.s.wait(ctx, min(e.s.c.scaled(interval(e.polls)), left)); err != nil {
 				return false, fmt.Errorf("wait for the export: %w", err)
 			}
 		}
@@ -118,10 +126,40 @@ func (e *taskDone) wait(ctx context.Context, atOnce bool) (running bool, err err
 			return false, err
 		}
 		if t := e.s.Task(); !t.Status.Terminal() && (paused || atOnce) && t.Count() > e.s.covered {
+			e.late = over
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// over tells whether the time to wait is over, else how much is left.
+func (e *taskDone) over() (bool, time.Duration) {
+	if e.Until.IsZero() {
+		return false, pollLast
+	}
+	left := e.Until.Sub(e.s.c.clock.Now())
+	return left <= 0, left
+}
+
+// pending says that the task is not waited for any longer, and when it may be worth another look: from its
+// progress where it tells any, else after half of its age.
+func (e *taskDone) pending() error {
+	const soonest, latest = time.Minute, time.Hour
+	t, c := e.s.Task(), e.s.c
+	age, doing := soonest, ""
+	if !t.Created.IsZero() {
+		age = c.server.now().Sub(t.Created)
+	}
+	look := age / 2
+	if t.Progress > 0 && t.Progress < 1 {
+		look = time.Duration(float64(age) * (1 - t.Progress) / t.Progress)
+		doing = fmt.Sprintf(", %.0f %% of it done", 100*t.Progress)
+	}
+	look = min(max(look, soonest), latest).Round(time.Minute)
+	return &Error{Class: ClassPending, Retryable: true,
+		Message: fmt.Sprintf("the export task %s is still %s%s; %d results are read so far", t.ID, printable(string(t.Status), 60), doing, e.s.covered),
+		Hint:    fmt.Sprintf("run the same command again in %d minutes or so; it goes on where this one ended, and does not buy this export again", max(2, int(look.Minutes())))}
 }
 
 // poll asks for the task. One that the server does not know any more counts as ended: its results may

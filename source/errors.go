@@ -30,6 +30,7 @@ const (
 	ClassUnavailable Class = 20 // network, server or rate limit; later it may work
 	ClassStream      Class = 21 // the result stream kept breaking
 	ClassLocked      Class = 30 // somebody else is at it
+	ClassPending     Class = 31 // the export task still runs, and is not waited for any longer
 	ClassTask        Class = 40 // the export task is gone
 	ClassExpired     Class = 43 // the collector's data is gone before all was read
 	ClassAmbiguous   Class = 44 // it cannot be told whether an export was bought

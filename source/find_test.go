@@ -100,7 +100,7 @@ func TestStream_Until(t *testing.T) {
 				until = q.offset(tt.until)
 			}
 			cfg := StreamConfig{Collector: "c", From: q.offset(tt.from), Results: int64(tt.from),
-				Ending: OffsetReached{Offset: until, Results: int64(tt.results)}, Expires: q.clock.Now().Add(retention)}
+				Ending: OffsetReached{Offset: until, Results: int64(tt.results)}, Expires: q.clock.Now().Add(Retention)}
 			if tt.from == 0 {
 				cfg.From = ""
 			}
@@ -141,7 +141,7 @@ func TestStream_WarnsBeforeResultsAreLost(t *testing.T) {
 		{age: 4 * 24 * time.Hour},
 	} {
 		q := newQueue(t, 10, 2)
-		expires := q.clock.Now().Add(retention)
+		expires := q.clock.Now().Add(Retention)
 		q.clock.pass(tt.age)
 		var log bytes.Buffer
 		c := q.client(t, nil)

@@ -191,7 +191,8 @@ func TestRetryAfter_IsBounded(t *testing.T) {
 
 // A date is compared with the server's own, however wrong ours is.
 func TestRetryAfter_GoesByTheServersClock(t *testing.T) {
-	c := &Client{clock: newFakeClock(), log: slog.New(slog.DiscardHandler)}
+	clock, quiet := newFakeClock(), slog.New(slog.DiscardHandler)
+	c := &Client{pacer: pacer{clock: clock, server: &serverTime{clock: clock, log: quiet}, log: quiet}}
 	at := func(date, after string) time.Duration {
 		return c.retryAfter(http.Header{"Date": {date}, "Retry-After": {after}})
 	}
@@ -201,7 +202,7 @@ func TestRetryAfter_GoesByTheServersClock(t *testing.T) {
 	if got := at("", c.clock.Now().Add(time.Minute).Format(http.TimeFormat)); got != time.Minute {
 		t.Errorf("no date: %s", got)
 	}
-	c.noteDate(http.Header{"Date": {"Tue, 03 Jan 2034 10:00:00 GMT"}})
+	c.server.note(http.Header{"Date": {"Tue, 03 Jan 2034 10:00:00 GMT"}})
 	if got := at("", "Tuesday, 03-Jan-34 10:03:00 GMT"); got != 3*time.Minute {
 		t.Errorf("the date of an earlier answer: %s", got)
 	}
@@ -269,8 +270,8 @@ func TestServerTime_ThatCannotBeRightIsIgnored(t *testing.T) {
 		if n := a.Ledger().ExportPosts(); err != nil || n != 1 {
 			t.Errorf("%s: %v after %d POSTs", date, err, n)
 		}
-		if !c.serverNow().Equal(local.Now()) {
-			t.Errorf("%s: the time is %s", date, c.serverNow())
+		if !c.server.now().Equal(local.Now()) {
+			t.Errorf("%s: the time is %s", date, c.server.now())
 		}
 		if text := log.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, "server's clock cannot be right") || strings.Contains(text, "local clock differs") {
 			t.Errorf("%s: told %s", date, text)

@@ -200,6 +200,10 @@ func (s *Stream) cut(b *Batch, reason error) error {
 	if s.stuck++; s.stuck < stuckReads {
 		return nil
 	}
+	if s.endless {
+		s.c.log.Warn("no read gets anywhere; trying once a minute", "reads", s.stuck, "reason", why)
+		return nil
+	}
 	return &Error{Class: ClassStream, Op: r.op, Retryable: true,
 		Message: fmt.Sprintf("no progress in %d reads from the same offset, after %d results; the last one: %s", stuckReads, s.covered, why),
 		Hint:    "what was read up to the last offset is kept; run again to continue from there"}
@@ -223,7 +227,12 @@ func (s *Stream) trouble(ctx context.Context, b *Batch, e *Error) error {
 		s.failedAt = now
 	}
 	pause, ok := s.c.pauseFor(e, s.failed, now.Sub(s.failedAt), s.c.limits.reads)
-	if !ok {
+	switch {
+	case ok:
+	case s.endless:
+		pause = max(e.after, pollLast)
+		s.c.log.Warn("the collector cannot be read; trying once a minute", "error", e, "since", s.failedAt.UTC())
+	default:
 		return e
 	}
 	s.failed++

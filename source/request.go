@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -177,7 +178,21 @@ func (r Request) Run(host string) string {
 	if err != nil {                 // strings and integers only
 		panic("source: cannot encode a run's identity: " + err.Error())
 	}
-	sum := sha256.Sum256(text)
+	return runName(text)
+}
+
+// CollectorRun names the run that reads a collector of a host: whoever reads it into the same output goes on there. Its
+// generation is 1, and one more than that of a run which was dropped.
+func CollectorRun(host, collector string, generation int) string {
+	spec := "tw2parquet-read-1 " + strings.ToLower(host) + " " + collector
+	if generation > 1 {
+		spec += " " + strconv.Itoa(generation)
+	}
+	return runName([]byte(spec))
+}
+
+func runName(of []byte) string {
+	sum := sha256.Sum256(of)
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))[:runLength]
 }
 

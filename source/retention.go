@@ -8,8 +8,10 @@ import (
 
 // Results live for seven days, and from the fifth on it is time to hurry.
 const (
-	retention        = 7 * 24 * time.Hour
-	retentionWarning = 2 * 24 * time.Hour
+	// Retention is how long a collector holds a result after it was exported (Talkwalker API, collectors).
+	Retention = 7 * 24 * time.Hour
+	// RetentionWarning is how long before that it is time to hurry.
+	RetentionWarning = 2 * 24 * time.Hour
 )
 
 // deadline is when a collector loses its results, by the server's clock.
@@ -21,18 +23,18 @@ type deadline struct {
 // watch warns once when results are about to be lost.
 func (d *deadline) watch(c *Client, collector string, t Task) {
 	if d.at.IsZero() && !t.Created.IsZero() {
-		d.at = t.Created.Add(retention)
+		d.at = t.Created.Add(Retention)
 	}
 	if d.at.IsZero() || d.warned {
 		return
 	}
-	if left := d.at.Sub(c.serverNow()); left < retentionWarning {
+	if left := d.at.Sub(c.server.now()); left < RetentionWarning {
 		d.warned = true
 		c.log.Warn("the collector's results expire soon", "retention_left", max(left, 0).Round(time.Minute), "collector", collector, "task", t.ID)
 	}
 }
 
-func (d *deadline) passed(c *Client) bool { return !d.at.IsZero() && c.serverNow().After(d.at) }
+func (d *deadline) passed(c *Client) bool { return !d.at.IsZero() && c.server.now().After(d.at) }
 
 // readOrExpired is io.EOF for a stream that was read to its end. Fewer results than the task counted are the
 // consumer's to judge, unless their time had run out.

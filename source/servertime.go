@@ -1,7 +1,9 @@
 package source
 
 import (
+	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -12,44 +14,61 @@ const clockTolerance = time.Minute
 // never set.
 var plausible = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// serverNow is the time by the server's Date header, which decides about retention and settling; the
+// serverTime keeps the server's clock.
+type serverTime struct {
+	clock Clock
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	date   time.Time // the server's, from its last answer
+	seen   time.Time // ours, then
+	skewed bool      // told that the local clock differs
+	unset  bool      // told that the server's cannot be right
+}
+
+// now is the time by the server's Date header, which decides about retention and settling; the
 // local clock only measures what has passed since. Before the first answer it is the local time.
-func (c *Client) serverNow() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.clock.Now()
-	if c.date.IsZero() {
+func (s *serverTime) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock.Now()
+	if s.date.IsZero() {
 		return now
 	}
-	return c.date.Add(now.Sub(c.dateSeen))
+	return s.date.Add(now.Sub(s.seen))
 }
+
+// ServerTime is the time by the server's clock, to a second or so, by the last answer; the local time before the first.
+func (c *Client) ServerTime() time.Time { return c.server.now() }
 
 // Skew is how far the local clock is ahead of the server's, to a second or so, by the last answer; ok is false if no
 // answer told.
-func (c *Client) Skew() (skew time.Duration, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dateSeen.Sub(c.date), !c.date.IsZero()
+func (c *Client) Skew() (skew time.Duration, ok bool) { return c.server.skew() }
+
+func (s *serverTime) skew() (skew time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen.Sub(s.date), !s.date.IsZero()
 }
 
-// noteDate keeps the server's date, and tells once of one that differs from ours or cannot be right.
-func (c *Client) noteDate(h http.Header) {
+// note keeps the server's date, and tells once of one that differs from ours or cannot be right.
+func (s *serverTime) note(h http.Header) {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if date.Before(plausible) {
-		if !c.unset {
-			c.unset = true
-			c.log.Warn("the server's clock cannot be right; using the local clock", "date", date.UTC().Format(time.RFC3339))
+		if !s.unset {
+			s.unset = true
+			s.log.Warn("the server's clock cannot be right; using the local clock", "date", date.UTC().Format(time.RFC3339))
 		}
 		return
 	}
-	c.date, c.dateSeen = date, c.clock.Now()
-	if skew := c.dateSeen.Sub(date); !c.skewed && skew.Abs() > clockTolerance {
-		c.skewed = true
-		c.log.Warn("the local clock differs from the server's; using the server's", "skew", skew.Round(time.Second))
+	s.date, s.seen = date, s.clock.Now()
+	if skew := s.seen.Sub(date); !s.skewed && skew.Abs() > clockTolerance {
+		s.skewed = true
+		s.log.Warn("the local clock differs from the server's; using the server's", "skew", skew.Round(time.Second))
 	}
 }

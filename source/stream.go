@@ -10,6 +10,9 @@ const (
 	// earliest is the offset of the first result a collector holds.
 	earliest = "earliest"
 
+	// latest is the offset behind the last one.
+	latest = "latest"
+
 	// stuckReads reads in a row that bring nothing which lasts are the end.
 	stuckReads = 5
 )
@@ -38,6 +41,8 @@ type Stream struct {
 	last     lastRead
 	cursor
 	progress
+
+	endless bool // trouble that may pass never ends it
 
 	final error // what Next returns from now on
 

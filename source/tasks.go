@@ -51,7 +51,9 @@ type Task struct {
 	// Progress is the share of all matching results, 0 to 1. It does not reach 1 for a task that was
 	// limited or aborted.
 	Progress float64
-	Raw      json.RawMessage // the object as sent, unknown members included, without the token
+	// Seen is when the server said all this, by its clock. The API does not say when a task ended.
+	Seen time.Time
+	Raw  json.RawMessage // the object as sent, unknown members included, without the token
 }
 
 // Count is how many results the collector should yield.
@@ -61,6 +63,15 @@ const (
 	tasksPath    = "/api/v3/tasks/export"
 	taskTemplate = tasksPath + "/{id}"
 )
+
+// tasksOf are the tasks of an answer that came just now.
+func (c *Client) tasksOf(o object) []Task {
+	list := tasksOf(o)
+	for i := range list {
+		list[i].Seen = c.server.now().UTC()
+	}
+	return list
+}
 
 func tasksOf(o object) []Task {
 	var list []Task
@@ -79,9 +90,14 @@ func tasksOf(o object) []Task {
 }
 
 // Tasks lists recent export tasks of the account, in the server's order.
-func (c *Client) Tasks(ctx context.Context) ([]Task, error) {
+func (c *Client) Tasks(ctx context.Context) ([]Task, error) { return c.listTasks(ctx, c.do) }
+
+// TasksOnce is Tasks without a second attempt: for those who can do without.
+func (c *Client) TasksOnce(ctx context.Context) ([]Task, error) { return c.listTasks(ctx, c.attempt) }
+
+func (c *Client) listTasks(ctx context.Context, ask func(context.Context, call) (object, error)) ([]Task, error) {
 	k := call{method: http.MethodGet, path: tasksPath, template: tasksPath, limit: c.limits.tasks}
-	o, err := c.do(ctx, k)
+	o, err := ask(ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +105,7 @@ func (c *Client) Tasks(ctx context.Context) ([]Task, error) {
 		// An answer without the list is not an empty list: whoever buys relies on the difference.
 		return nil, c.unexpected(k.op(), o, "the answer holds no list of tasks")
 	}
-	return tasksOf(o), nil
+	return c.tasksOf(o), nil
 }
 
 // Task looks a task up. If the server does not know it, the error is of ClassTask and wraps ErrNotFound.
@@ -115,7 +131,7 @@ func (c *Client) oneTask(ctx context.Context, method, id string, limit *limiter)
 		}
 		return Task{}, err
 	}
-	list := tasksOf(o)
+	list := c.tasksOf(o)
 	if len(list) == 0 && o.object("result_tasks") != nil {
 		e := c.unexpected(k.op(), o, "the server does not know the task")
 		e.Class, e.Err, e.Retryable = ClassTask, ErrNotFound, false
@@ -158,7 +174,7 @@ func (c *Client) post(ctx context.Context, req Request, target string, late func
 	if err != nil {
 		return Task{}, outcomeOf(err), err
 	}
-	list := tasksOf(o)
+	list := c.tasksOf(o)
 	if len(list) != 1 || list[0].ID == "" || list[0].Target != target {
 		e := c.unexpected(k.op(), o, "the answer does not name the task that should have been created")
 		return Task{}, outcomeAmbiguous, e

@@ -73,7 +73,7 @@ func (a *acquisition) begin(ctx context.Context) error {
 		return nil
 	}
 	k := a.history.last + 1
-	existing, err := note(ctx, a.journal, intentRecord(k), intentNote{Attempt: attemptID(), Run: a.run, Op: "adopt", ServerTime: a.c.serverNow().UTC()})
+	existing, err := note(ctx, a.journal, intentRecord(k), intentNote{Attempt: attemptID(), Run: a.run, Op: "adopt", ServerTime: a.c.server.now().UTC()})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -100,9 +101,12 @@ func environment(base string) []string {
 	return env
 }
 
-// exportTo makes a side of the product's export of the whole window.
-func (s *settings) exportTo(a *account, name, out string) *side {
-	command := append([]string{s.binary, "export", "--project", a.project, "--start", windowStart, "--stop", windowStop, "--split", "none", "--idle-timeout", unscaledIdle}, s.writing(out)...)
+// exportTo makes a side of the product's export of the whole window, with more flags, or else as one task.
+func (s *settings) exportTo(a *account, name, out string, more ...string) *side {
+	if more == nil {
+		more = []string{"--split", "none"}
+	}
+	command := slices.Concat([]string{s.binary, "export", "--project", a.project, "--start", windowStart, "--stop", windowStop, "--idle-timeout", unscaledIdle}, more, s.writing(out))
 	return &side{name: name, out: out, command: command, env: environment(a.url)}
 }
 

@@ -4,7 +4,7 @@
 //
 // Other modes: query asks DuckDB the same questions of every side's files, read has another reader read the
 // product's, memory holds the peak memory of long streams against that of short ones, export holds reading over
-// HTTP against converting the same documents from a file.
+// HTTP against converting the same documents from a file, stores holds an output in a bucket against one on disk.
 //
 // Machines drift: read the ratios, which pair runs that followed each other, not the seconds.
 package main
@@ -39,6 +39,7 @@ const (
 	modeRead   = "read"
 	modeMemory = "memory"
 	modeExport = "export"
+	modeStores = "stores"
 )
 
 // settings are what the flags say.
@@ -80,7 +81,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	modes := map[string]func(context.Context) error{
-		modeRace: s.race, modeQuery: s.query, modeRead: s.read, modeMemory: s.memory, modeExport: s.export,
+		modeRace: s.race, modeQuery: s.query, modeRead: s.read, modeMemory: s.memory, modeExport: s.export, modeStores: s.stores,
 	}
 	if err := s.inDirectory(func() error { return modes[s.mode](ctx) }); err != nil {
 		fmt.Fprintln(stderr, "compare:", err)
@@ -93,9 +94,9 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	s := &settings{stdout: stdout, stderr: stderr}
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&s.mode, "mode", modeRace, "race, query, read, memory or export")
+	f.StringVar(&s.mode, "mode", modeRace, "race, query, read, memory, export or stores")
 	f.IntVar(&s.results, "results", 200000, "results in a corpus that says no number; with -mode memory in the short streams")
-	f.StringVar(&s.kinds, "kind", "", fmt.Sprintf("documents, of: %v and %s, made of real texts that lie on this machine; each may have its own number of results (default %s; with -mode memory and export %s)",
+	f.StringVar(&s.kinds, "kind", "", fmt.Sprintf("documents, of: %v and %s, made of real texts that lie on this machine; each may have its own number of results (default %s; with -mode memory, export and stores %s)",
 		bench.Kinds(), bench.Prose, allCorpora, bench.Mix))
 	f.Uint64Var(&s.seed, "seed", 1, "seed of the corpus")
 	f.IntVar(&s.every, "control-every", 0, "results between control chunks (0: 1,000; -1: none before the last)")
@@ -119,7 +120,7 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	if f.NArg() > 0 {
 		bad = append(bad, fmt.Errorf("unexpected argument %q", f.Arg(0)))
 	}
-	if !slices.Contains([]string{modeRace, modeQuery, modeRead, modeMemory, modeExport}, s.mode) {
+	if !slices.Contains([]string{modeRace, modeQuery, modeRead, modeMemory, modeExport, modeStores}, s.mode) {
 		bad = append(bad, fmt.Errorf("no mode %q", s.mode))
 	}
 	if err := s.nameCorpora(); err != nil {

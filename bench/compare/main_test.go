@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 func testMain(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "tw2parquet-compare-test-*")
-	if err == nil {
+	if product = os.Getenv("TESTED_BINARY"); err == nil && product == "" {
 		product = filepath.Join(dir, "tw2parquet")
 		build := exec.Command("go", "build", "-o", product, "./cmd/tw2parquet")
 		build.Dir = filepath.Join("..", "..")
@@ -48,6 +48,14 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	return code
+}
+
+// ownTest leaves what holds the comparison itself, and nothing of the product, to the full run.
+func ownTest(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left to the full run: it tests the comparison, not the product")
+	}
 }
 
 // TestCompare_EveryKindHoldsTheSameValues converts a small corpus of each kind with the built binary and with
@@ -71,6 +79,9 @@ func TestCompare_EveryKindHoldsTheSameValues(t *testing.T) {
 
 // TestQuery_AllSidesAnswerAlike fails where two sides give different answers; the figures are not looked at.
 func TestQuery_AllSidesAnswerAlike(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left to the full run; here: TestCompare_EveryKindHoldsTheSameValues, and DuckDB in package e2e")
+	}
 	got := compared(t, 0, "-mode", "query", "-kind", "mix:1500, x:400", "-sides", "tw2parquet,compact,duckdb", "-rounds", "2")
 	for _, part := range []string{"corpus: mix, 1500", "corpus: x, 400", "latest copy", "ratio to duckdb"} {
 		if !strings.Contains(got, part) {
@@ -121,6 +132,7 @@ func TestEncodings_AsDuckDBSeesThem(t *testing.T) {
 
 // TestVerify_SeesDifferences swaps, changes and drops values between two outputs.
 func TestVerify_SeesDifferences(t *testing.T) {
+	ownTest(t)
 	write := func(projection string) *side {
 		s := &side{name: "side", out: t.TempDir()}
 		stream := filepath.Join(s.out, "stream.jsonl")
@@ -167,6 +179,7 @@ func TestReport_PairsRounds(t *testing.T) {
 
 // TestRace_GoesOnWithoutRivals has nothing to install them with.
 func TestRace_GoesOnWithoutRivals(t *testing.T) {
+	ownTest(t)
 	t.Setenv("PATH", t.TempDir())
 	got := compared(t, 0, "-kind", "mix", "-sides", "chdb,tw2parquet,polars,duckdb", "-results", "50", "-rounds", "1", "-cache", t.TempDir())
 	for _, part := range []string{"chdb takes no part: ", "polars takes no part: ", "npm", "tw2parquet and duckdb hold the same values"} {

@@ -19,6 +19,7 @@ type side struct {
 	env     []string              // beside the environment of this process
 	input   func(io.Writer) error // writes standard input, if there is any
 	out     string                // directory; each run starts without it
+	renew   func()                // gives a run another directory and command; nil: none needs that
 	loose   bool                  // its absent lists and maps are empty ones
 	replace string                // SQL after "SELECT *" that undoes what it writes otherwise
 	size    int64                 // of the Parquet files of the last run
@@ -29,6 +30,9 @@ type side struct {
 func (s *side) measure(ctx context.Context) (cost, error) {
 	if err := os.RemoveAll(s.out); err != nil {
 		return cost{}, err
+	}
+	if s.renew != nil {
+		s.renew()
 	}
 	if err := os.MkdirAll(s.out, 0o755); err != nil {
 		return cost{}, err

@@ -2,7 +2,6 @@ package lakes
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -25,22 +24,6 @@ import (
 	"tw2parquet/sink/store/object"
 	"tw2parquet/sink/store/storetest"
 )
-
-var fakeGCS = sync.OnceValues(func() (*servers.GCS, error) {
-	s, err := servers.StartFakeGCS()
-	if err == nil {
-		stopLater(func() error { s.Stop(); return nil })
-	}
-	return s, err
-})
-
-var azurite = sync.OnceValues(func() (*servers.Azure, error) {
-	s, err := servers.StartAzurite(context.Background())
-	if err == nil {
-		stopLater(s.Stop)
-	}
-	return s, err
-})
 
 func must[T any](t *testing.T) func(v T, err error) T {
 	return func(v T, err error) T {
@@ -135,7 +118,7 @@ func TestProbe_RequestsOfClouds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			proxy, _ := before(t, c.endpoint, nil)
-			if err := hold(t, c.open(proxy.URL)).Probe(t.Context(), "dir"); err != nil {
+			if err := hold(t, c.open(proxy.URL)).Probe(t.Context(), "dir", nil); err != nil {
 				t.Fatal(err)
 			}
 			if sent := proxy.Requests(); len(sent) != c.want {

@@ -60,14 +60,15 @@ func left(t *testing.T, server *servers.S3, bucket string) (all []string) {
 	return all
 }
 
-// A store that keeps its promises is probed in seven requests, and a hold costs none. Clear costs two.
-func TestProbe_SevenRequests(t *testing.T) {
+// A store that keeps its promises is probed in seven requests, or six on a record that is there, and a hold costs none.
+// Clear costs two.
+func TestProbe_FewRequests(t *testing.T) {
 	for name, start := range map[string]func() (*servers.S3, error){"versitygw": versity, "moto": moto} {
 		server, proxy, bucket, _, h := proxied(t, start)
 		if sent := proxy.Requests(); len(sent) > 0 {
 			t.Errorf("%s: a hold took %q", name, sent)
 		}
-		if err := h.Probe(t.Context(), "day"); err != nil {
+		if err := h.Probe(t.Context(), "day", nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if sent := proxy.Requests(); len(sent) != 7 {
@@ -80,6 +81,20 @@ func TestProbe_SevenRequests(t *testing.T) {
 			t.Errorf("%s: clearing took %q", name, sent)
 		}
 		if all := left(t, server, bucket); len(all) > 0 {
+			t.Errorf("%s: left %q", name, all)
+		}
+		record := &store.Record{Name: "record", Data: []byte("text")}
+		if err := h.Put(t.Context(), record.Name, record.Data, store.Public); err != nil {
+			t.Fatal(err)
+		}
+		proxy.Requests()
+		if err := h.Probe(t.Context(), "day", record); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if sent := proxy.Requests(); len(sent) != 6 {
+			t.Errorf("%s: %d requests: %q", name, len(sent), sent)
+		}
+		if all := left(t, server, bucket); len(all) != 1 {
 			t.Errorf("%s: left %q", name, all)
 		}
 	}
@@ -96,7 +111,7 @@ func TestProbe_RefusesGofakes3(t *testing.T) {
 		})
 		return s, nil
 	})
-	err := h.Probe(t.Context(), "day")
+	err := h.Probe(t.Context(), "day", nil)
 	var remote *store.RemoteError
 	if !errors.Is(err, store.ErrWithoutConditions) || !errors.As(err, &remote) || remote.Code() != "store_without_conditions" || remote.Retryable() {
 		t.Errorf("probed: %v", err)

@@ -1,7 +1,6 @@
 package lakes
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,17 +16,10 @@ import (
 	"tw2parquet/sink/store/storetest"
 )
 
-// stops are the servers of this process.
-var stops struct {
-	sync.Mutex
-	all []func() error
-}
-
-func stopLater(stop func() error) {
-	stops.Lock()
-	defer stops.Unlock()
-	stops.all = append(stops.all, stop)
-}
+var (
+	shared                          = servers.NewShared()
+	versity, moto, fakeGCS, azurite = shared.Versity, shared.Moto, shared.FakeGCS, shared.Azurite
+)
 
 func TestMain(m *testing.M) {
 	for _, setting := range servers.Environ() {
@@ -37,42 +29,11 @@ func TestMain(m *testing.M) {
 		}
 	}
 	code := m.Run()
-	for _, stop := range stops.all {
-		if err := stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
+	if err := shared.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
-}
-
-var versity = sync.OnceValues(func() (*servers.S3, error) {
-	dir, err := os.MkdirTemp("", "versitygw-")
-	if err != nil {
-		return nil, err
-	}
-	s, err := servers.StartVersity(context.Background(), dir)
-	if err == nil {
-		stopLater(func() error { return firstOf(s.Stop(), os.RemoveAll(dir)) })
-	}
-	return s, err
-})
-
-var moto = sync.OnceValues(func() (*servers.S3, error) {
-	s, err := servers.StartMoto(context.Background())
-	if err == nil {
-		stopLater(s.Stop)
-	}
-	return s, err
-})
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 var buckets atomic.Int64

@@ -3,27 +3,23 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
-	"strings"
 	"time"
 
-	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
 // shown is how the commands that show something print it.
 type shown struct {
-	Output string `name:"output" enum:"table,json" default:"table" help:"table or json."`
+	Output string `name:"output" enum:"table,json" default:"table" help:"table for people, or json for scripts."`
 }
 
-const apiHelp = "\n\nEnvironment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL.\nExit codes: 0 ok, 2 usage, 10 auth, 12 rejected, 20 unavailable (retry helps), 50 the output cannot be written."
+const apiHelp = "\n\nExit codes: 0 ok, 2 usage, 10 auth, 12 rejected, 20 unavailable (retry helps), 50 the output cannot be written.\nSee also: exit-codes"
 
 type creditsCmd struct{ shown }
 
 // Help is the long form of --help.
 func (creditsCmd) Help() string {
-	return "Asks the API for the account's credits; free.\n\nExample:\n  tw2parquet credits --output json" + apiHelp
+	return "Asks the API for the account's credits; free.\n\nExample:\n  tw2parquet credits\n  tw2parquet credits --output json" + apiHelp
 }
 
 // Run prints the credits.
@@ -39,14 +35,26 @@ func (c *creditsCmd) Run(ctx context.Context, a *app) error {
 	if c.Output == "json" {
 		return a.indented(credits.Raw)
 	}
-	return a.table([]string{"", "used", "left"}, [][]string{
-		{"monthly", fmt.Sprint(credits.UsedMonthly), fmt.Sprint(credits.RemainingMonthly)},
-		{"one-time", fmt.Sprint(credits.UsedOnetime), fmt.Sprint(credits.RemainingOnetime)},
-		{"next billing period", "", day(credits.NextBilling)},
+	err = a.table([]heading{{name: "credits"}, {name: "used", right: true}, {name: "left", right: true}}, [][]string{
+		{"monthly", countText(credits.UsedMonthly), countText(credits.RemainingMonthly)},
+		{"one-time", countText(credits.UsedOnetime), countText(credits.RemainingOnetime)},
+		{"together", countText(credits.UsedMonthly + credits.UsedOnetime), countText(credits.Spendable())},
 	})
+	if err != nil {
+		return err
+	}
+	var all []string
+	if !credits.NextBilling.IsZero() {
+		all = append(all, "The next billing period begins "+minute(credits.NextBilling)+" UTC.")
+	}
+	if credits.RemainingX >= 0 {
+		all = append(all, "Posts on X that may still be handed over this month: "+countText(credits.RemainingX)+".")
+	}
+	return a.write(facts(all))
 }
 
-func day(t time.Time) string {
+// minute is an instant for people, in UTC, as the heading says.
+func minute(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -57,7 +65,7 @@ type projectsCmd struct{ shown }
 
 // Help is the long form of --help.
 func (projectsCmd) Help() string {
-	return "Lists the projects that the token may use; free.\n\nExample:\n  tw2parquet projects" + apiHelp
+	return "Lists the projects that the token may use; free.\n\nExample:\n  tw2parquet projects\n  tw2parquet projects --output json | jq -r '.[].id'" + apiHelp
 }
 
 // Run prints the projects.
@@ -77,7 +85,7 @@ func (c *projectsCmd) Run(ctx context.Context, a *app) error {
 	for i, p := range projects {
 		rows[i] = []string{p.ID, p.Name, p.AccountID, p.AccountName}
 	}
-	return a.table([]string{"project", "name", "account", "account name"}, rows)
+	return a.table([]heading{{name: "project"}, {name: "name", prose: true}, {name: "account"}, {name: "account name", prose: true}}, rows)
 }
 
 // topic is a topic as --output json prints it.
@@ -96,7 +104,7 @@ type topicsCmd struct {
 
 // Help is the long form of --help.
 func (topicsCmd) Help() string {
-	return "Lists the topics of a project, for export --topic; free.\n\nExample:\n  tw2parquet topics --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee" + apiHelp
+	return "Lists the topics of a project, for export --topic; free.\n\nExample:\n  tw2parquet topics --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee\n  tw2parquet topics --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee --output json |\n    jq -r '.[].id'" + apiHelp
 }
 
 // Run prints the topics.
@@ -107,7 +115,7 @@ func (c *topicsCmd) Run(ctx context.Context, a *app) error {
 	}
 	resources, err := api.Resources(ctx, c.Project, "search")
 	if err != nil {
-		return err
+		return nearProject(ctx, api, c.Project, err)
 	}
 	if c.Output == "json" {
 		topics := make([]topic, len(resources))
@@ -120,7 +128,7 @@ func (c *topicsCmd) Run(ctx context.Context, a *app) error {
 	for i, r := range resources {
 		rows[i] = []string{r.ID, r.Title, r.Group}
 	}
-	return a.table([]string{"topic", "title", "group"}, rows)
+	return a.table([]heading{{name: "topic"}, {name: "title", prose: true}, {name: "group", prose: true}}, rows)
 }
 
 // raws are the API's own objects of a list, for --output json.
@@ -130,29 +138,4 @@ func raws[T any](list []T, raw func(T) json.RawMessage) []json.RawMessage {
 		out[i] = raw(v)
 	}
 	return out
-}
-
-// table prints rows under their headings. Cells come from the API: control characters are escaped,
-// so that a title cannot move the cursor.
-func (a *app) table(head []string, rows [][]string) error {
-	rows = append([][]string{head}, rows...)
-	widths := make([]int, len(head))
-	for _, row := range rows {
-		for i := range row {
-			row[i] = store.Printable(row[i])
-			widths[i] = max(widths[i], displayed(row[i]))
-		}
-	}
-	var b strings.Builder
-	for _, row := range rows {
-		for i, cell := range row {
-			b.WriteString(cell)
-			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-displayed(cell)+2))
-			}
-		}
-		b.WriteByte('\n')
-	}
-	_, err := io.WriteString(a.stdout, b.String())
-	return err
 }

@@ -126,7 +126,7 @@ func (l *line) name() string {
 // movesData tells whether the command ends with a result line. One whose flags are wrong does too.
 func (l *line) movesData() bool {
 	switch l.name() {
-	case "export", "convert", "demo":
+	case "export", "read", "convert", "demo":
 		return true
 	}
 	return false
@@ -135,6 +135,9 @@ func (l *line) movesData() bool {
 // value is what a flag is set to, by the line or by its variable. Like the parser it takes the last one.
 func (l *line) value(name string) string {
 	flag := l.flags[name]
+	if flag == nil {
+		return ""
+	}
 	for i := len(l.given) - 1; i >= 0; i-- {
 		if l.given[i].flag != flag {
 			continue

@@ -113,7 +113,7 @@ func TestFlags_GivenEmptyStopEveryCommand(t *testing.T) {
 			if code != exitUsage || !strings.Contains(stderr, "--"+f.Name+" is empty") {
 				t.Errorf("%s --%s=: exit %d, says %s", command, f.Name, code, stderr)
 			}
-			moves := slices.Contains([]string{"export", "convert", "demo"}, words[0])
+			moves := slices.Contains([]string{"export", "read", "convert", "demo"}, words[0])
 			if moves != strings.Contains(stdout, `"exit_code":2`) {
 				t.Errorf("%s --%s=: printed %q", command, f.Name, stdout)
 			}
@@ -173,7 +173,7 @@ func valueFor(f *kong.Flag) string {
 		return "3MiB"
 	case f.Name == "encodings":
 		return "compact"
-	case f.Name == "idle-timeout":
+	case f.Name == "idle-timeout" || f.Name == "max-wait" || f.Name == "file-interval" || f.Name == "lag":
 		return "1m"
 	case f.Target.Kind() == reflect.String, f.IsSlice():
 		return "text"
@@ -211,7 +211,11 @@ func TestFlags_StandBeforeOrAfterTheCommand(t *testing.T) {
 					rest = append(rest, "--"+other.Name+"="+valueFor(other))
 				}
 			}
-			for range readLine(p.Model, words).command.Positional {
+			for _, arg := range readLine(p.Model, words).command.Positional {
+				if arg.Enum != "" {
+					rest = append(rest, choices(arg.Enum)[0])
+					continue
+				}
 				rest = append(rest, "7") // an id, a path and a number
 			}
 			ways := [][]string{{"--" + f.Name + "=" + valueFor(f)}, {"--" + f.Name, valueFor(f)}}

@@ -99,21 +99,31 @@ func cutGlob(key string) (literal, pattern string, glob bool) {
 	return key[:i], key[i:], true
 }
 
-// parquet is what cat prints of a URL: the object of that name, or all Parquet files below it.
+// parquet is what cat prints of a URL: the object of that name, or all Parquet files below it. Unless the name is that of
+// a file, what lies below is looked for first: who may read an output need not be allowed to list anything else.
 func (b *buckets) parquet(ctx context.Context, at place) (dataset.Input, error) {
-	if key := at.key(); key != "" && !strings.HasSuffix(key, "/") {
+	key := at.key()
+	if key != "" && !strings.HasSuffix(key, "/") {
 		s, err := b.open(ctx, at.within(""))
 		if err != nil {
 			return dataset.Input{}, err
 		}
-		e, found, err := firstBelow(ctx, s, key)
-		if err != nil {
-			return dataset.Input{}, err
+		below := false
+		if path.Ext(key) != ".parquet" {
+			if _, below, err = firstBelow(ctx, s, key+"/"); err != nil {
+				return dataset.Input{}, err
+			}
 		}
-		if found && e.Name == key {
-			return dataset.Input{Store: s, Name: key}, nil
+		if !below {
+			e, found, err := firstBelow(ctx, s, key)
+			if err != nil {
+				return dataset.Input{}, err
+			}
+			if found && e.Name == key {
+				return dataset.Input{Store: s, Name: key}, nil
+			}
 		}
 	}
-	s, err := b.open(ctx, at.within(strings.Trim(at.key(), "/")))
+	s, err := b.open(ctx, at.within(strings.Trim(key, "/")))
 	return dataset.Input{Store: s}, err
 }

@@ -27,10 +27,9 @@ Example:
   tw2parquet cat s3://bucket/lake --limit 3
   tw2parquet cat --chunks lake | tw2parquet convert - --out copy
 
-Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain
-of a bucket's store reads.
 Exit codes: 0 ok (also if the reader of the output stops early), 2 usage (no such path or column), 50 storage, 53 a
-file is damaged or not ours; what came before it is printed. 130 and 143 stopped.`
+file is damaged or not ours; what came before it is printed. 130 and 143 stopped.
+See also: files, stores`
 }
 
 // Run prints the documents.

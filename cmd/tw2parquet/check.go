@@ -24,15 +24,16 @@ token, and lets it export; whether it may use the project; whether there are cre
 whether the output can be written, listed, read and deleted from, and refuses to overwrite. All calls are free and change
 nothing at the API. In the output a few small files are written and removed again; a directory that is not there is created.
 
-Each line says ok or failed, and what to do. The exit code is that of the first failure.
+Each line says ok, warning or failed, and what to do. An export goes on in spite of a warning. The exit code is that of the
+first failure.
 
 Example:
-  tw2parquet check --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee --out s3://bucket/lake
+  tw2parquet check --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee --out lake
+  tw2parquet check --out s3://bucket/lake --output json
 
-Environment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL, TW2PARQUET_LOG_FORMAT,
-TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, and what the store's own credential chain reads (tw2parquet help stores).
 Exit codes: 0 all is well, 2 usage, 10 auth, 11 credits, 12 rejected, 20 unavailable (retry helps), 50 storage, 130 and 143
-stopped.`
+stopped.
+See also: stores, money, troubleshooting`
 }
 
 // checked is one line of what check found.
@@ -40,7 +41,7 @@ type checked struct {
 	Check  string `json:"check"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
-	Code   string `json:"code,omitempty"` // as error.code of a result
+	Code   string `json:"code,omitempty"` // as error.code of a result; of a check that is ok: a warning
 	Hint   string `json:"hint,omitempty"`
 }
 
@@ -66,6 +67,12 @@ func (f *findings) add(check string, err error, format string, args ...any) bool
 	}
 	f.Checks = append(f.Checks, checked{Check: check, Detail: oneLine(o.Message), Code: o.Name, Hint: o.Hint})
 	return false
+}
+
+// warn puts a line into the findings about what an export goes on without.
+func (f *findings) warn(check string, err error) {
+	o := classify(err)
+	f.Checks = append(f.Checks, checked{Check: check, OK: true, Detail: oneLine(o.Message), Code: o.Name, Hint: o.Hint})
 }
 
 // Run checks one thing after the other, and does not stop at a failure where the next can still be told.
@@ -112,7 +119,14 @@ func (c *checkCmd) account(ctx context.Context, a *app, f *findings, to *destina
 	if c.Project != "" {
 		i := slices.IndexFunc(projects, func(p source.Project) bool { return p.ID == c.Project })
 		if i < 0 {
-			err := &statusError{exitAuth, "the token may not use project " + c.Project, "`tw2parquet projects` lists those that it may use"}
+			err := &statusError{exitAuth, "the token may not use project " + c.Project, "`" + commandText(a.composer("").projects()) + "` lists those that it may use"}
+			ids := make([]string, len(projects))
+			for i, p := range projects {
+				ids[i] = p.ID
+			}
+			if question := didYouMean(c.Project, ids); question != "" {
+				err.hint += "; " + question
+			}
 			f.add("project", err, "")
 		} else {
 			f.add("project", nil, "%s", projects[i].Name)
@@ -158,12 +172,15 @@ func (c *checkCmd) show(a *app, f *findings) error {
 	rows := make([][]string, len(f.Checks))
 	for i, line := range f.Checks {
 		rows[i] = []string{line.Check, "ok", line.Detail}
-		if !line.OK {
+		switch {
+		case !line.OK:
 			rows[i][1] = "failed"
-			if line.Hint != "" {
-				rows[i][2] = strings.TrimSuffix(line.Detail, ".") + "; " + line.Hint
-			}
+		case line.Code != "":
+			rows[i][1] = "warning"
+		}
+		if line.Hint != "" {
+			rows[i][2] = strings.TrimSuffix(line.Detail, ".") + "; " + line.Hint
 		}
 	}
-	return a.table([]string{"check", "result", "what was found"}, rows)
+	return a.table([]heading{{name: "check"}, {name: "result"}, {name: "what was found", prose: true}}, rows)
 }

@@ -37,7 +37,7 @@ func (f findings) names(ok bool) (list []string) {
 
 var (
 	ofAccount = []string{"token", "rights", "credits", "clock"}
-	ofOutput  = []string{"store: open", "store: conditions", "store: put", "store: list", "store: read", "store: delete"}
+	ofOutput  = []string{"store: open", "store: conditions", "store: put", "store: list", "store: read", "store: delete", "store: leftovers"}
 )
 
 // TestCheck_AllIsWell, on a disk and in a bucket: nothing is bought, changed or left behind.
@@ -135,6 +135,10 @@ func TestCheck_SaysWhatIsWrong(t *testing.T) {
 		}},
 		"no right to delete": {exitStorage, []string{"store: delete"}, "allow it", func(_ *trial, b *bucket) []string {
 			b.refuse = denied("remove")
+			return nil
+		}},
+		"no right to look for uploads": {exitOK, nil, "allow it", func(_ *trial, b *bucket) []string {
+			b.refuse = denied("uploads")
 			return nil
 		}},
 		"no conditions": {exitStorage, []string{"store: conditions"}, "--unsafe-overwrite", func(_ *trial, b *bucket) []string {

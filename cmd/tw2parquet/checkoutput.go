@@ -28,7 +28,7 @@ func checkOutput(ctx context.Context, f *findings, to *destination) {
 		return
 	}
 	defer t.leave(context.WithoutCancel(ctx))
-	err = t.hold.Probe(ctx, ".")
+	err = t.hold.Probe(ctx, ".", nil)
 	if to.gaveUp.Load() {
 		f.add("store: conditions", err, "ignored, and accepted with --unsafe-overwrite")
 	} else {
@@ -91,6 +91,12 @@ func (t *trying) rights(ctx context.Context) {
 	}
 	t.add("store: read", err, "what was written is read")
 	t.add("store: delete", t.hold.Remove(ctx, t.name), "and deleted")
+	_, err = t.hold.Clear(ctx)
+	if errors.Is(err, store.ErrUnswept) {
+		t.warn("store: leftovers", err)
+		return
+	}
+	t.add("store: leftovers", err, "what a dead process leaves unfinished can be found")
 }
 
 // leave removes what trying left. A disk keeps a lock and a directory for each hold, and removes a directory only if

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"tw2parquet/pipeline"
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/sink"
+	"tw2parquet/sink/dataset"
 	"tw2parquet/sink/store"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
@@ -30,10 +32,13 @@ func TestExport_SignalHidesNothing(t *testing.T) {
 		"nothing else":        {fmt.Errorf("read: %w", context.Canceled), exitTerminate, ""},
 		"nothing else, twice": {errors.Join(context.Canceled, fmt.Errorf("seal: %w", context.Canceled)), exitTerminate, ""},
 		"the cause itself":    {&store.Error{Op: "verify", Err: sig}, exitTerminate, ""},
+		"a lost answer":       {fmt.Errorf("put x: %w: %w", store.ErrUnclear, &store.Error{Op: "put", Path: "x", Err: context.Canceled}), exitTerminate, ""},
+		"a reader that ended": {fmt.Errorf("%w: %w", dataset.ErrReader, context.Canceled), exitTerminate, ""},
+		"a full lost answer":  {errors.Join(context.Canceled, fmt.Errorf("put x: %w: %w", store.ErrUnclear, full)), exitStorage, "no space left"},
 		"no space":            {errors.Join(fmt.Errorf("read: %w", context.Canceled), fmt.Errorf("publish: %w", full)), exitStorage, "no space left"},
 		"no space alone":      {full, exitStorage, "no space left"},
 		"ambiguous":           {ambiguous, exitAmbiguous, "bought or not"},
-		"a panic":             {errors.Join(context.Canceled, &pipeline.PanicError{Where: []string{"here"}}), exitBug, "panic in here"},
+		"a panic":             {errors.Join(context.Canceled, &bug.Error{Where: []string{"here"}}), exitBug, "panic in here"},
 		"foreign":             {errors.Join(context.Canceled, &sink.ForeignError{Path: "f", Reason: "changed"}), exitForeign, "changed"},
 		"a slow output":       {errors.Join(context.Canceled, fmt.Errorf("publish: %w", context.DeadlineExceeded)), exitTerminate, "publish"},
 		"no network":          {&source.Error{Class: source.ClassUnavailable, Message: "no answer", Retryable: true}, exitTerminate, "no answer"},
@@ -116,7 +121,7 @@ func TestExport_SignalBeforeTheEnd(t *testing.T) {
 	}()
 	code, r, stderr := x.export(ctx)
 	<-done
-	if !awaited.Load() || code != exitInterrupt || r.Status != "interrupted" || len(r.Windows) != 1 || r.Windows[0].Error == nil || r.Windows[0].Error.Code != "signal" || len(x.Ledger().Calls(emulator.EndpointTaskDelete)) != 0 {
+	if !awaited.Load() || code != exitInterrupt || r.Status != "interrupted" || len(r.Windows) != 3 || r.Windows[0].Error == nil || r.Windows[0].Error.Code != "signal" || r.Windows[1].Error == nil || r.Windows[2].Error.Code != codeStopped || len(x.Ledger().Calls(emulator.EndpointTaskDelete)) != 0 {
 		t.Errorf("exit %d: %+v\n%s", code, r, stderr)
 	}
 }

@@ -163,7 +163,7 @@ func (v *conversion) run(ctx context.Context, r *reading, run string) (next stri
 			return "", err
 		}
 	}
-	job := &pipeline.Conversion{Batches: r, Recorded: &r.recorded, Output: out.parts(), RowGroup: v.rowGroup(), Workers: v.Workers, Observers: []pipeline.Observer{v.progress.observe}}
+	job := &pipeline.Conversion{Batches: r, Recorded: &r.recorded, Output: out.parts(), RowGroup: v.rowGroup(), Workers: v.Workers, Labels: v.app.labels(), Observers: []pipeline.Observer{v.progress.observe}}
 	report, err := job.Run(ctx, pipeline.Window{Run: run})
 	v.report(report)
 	switch {

@@ -14,7 +14,8 @@ type convertCmd struct {
 	Paths []string `arg:"" name:"path" help:"Recorded streams: files, objects, globs of either, or - for standard input; plain, gzip or zstd."`
 	Out   string   `name:"out" required:"" placeholder:"OUT" help:"Output: a directory, or a URL: file://, s3://bucket/prefix, gs://…, azblob://… (tw2parquet help stores)." group:"Writing"`
 	writing
-	AllowCut  bool `name:"allow-cut" help:"Accept recordings that are cut: empty, or not ended by a control chunk." group:"Running"`
+	AllowCut bool `name:"allow-cut" help:"Accept recordings that are cut: empty, or not ended by a control chunk." group:"Running"`
+	telling
 	SkipEmpty bool `name:"skip-empty" help:"Exit 99 instead of 0 if there was nothing to convert." group:"Running"`
 }
 
@@ -23,8 +24,8 @@ func (convertCmd) Help() string {
 	return `Turns recorded result streams (what the API's results call sends) into the same Parquet files, offline, through the
 same code as export.
 
-Each input is a recording and a run of its own. Recordings may lie in a bucket, as OUT may. Pieces of one recording belong together: cat rec.a? | tw2parquet convert -
-A recording is known by the results it begins with, not by its name or compression. One that OUT holds already is not
+Each input is a recording and a run of its own. Recordings may lie in a bucket, as OUT may. Pieces of one recording
+belong together: cat rec.a? | tw2parquet convert -. A recording is known by the results it begins with, not by its name or compression. One that OUT holds already is not
 converted again; where it has grown, or a conversion was stopped, only the rest is converted.
 
 A recording that is empty, ends in the middle of a chunk, or has control chunks and does not end with one is cut. What it
@@ -33,14 +34,11 @@ With --allow-cut it counts as complete. Results without any control chunk, such 
 warning. The other inputs are converted in any case.
 
 Example:
-  curl -s … | tw2parquet convert - --out lake
   tw2parquet convert 'archive/*.ndjson.zst' --out lake
+  zcat recording.ndjson.gz | tw2parquet convert - --out lake
   tw2parquet convert 's3://raw/2024-*.ndjson.zst' --out s3://bucket/lake
 
-Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain
-of a bucket's store reads.
-
-` + exitTable()
+` + exitTable(exitOK, exitUsage, exitStream, exitLocked, exitMismatch, exitStorage, exitForeign, exitData, exitBug, exitEmpty, exitInterrupt, exitTerminate) + "\nSee also: files, exit-codes, stores"
 }
 
 // Run converts every input, each into a run of its own.

@@ -6,10 +6,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
 	"tw2parquet/sink/dataset"
+	"tw2parquet/sink/store"
+	tables "tw2parquet/sink/table"
+	"tw2parquet/source"
 )
 
 // archive is an output as claims need it. Its first look is the listing that was made anyway.
@@ -55,6 +59,14 @@ func (a *archive) ReadLog(ctx context.Context, source string, n int) ([]byte, er
 	return r.ReadLog(ctx, source, n)
 }
 
+func (a *archive) HasLog(ctx context.Context, source string, n int, data []byte) (bool, error) {
+	r, err := a.records(ctx)
+	if err != nil {
+		return false, err
+	}
+	return r.HasLog(ctx, source, n, data)
+}
+
 func (a *archive) PutRun(ctx context.Context, run, name string, data []byte) error {
 	r, err := a.records(ctx)
 	if err != nil {
@@ -87,6 +99,16 @@ type work struct {
 	held    []held // of each
 	covered []covered
 	twice   [][]string // of each window: runs of earlier generations that hold its time as well
+	sealed  []sealed
+	claims  *pipeline.Claims
+}
+
+// sealed is a window whose own run is complete, as the log and the listing say, so that it need not be opened.
+type sealed struct {
+	window  pipeline.Window
+	holding *pipeline.Holding
+	files   []store.Entry
+	twice   []string
 }
 
 // covered is a part of a window that complete runs hold.
@@ -103,6 +125,7 @@ func (c *exportCmd) arrange(claims *pipeline.Claims, there *holdings, pieces []p
 	add := func(x pipeline.Window) {
 		if !seen[x.Run] {
 			seen[x.Run] = true
+			x.Fresh = there.untouched(x.Run)
 			w.windows = append(w.windows, x)
 			w.twice = append(w.twice, claims.Twice(x))
 		}
@@ -121,7 +144,7 @@ func (c *exportCmd) arrange(claims *pipeline.Claims, there *holdings, pieces []p
 		r.Start, r.Stop = p.Start, p.Stop
 		switch {
 		case len(p.Runs) == 0:
-			r.Generation = p.Generation
+			r.Limit, r.Generation = p.Limit, p.Generation
 			add(windowOf(claims.Ask.Host, r))
 		case len(others) == len(p.Runs):
 			w.covered = append(w.covered, covered{windowOf(claims.Ask.Host, r), others})
@@ -129,6 +152,50 @@ func (c *exportCmd) arrange(claims *pipeline.Claims, there *holdings, pieces []p
 	}
 	w.held = there.of(w.windows)
 	return w
+}
+
+// recognize takes out of the work what the listing shows to be as the log says: complete, with all of its files and no
+// others. It opens no run. What covers a window and is not so is run: opening it finds out what happened.
+func (c *exportCmd) recognize(claims *pipeline.Claims, there *holdings, w work, pieces []pipeline.Piece) work {
+	sound := map[string]*pipeline.Holding{}
+	runs := map[string]bool{}
+	for _, x := range w.windows {
+		runs[x.Run] = true
+	}
+	for _, p := range pieces {
+		if p.Standing != pipeline.RunComplete {
+			continue
+		}
+		for _, h := range p.Runs {
+			if held := there.Run(h.Run); held != nil && h.Standing == pipeline.RunComplete && h.Seal != "" && h.Seal == held.Found() && !tables.SwapPending(held) {
+				sound[h.Run] = h
+			} else if x := claims.Ask.Of(h); !runs[h.Run] && h.Standing == pipeline.RunComplete {
+				runs[h.Run] = true
+				w.windows, w.twice = append(w.windows, x), append(w.twice, claims.Twice(x))
+			}
+		}
+	}
+	left := work{covered: w.covered, claims: claims}
+	for i, x := range w.windows {
+		h := sound[x.Run]
+		if h == nil {
+			left.windows, left.twice = append(left.windows, x), append(left.twice, w.twice[i])
+			continue
+		}
+		left.sealed = append(left.sealed, sealed{x, h, there.Run(x.Run).Files, w.twice[i]})
+	}
+	left.held = there.of(left.windows)
+	return left
+}
+
+// sealedEnd is a complete window as if it had been opened.
+func (c *exportCmd) sealedEnd(ctx context.Context, claims *pipeline.Claims, job *pipeline.Job, x sealed) windowEnd {
+	e := windowEnd{begun: true, report: claims.Ask.ReportOf(x.holding), twice: x.twice, unknown: x.holding.Unknown, coerced: x.holding.Coerced}
+	for _, f := range x.files {
+		e.report.Files, e.report.Bytes = append(e.report.Files, f.Name), e.report.Bytes+f.Size
+	}
+	e.err = job.Judge(e.report)
+	return c.judged(ctx, x.window, e)
 }
 
 // warnOfCoverage tells, before anything is bought, what would be there twice, though it is not the same source or not
@@ -166,6 +233,40 @@ func (c *exportCmd) warnOfCoverage(ctx context.Context, log *slog.Logger, claims
 	}
 }
 
+// warnOfOthers tells, before the first purchase of a source, that the server lists exports of this program that the output does
+// not know: it may be the wrong output. A task does not say which project it is of.
+func (c *exportCmd) warnOfOthers(ctx context.Context, log *slog.Logger, there *holdings, w work) {
+	if !c.first || c.Refetch {
+		return
+	}
+	tasks, err := c.api.TasksOnce(ctx)
+	if err != nil {
+		log.Debug("cannot tell what other outputs bought", "error", err)
+		return
+	}
+	own := map[string]bool{}
+	for _, x := range w.windows { // which may be adopted
+		own[source.CollectorID(x.Run)] = true
+	}
+	for _, r := range there.Runs {
+		own[source.CollectorID(r.ID)] = true
+	}
+	others, results := 0, int64(0)
+	var last source.Task
+	for _, t := range tasks {
+		if strings.HasPrefix(t.Target, source.CollectorID("")) && !own[t.Target] {
+			others, results = others+1, results+t.Count()
+			if t.Created.After(last.Created) || last.ID == "" {
+				last = t
+			}
+		}
+	}
+	if others > 0 {
+		log.Warn("the account has exports of this program that this output does not know; if any is of the same source, its results are in another output, "+
+			"and buying them here pays twice", "exports", others, "results", results, "newest", last.ID, "created", rfc3339(last.Created), "collector", last.Target)
+	}
+}
+
 // coveredEnd is a covered part as if it had been run to its end.
 func (c *exportCmd) coveredEnd(x covered, counted map[string]bool) windowEnd {
 	e := windowEnd{begun: true, report: pipeline.Report{Start: x.window.Request.Start, Stop: x.window.Request.Stop, Asked: x.window.Asking().Asked}}
@@ -183,6 +284,7 @@ func (c *exportCmd) coveredEnd(x covered, counted map[string]bool) windowEnd {
 			e.err = err
 		}
 		bought := x.window
+		bought.Run = h.Run
 		bought.Request.Start, bought.Request.Stop, bought.Request.Limit, bought.Request.Generation = h.Start, h.Stop, h.Limit, h.Generation
 		if h.Truncated && e.err == nil && !c.accepts(exitTruncated) {
 			e.err = &statusError{exitTruncated, "run " + h.Run + " covers this time, and ended at its limit", c.hintTruncated(bought, one)}

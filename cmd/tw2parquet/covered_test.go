@@ -101,3 +101,32 @@ func TestExport_WarnsOfOtherSources(t *testing.T) {
 		}
 	}
 }
+
+// Before the first purchase of a source the account's exports are told that this output does not know: it may be the wrong one.
+// They cannot be told apart by project. An output that knows the source is not warned, nor is one that adopts.
+func TestExport_WarnsOfExportsThatTheOutputDoesNotKnow(t *testing.T) {
+	const warning = "the account has exports of this program that this output does not know"
+	x := newTrial(t, emulator.Config{DocumentsPerDay: 1})
+	x.AddTask(emulator.TaskSpec{Target: "somebody-elses", Processed: 5})
+	for i, c := range []struct {
+		out, flags string
+		warned     bool
+	}{
+		{"", "", false}, {"", "--stop=2024-05-01", false}, {"-typo", "--split=week", true}, {"-typo", "--split=week --stop=2024-05-01", false},
+		{"-adopts", "", true}, // those of the weeks are others
+		{"-dry", "--split=day --dry-run", false}, {"", "--topic=" + x.Topics()[0], true}, {"", "--topic=" + x.Topics()[0] + " --stop=2024-05-01", false},
+	} {
+		y := *x
+		y.out += c.out
+		code, _, stderr := y.export(t.Context(), strings.Fields(c.flags)...)
+		if code != exitOK || strings.Contains(stderr, warning) != c.warned {
+			t.Errorf("%d: exit %d, warned: %v\n%s", i, code, !c.warned, stderr)
+		}
+	}
+	// That nobody answers changes nothing.
+	x.script(`{"endpoint":"tasks","nth":1,"drop":"before"}`)
+	x.out += "-last"
+	if code, _, stderr := x.export(t.Context(), "--split=none"); code != exitOK || strings.Contains(stderr, warning) {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+}

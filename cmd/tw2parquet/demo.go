@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
@@ -14,6 +15,7 @@ import (
 type demoCmd struct {
 	Out string `name:"out" default:"tw2parquet-demo" placeholder:"OUT" help:"Output: a directory or a URL (default ${default})."`
 	unsafely
+	telling
 }
 
 // Help is the long form of --help.
@@ -23,8 +25,9 @@ the files, the bill, and queries to paste. It needs no token and no network. A s
 
 Example:
   tw2parquet demo
+  tw2parquet demo --out demo-lake && tw2parquet report demo-lake
 
-` + exitTable()
+` + exitTable(exitOK, exitUsage, exitLocked, exitStorage, exitForeign, exitBug, exitInterrupt, exitTerminate) + "\nSee also: files, report"
 }
 
 // The demo's account: 91 days at 220 documents are some 20,000, and an export takes long enough to be
@@ -56,7 +59,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(serving, ln) }()
+	go func() { served <- bug.Guard(func() error { return server.Serve(serving, ln) }) }()
 	err = c.export(ctx, a, server, "http://"+ln.Addr().String())
 	stop()
 	if serr := <-served; err == nil {
@@ -64,6 +67,9 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	}
 	if err != nil {
 		return err
+	}
+	if c.Output == "json" {
+		return nil // nothing but the line is wanted
 	}
 	return c.explain(a, server, out)
 }
@@ -76,7 +82,7 @@ func (c *demoCmd) export(ctx context.Context, a *app, server *emulator.Server, u
 	job := exportCmd{
 		selection: selection{
 			Project: server.Projects()[0], Limit: 20000, Generation: 1,
-			Start: instant{time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}, Stop: instant{time.Date(2024, 4, 1, 0, 0, 0, 0, time.UTC)},
+			Start: instant{time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}, Stop: until{instant: instant{time.Date(2024, 4, 1, 0, 0, 0, 0, time.UTC)}},
 		},
 		Out: c.Out, Split: "month", Parallel: 1,
 		IdleTimeout: 90 * time.Second, heartbeat: 400 * time.Millisecond,
@@ -92,10 +98,11 @@ func (c *demoCmd) export(ctx context.Context, a *app, server *emulator.Server, u
 func (c *demoCmd) explain(a *app, server *emulator.Server, out place) error {
 	w := a.stdout
 	r := a.result
+	r.explained = true
 	where := out.path
-	glob := filepath.Join(out.path, "*", "*.parquet")
+	glob := filepath.Join(out.path, "window_start=*", "*.parquet")
 	if out.remote() {
-		where, glob = out.name, out.name+"/*/*.parquet"
+		where, glob = out.name, out.name+"/window_start=*/*.parquet"
 	}
 	glob = sqlQuote(glob)
 	fmt.Fprintf(w, "\n%s documents of three months in %d files (%s) under %s:\n\n", countText(r.Rows), r.Files, bytesText(r.Bytes), where)
@@ -113,5 +120,6 @@ func (c *demoCmd) explain(a *app, server *emulator.Server, out place) error {
 	} {
 		fmt.Fprintf(w, "  %s\n\n", q)
 	}
+	fmt.Fprintf(w, "See it all on one page: tw2parquet report %s\n\n", quote(named(c.Out, "")))
 	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -16,15 +15,20 @@ import (
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
 	"tw2parquet/sink/dataset"
+	tables "tw2parquet/sink/table"
 	"tw2parquet/source"
 )
 
 type dropCmd struct {
-	Out    string   `arg:"" name:"out" help:"The output: its directory or URL."`
-	Runs   []string `arg:"" name:"run" optional:"" help:"The runs to drop, as the result line and verify name them."`
-	Before instant  `name:"before" placeholder:"T" help:"Drop every run whose window ends at or before this time: YYYY-MM-DD (UTC), RFC 3339 or epoch milliseconds."`
-	Yes    bool     `name:"yes" help:"Do not ask."`
-	DryRun bool     `name:"dry-run" help:"Only show what would be dropped."`
+	Out        string   `arg:"" name:"out" help:"The output: its directory or URL."`
+	Runs       []string `arg:"" name:"run" optional:"" help:"The runs to drop, as the result line, status and verify name them; the first 8 characters will do where they are unique."`
+	Before     instant  `name:"before" placeholder:"T" help:"Drop every run whose window ends at or before this time: YYYY-MM-DD (UTC), RFC 3339 or epoch milliseconds."`
+	Unregister bool     `name:"unregister" help:"Take runs that a table has out of it first."`
+	Catalog    string   `name:"catalog" placeholder:"KIND:ADDRESS" help:"With --unregister: where the catalog of the Iceberg table is, if that is not where the run was registered."`
+	Table      string   `name:"table" placeholder:"NAMESPACE.NAME" help:"With --unregister: what the Iceberg table is called by now."`
+	assuming
+	consent
+	DryRun bool `name:"dry-run" help:"Only show what would be dropped."`
 }
 
 // Help is the long form of --help.
@@ -35,14 +39,16 @@ elsewhere it needs --yes. A record of each run stays (dropped.json) and says wha
 A dropped run's time is not covered any more: the next export of it buys it again, in the next generation. So this is a
 way out of a window that cannot be finished or ended at its limit. Until drop is done, the time counts as covered. If it is stopped, the next
 drop of the same output finishes what was begun. Collectors and export tasks stay as they are, and nothing is refunded.
+A run that is registered in an Iceberg or Delta table is dropped with --unregister only, which takes it out of the table first. If another
+writer of the table has rewritten its rows, delete them there, and say so with --assume missing.
 
 Example:
-  tw2parquet drop lake bom575a2jaql65gup67kjfmazy
+  tw2parquet drop lake iojrxdnb4thruqdc6oehhqev7k
   tw2parquet drop lake --before 2023-01-01 --dry-run
 
-Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain
-of a bucket's store reads.
-Exit codes: 0 ok, 2 usage (no such run, or nobody said yes), 30 a run is being written (later), 50 storage, 130 and 143 stopped.`
+Exit codes: 0 ok, 2 usage (no such run, or nobody said yes), 30 a run is being written (later), 50 storage,
+54 the table does not let go of the run, 130 and 143 stopped.
+See also: files, money, lakes`
 }
 
 // doomed is a run that is to be dropped.
@@ -57,6 +63,9 @@ type doomed struct {
 
 // Run drops.
 func (c *dropCmd) Run(ctx context.Context, a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	at, err := locateOutput(c.Out)
 	if err != nil {
 		return usagef("%s: %w", publicName(c.Out), err)
@@ -77,11 +86,22 @@ func (c *dropCmd) Run(ctx context.Context, a *app) error {
 	if c.DryRun || len(doomed) == 0 {
 		return nil
 	}
-	if err := c.ask(a, len(doomed)); err != nil {
+	for _, d := range doomed {
+		if d.begun || c.Unregister {
+			continue
+		}
+		if tables.AnyDelta(d.Run) {
+			return usagef("run %s is registered in the Delta table of %s, whose readers would miss its files; with --unregister it is taken out of the table first", d.ID, publicName(c.Out))
+		}
+		if names := tables.AnyIceberg(d.Run); len(names) > 0 {
+			return usagef("run %s is registered in the Iceberg table %s, whose readers would miss its files; with --unregister it is taken out of the table first", d.ID, strings.Join(names, " and "))
+		}
+	}
+	if err := c.ask(a, fmt.Sprintf("Drop %d of them for good?", len(doomed)), "drop them", "nothing was dropped"); err != nil {
 		return err
 	}
 	for _, d := range doomed {
-		if err := d.drop(ctx, a, to); err != nil {
+		if err := d.drop(ctx, a, to, c); err != nil {
 			return interrupted(ctx, err)
 		}
 		a.log.Info("dropped", "run", d.ID)
@@ -97,9 +117,9 @@ func (c *dropCmd) choose(ctx context.Context, there *holdings) (all []doomed, er
 	if len(c.Runs) > 0 && !c.Before.IsZero() {
 		return nil, usagef("name runs, or use --before, but not both")
 	}
-	for _, id := range c.Runs {
-		if r := there.Run(id); r == nil {
-			return nil, usagef("%s holds no run %q", publicName(c.Out), id)
+	for i, id := range c.Runs {
+		if c.Runs[i], err = whole(there, id); err != nil {
+			return nil, usagef("%s %w", publicName(c.Out), err)
 		}
 	}
 	for _, r := range there.Runs {
@@ -130,17 +150,41 @@ func (c *dropCmd) choose(ctx context.Context, there *holdings) (all []doomed, er
 	return all, nil
 }
 
+// whole is the id of the one run whose id is this, or begins with at least as much of it as status shows.
+func whole(there *holdings, id string) (string, error) {
+	if there.Run(id) != nil {
+		return id, nil
+	}
+	var found []string
+	for _, r := range there.Runs {
+		if len(id) >= shortRun && strings.HasPrefix(r.ID, id) {
+			found = append(found, r.ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		err := fmt.Errorf("holds no run %q", id)
+		if question := didYouMean(id, listing{there.Dataset}.Runs()); question != "" {
+			err = fmt.Errorf("%w; %s", err, question)
+		}
+		return "", err
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("holds %d runs that begin with %q; use more of the id", len(found), id)
+}
+
 // noteOf is what is known of a run, as a report.
 func noteOf(ctx context.Context, r *dataset.Run) ([]byte, error) {
 	if text, err := r.Report(ctx); err == nil {
 		return append(text, '\n'), nil
 	}
-	for _, name := range []string{sink.DroppingRecord, sink.DroppedRecord, pipeline.RequestRecord} {
+	for _, name := range []string{sink.DroppingRecord, sink.DroppedRecord, pipeline.FailureRecord, pipeline.RequestRecord, pipeline.ReadingRecord} {
 		text, err := r.Record(ctx, name, maxRecord)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil || name != pipeline.RequestRecord {
+		if err != nil || name != pipeline.RequestRecord && name != pipeline.ReadingRecord {
 			return text, err
 		}
 		var note pipeline.Report
@@ -151,6 +195,9 @@ func noteOf(ctx context.Context, r *dataset.Run) ([]byte, error) {
 			var known struct{ ID string }
 			_ = json.Unmarshal(task, &known) // without it the note says less
 			note.TaskID = known.ID
+		}
+		if rows, rejected, err := r.Published(ctx); err == nil { // what cannot be read goes all the same
+			note.Rows, note.Rejected = rows, rejected
 		}
 		return jsonText(note, "")
 	}
@@ -166,31 +213,21 @@ func show(a *app, all []doomed) error {
 			state = "dropping"
 		case d.Finished():
 			state = "complete"
+		case d.Has(sink.ReadingRecord):
+			state = "reading"
+		}
+		collector := ""
+		if d.note.Asked.Kind == "" {
+			collector = d.note.Collector
 		}
 		what := strings.Join(slices.DeleteFunc([]string{string(d.note.Asked.Kind), d.note.Asked.Project, d.note.Asked.Stream,
-			strings.Join(d.note.Asked.Topics, ","), strings.Join(d.note.Asked.Datasets, ","), d.note.Asked.Query}, func(s string) bool { return s == "" }), " ")
-		rows[i] = []string{d.ID, what, rfc3339(d.note.Start), rfc3339(d.note.Stop), state, fmt.Sprint(d.note.Rows), fmt.Sprint(d.files), fmt.Sprint(d.bytes)}
+			strings.Join(d.note.Asked.Topics, ","), strings.Join(d.note.Asked.Datasets, ","), d.note.Asked.Query, collector}, func(s string) bool { return s == "" }), " ")
+		rows[i] = []string{d.ID, what, when(d.note.Start), when(d.note.Stop), state, countText(d.note.Rows), countText(int64(d.files)), bytesText(d.bytes)}
 	}
-	return a.table([]string{"run", "source", "start", "stop", "state", "rows", "files", "bytes"}, rows)
+	return a.table([]heading{{name: "run"}, {name: "source", prose: true}, {name: "start"}, {name: "stop"}, {name: "state"}, {name: "rows", right: true}, {name: "files", right: true}, {name: "size", right: true}}, rows)
 }
 
-func (c *dropCmd) ask(a *app, n int) error {
-	if c.Yes {
-		return nil
-	}
-	stdin, ok := a.stdin.(*os.File)
-	if !ok || !isTerminal(stdin) {
-		return usagef("nobody can be asked here; add --yes to drop them")
-	}
-	fmt.Fprintf(a.stderr, "Drop %d of them for good? [y/N] ", n)
-	answer, _ := bufio.NewReader(stdin).ReadString('\n')
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-		return usagef("nothing was dropped")
-	}
-	return nil
-}
-
-func (d *doomed) drop(ctx context.Context, a *app, to *destination) error {
+func (d *doomed) drop(ctx context.Context, a *app, to *destination, c *dropCmd) error {
 	s, err := to.use(ctx, false)
 	if err != nil {
 		return err
@@ -206,9 +243,47 @@ func (d *doomed) drop(ctx context.Context, a *app, to *destination) error {
 	for dir := range dirs {
 		drop.Dirs = append(drop.Dirs, dir)
 	}
+	drop.First = func(ctx context.Context) error { return d.unregister(ctx, a, to, c) } // an earlier drop that did not end was allowed to
 	if d.note.Asked.Kind != "" {
 		asking := pipeline.Asking{Start: d.note.Start, Stop: d.note.Stop, Run: d.ID, Asked: d.note.Asked}
 		drop.Between = func(ctx context.Context) error { return pipeline.WriteDropped(ctx, &archive{to: to}, asking) }
 	}
 	return drop.Do(ctx)
+}
+
+// unregister takes the run out of the tables that may have it.
+func (d *doomed) unregister(ctx context.Context, a *app, to *destination, c *dropCmd) error {
+	cfg, err := tableConfig(ctx, a, to, c.assuming)
+	if err != nil {
+		return err
+	}
+	if tables.AnyDelta(d.Run) {
+		if err := tables.UnregisterDelta(ctx, cfg, d.Run); err != nil {
+			return err
+		}
+	}
+	homes, err := tables.IcebergHomes(ctx, d.Run, false)
+	if err != nil {
+		return err
+	}
+	for _, h := range homes {
+		s, err := homeSettings(h, &icebergSettings{Catalog: c.Catalog}, os.Environ())
+		if err != nil {
+			return err
+		}
+		s.Table = cmp.Or(c.Table, s.Table)
+		t, err := findHome(ctx, a, to, cfg, s, h.UUID)
+		if err != nil {
+			return err
+		}
+		if t == nil {
+			continue
+		}
+		err = t.Unregister(ctx, d.Run)
+		t.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

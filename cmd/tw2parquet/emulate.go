@@ -31,12 +31,15 @@ from documents generated from a seed. When ready it prints one JSON line with it
 (TALKWALKER_ACCESS_TOKEN where that is set), and what can be exported. TW2PARQUET_WAIT_SCALE shortens the minute of
 its call limits as it shortens the waits of the client.
 
+` + emulator.FaultFormat + `
+
 Example:
   tw2parquet emulate --seed 7 --documents-per-day 1000
+  tw2parquet emulate --credits 5000 --faults faults.json
 
+Environment: TALKWALKER_ACCESS_TOKEN, TW2PARQUET_WAIT_SCALE.
 Exit codes: 0 stopped, 2 usage, 50 the ready line cannot be written.
-
-` + emulator.FaultFormat
+See also: airflow, design`
 }
 
 // ready is the line that says where the emulator is.

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 
 	"tw2parquet/pipeline"
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/sink"
 	"tw2parquet/sink/store"
+	tables "tw2parquet/sink/table"
 	"tw2parquet/source"
 )
 
@@ -24,6 +27,7 @@ const (
 	exitUnavailable = 20
 	exitStream      = 21
 	exitLocked      = 30
+	exitPending     = 31
 	exitTask        = 40
 	exitTruncated   = 41
 	exitMismatch    = 42
@@ -31,6 +35,7 @@ const (
 	exitAmbiguous   = 44
 	exitStorage     = 50
 	exitForeign     = 53
+	exitRegister    = 54
 	exitData        = 60
 	exitBug         = 70
 	exitEmpty       = 99
@@ -58,6 +63,7 @@ var exitCodes = []exitCode{
 	{exitUnavailable, "unavailable", "network or server trouble outlasted the retries; run again", true, false, hintAgain},
 	{exitStream, "stream", "the result stream kept breaking: run again; or a recording is cut or damaged", true, false, hintAgain},
 	{exitLocked, "locked", "another run or reader of the same request is active; later", true, false, "wait for the other run to end, or stop it"},
+	{exitPending, "pending", "--max-wait is over and an export task still runs; what was readable is published", true, true, "run the same command again later; nothing is bought twice"},
 	{exitTask, "task", "the export task failed, was aborted or is gone; what was readable is published", false, true, "running again cannot finish this task; `tw2parquet tasks list` shows what became of it"},
 	{exitTruncated, "truncated", "complete up to the limit", false, true, "what was bought is published; more of this window is another purchase"},
 	{exitMismatch, "mismatch", "rows do not add up; with --strict also fewer or more than the task counted", false, true, "compare rows, rejected and processed in the result; without --strict a difference from the task's count is only a warning"},
@@ -65,6 +71,7 @@ var exitCodes = []exitCode{
 	{exitAmbiguous, "ambiguous", "it cannot be told whether an export was bought; a person must decide", false, true, "look at `tw2parquet tasks list` for a task with the collector as its target"},
 	{exitStorage, "storage", "no space, no permission, read-only, or the store refuses", false, false, "repair the output as the message says, then run the same command again"},
 	{exitForeign, "foreign", "a file or collector that is not ours is in the way, or a file is damaged", false, true, "nothing was touched; move away what is in the way, or choose another --out"},
+	{exitRegister, "table", "the files are safe, but could not be registered in the table", false, true, "run `tw2parquet register` once the table is in order; nothing is read or bought again"},
 	{exitData, "data", "more rejected documents than --max-rejects", false, true, "run again with a higher --max-rejects to accept them"},
 	{exitBug, "bug", "an internal error", false, false, "report it with this message and what `tw2parquet version` prints; running again buys nothing twice"},
 	{exitEmpty, "empty", "--skip-empty and nothing was exported", false, false, "without --skip-empty this is exit 0"},
@@ -87,11 +94,14 @@ func byCode(code int) exitCode {
 	return exitCode{Code: code}
 }
 
-// exitTable is the table as text, for help.
-func exitTable() string {
+// exitTable is the table as text, for help: all of it, or the rows of some codes.
+func exitTable(codes ...int) string {
 	var b strings.Builder
 	b.WriteString("Exit codes:\n")
 	for _, c := range exitCodes {
+		if len(codes) > 0 && !slices.Contains(codes, c.Code) {
+			continue
+		}
 		fmt.Fprintf(&b, "  %3d  %-12s %s\n", c.Code, c.Name, c.When)
 	}
 	b.WriteString(`
@@ -155,9 +165,10 @@ func classifyError(err error) outcome {
 		ended   *verdict
 		token   *tokenError
 		file    *resultFileError
+		untold  *tables.Error
 		usage   *usageError
 		input   *inputError
-		bug     *pipeline.PanicError
+		caught  *bug.Error
 		finer   coded
 	)
 	switch {
@@ -171,7 +182,7 @@ func classifyError(err error) outcome {
 			o.Code = exitInterrupt
 		}
 		o.Message = sig.Error()
-	case errors.As(err, &bug):
+	case errors.As(err, &caught):
 		o.Code = exitBug
 	case errors.As(err, &file):
 		o.Code = exitUsage
@@ -185,6 +196,9 @@ func classifyError(err error) outcome {
 		o.Code, o.Hint = status.code, status.hint
 	case errors.Is(err, sink.ErrLocked):
 		o.Code = exitLocked
+	case errors.As(err, &untold):
+		again := untold.Retryable()
+		o.Code, o.Name, o.Hint, retryable = exitRegister, "table_"+string(untold.Reason), untold.Hint, &again
 	case errors.As(err, &foreign):
 		o.Code, o.Hint = exitForeign, foreign.Hint
 	case errors.Is(err, store.ErrWithoutConditions):

@@ -40,7 +40,7 @@ func (a *app) client(cfg source.Config) (*source.Client, error) {
 		a.account = &account{token, scale}
 	}
 	cfg.BaseURL, cfg.Token, cfg.Logger, cfg.WaitScale = a.globals.BaseURL, a.account.token, a.log, a.account.scale
-	cfg.UserAgent = "tw2parquet/" + version
+	cfg.UserAgent = "tw2parquet/" + programVersion
 	return source.New(cfg)
 }
 
@@ -89,7 +89,7 @@ func (a *app) hide(token source.Token) {
 // hideEarly hides secrets from the first word on: an error of the parser quotes arguments, and one
 // of them may be the token in a wrong place. Whether there is a token, and can be read, is told later.
 func (a *app) hideEarly() {
-	secrets := append(cloudSecrets(os.Getenv), os.Getenv(tokenEnv))
+	secrets := append(append(cloudSecrets(os.Getenv), os.Getenv(tokenEnv)), catalogSecrets(os.Environ())...)
 	name, _ := localPath(a.line.value("token-file"))
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() { // a pipe can be read only once
 		if b, err := readLimited(name, maxTokenFile); err == nil {

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
+	"slices"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
 	"tw2parquet/sink/dataset"
+	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
 
@@ -60,6 +63,14 @@ func (h *holdings) of(windows []pipeline.Window) []held {
 		}
 	}
 	return all
+}
+
+// untouched tells whether the listing, which must be a whole one, shows nothing of a run.
+func (h *holdings) untouched(run string) bool {
+	return h.err == nil && h.Run(run) == nil && !slices.ContainsFunc(h.Strays, func(e store.Entry) bool {
+		of, _, _, _ := sink.PartOf(path.Base(e.Name))
+		return of == run
+	})
 }
 
 func heldOf(r *dataset.Run) held {

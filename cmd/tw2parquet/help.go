@@ -12,7 +12,9 @@ import (
 var manual embed.FS
 
 // topics are the topics of the manual, in the order in which they are listed.
-var topics = []string{"files", "money", "stores", "exit-codes", "troubleshooting", "design"}
+var topics = []string{
+	"notebook", "money", "files", "stores", "lakes", "report", "exit-codes", "airflow", "troubleshooting", "compatibility", "changes", "design",
+}
 
 type helpCmd struct {
 	Topic string `arg:"" optional:"" name:"topic" help:"What to read about; without it, the list of topics."`
@@ -20,7 +22,7 @@ type helpCmd struct {
 
 // Help is the long form of --help.
 func (helpCmd) Help() string {
-	return "Prints the manual, which is part of the program.\n\nExample:\n  tw2parquet help exit-codes\n\nExit codes: 0 ok, 2 usage (no such topic), 50 the output cannot be written."
+	return "Prints the manual, which is part of the program.\n\nExample:\n  tw2parquet help\n  tw2parquet help exit-codes\n\nExit codes: 0 ok, 2 usage (no such topic), 50 the output cannot be written."
 }
 
 // Run prints a topic, or lists them.
@@ -35,14 +37,18 @@ func (c *helpCmd) Run(a *app) error {
 			title, _, _ := strings.Cut(strings.TrimPrefix(text, "# "), "\n")
 			rows[i] = []string{name, title}
 		}
-		if err := a.table([]string{"topic", "what it is about"}, rows); err != nil {
+		if err := a.table([]heading{{name: "topic"}, {name: "what it is about", prose: true}}, rows); err != nil {
 			return err
 		}
-		return a.write("\nRead one with: tw2parquet help TOPIC. Flags and examples of a command: tw2parquet COMMAND --help\n")
+		return a.write("\nRead one with: tw2parquet help TOPIC. Flags and examples of a command:\ntw2parquet COMMAND --help\n")
 	}
 	text, err := readTopic(c.Topic)
 	if err != nil {
-		return usagef("there is no topic %q; choose one of %s", c.Topic, strings.Join(topics, ", "))
+		question := didYouMean(c.Topic, topics)
+		if question != "" {
+			question += " "
+		}
+		return usagef("there is no topic %q; %schoose one of %s", c.Topic, question, strings.Join(topics, ", "))
 	}
 	if a.columns > 0 {
 		text = wrap(text, min(a.columns, maxProse))

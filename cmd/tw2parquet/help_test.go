@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -19,6 +20,7 @@ import (
 
 	"tw2parquet/pipeline"
 	"tw2parquet/sink"
+	"tw2parquet/sink/dataset/report"
 	"tw2parquet/source"
 	"tw2parquet/source/emulator"
 )
@@ -234,6 +236,9 @@ func TestManual_ManifestAndRequest(t *testing.T) {
 	differ(t, "result line", documented(section(t, "files", "Result line")), members(reflect.TypeFor[result](), ""))
 	differ(t, "plan", documented(section(t, "money", "plan --output json")), members(reflect.TypeFor[pipeline.Plan](), ""))
 	differ(t, "plan --late", documented(section(t, "money", "plan --late --output json")), members(reflect.TypeFor[latePlan](), ""))
+	differ(t, "status", documented(section(t, "files", "status --output json")), members(reflect.TypeFor[outputStatus](), ""))
+	differ(t, "report", documented(section(t, "report", "report --format json")), members(reflect.TypeFor[report.Report](), ""))
+	differ(t, "collectors gc", documented(section(t, "files", "collectors gc --output json")), members(reflect.TypeFor[leftoverStatus](), ""))
 	differ(t, "rejects", documented(section(t, "files", "Rejects")), members(reflect.TypeFor[sink.Rejection](), ""))
 }
 
@@ -307,11 +312,12 @@ func TestManual_Journal(t *testing.T) {
 
 // The types of the coverage log are the pipeline's own.
 func TestManual_CoverageLog(t *testing.T) {
-	text, err := os.ReadFile("../../pipeline/claimlog.go")
-	if err != nil {
+	log, err := os.ReadFile("../../pipeline/claimlog.go")
+	brief, berr := os.ReadFile("../../pipeline/brief.go")
+	if err = errors.Join(err, berr); err != nil {
 		t.Fatal(err)
 	}
-	differ(t, "coverage log", documented(section(t, "files", "Coverage")), matches(`json:"(\w+)`, string(text)))
+	differ(t, "coverage log", documented(section(t, "files", "Coverage")), matches(`json:"(\w+)`, string(log)+string(brief)))
 }
 
 // invocations are the commands of the code blocks, and of the code in the text.
@@ -319,6 +325,7 @@ func invocations(text string) (blocks, inline []string) {
 	for _, block := range matches("(?s)```sh\n(.*?)```", text) {
 		for line := range strings.Lines(strings.ReplaceAll(block, "\\\n", " ")) {
 			line, _, _ = strings.Cut(line, " #")
+			line, _, _ = strings.Cut(line, " > ")
 			for _, part := range strings.Split(line, " | ") {
 				if part = strings.TrimSpace(part); strings.HasPrefix(part, "tw2parquet ") {
 					blocks = append(blocks, part)
@@ -356,6 +363,7 @@ func TestManual_CommandsAndFlagsExist(t *testing.T) {
 			}
 		}
 		flags := readLine(model(), nil).flags
+		text = regexp.MustCompile("(?m)^(kubectl|sha256sum|tar|install) .*$|`(docker|gh) [^`]*`").ReplaceAllString(text, "") // have flags of their own
 		for _, flag := range matches(`(?:^|[\s`+"`"+`(])--([a-z][a-z-]*)`, text) {
 			if flags[flag] == nil && flag != "help" {
 				t.Errorf("%s names the flag --%s", name, flag)

@@ -8,5 +8,6 @@ import (
 
 func main() {
 	keepPrivate()
+	bringRoots(systemRoots)
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -69,7 +69,7 @@ func init() {
 }
 
 // newBucket makes an empty one.
-func newBucket(t *testing.T) *bucket {
+func newBucket(t testing.TB) *bucket {
 	t.Helper()
 	sum := sha256.Sum256([]byte(t.Name()))
 	bucketsMu.Lock()
@@ -185,14 +185,24 @@ type heldWithin struct {
 	w within
 }
 
-func (h heldWithin) Probe(ctx context.Context, dir string) error {
+func (h heldWithin) Probe(ctx context.Context, dir string, there *store.Record) error {
 	if err := h.w.refused("probe", h.w.prefix+dir); err != nil {
 		return err
 	}
 	if h.w.loose.Load() {
 		return &store.Error{Op: "probe", Path: h.w.Path(dir), Err: store.ErrWithoutConditions}
 	}
-	return h.Hold.Probe(ctx, path.Join(h.w.prefix, dir))
+	if there != nil {
+		there = &store.Record{Name: h.w.prefix + there.Name, Data: there.Data}
+	}
+	return h.Hold.Probe(ctx, path.Join(h.w.prefix, dir), there)
+}
+
+func (h heldWithin) Clear(ctx context.Context, prefixes ...string) (int, error) {
+	if err := h.w.refused("uploads", h.w.prefix); err != nil {
+		return 0, fmt.Errorf("%w: %w", store.ErrUnswept, err)
+	}
+	return h.Hold.Clear(ctx, prefixes...)
 }
 
 func (h heldWithin) Create(ctx context.Context, name string, access store.Access) (store.Upload, error) {

@@ -28,11 +28,11 @@ func windowsOf(host string, ranges []source.Request) []pipeline.Window {
 }
 
 // afford refuses to buy windows for more than the flags allow. The price has what counting took in it.
-func (c *exportCmd) afford(ctx context.Context, api *source.Client, toBuy int, price int64) error {
+func (c *exportCmd) afford(ctx context.Context, toBuy int, price int64) error {
 	if toBuy == 0 {
 		return nil
 	}
-	what := fmt.Sprintf("%d windows to buy, with up to %d results each and %d for the overshoot, could cost %d credits", toBuy, c.Limit, batch, price)
+	what := fmt.Sprintf("%s to buy, with up to %d results each and %d for the overshoot, could cost %d credits", number(int64(toBuy), "window"), c.Limit, batch, price)
 	if c.asked > 0 {
 		what += fmt.Sprintf(", %d for counting included", c.asked)
 	}
@@ -46,7 +46,7 @@ func (c *exportCmd) afford(ctx context.Context, api *source.Client, toBuy int, p
 	if c.MinCreditsLeft == nil {
 		return nil
 	}
-	credits, err := api.Credits(ctx)
+	credits, err := c.spendable(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,29 +57,15 @@ func (c *exportCmd) afford(ctx context.Context, api *source.Client, toBuy int, p
 	return nil
 }
 
-// cut cuts the range into windows. With auto it counts first, which costs. How a start has cut is not written
-// down, so another start may cut another way: the command line does not offer auto yet.
-func (c *exportCmd) cut(ctx context.Context, a *app, api *source.Client, r source.Request) ([]source.Request, error) {
-	if pipeline.Split(c.Split) != pipeline.SplitAuto {
-		return calendar(r, pipeline.Split(c.Split))
+// counting adds to a refusal for money what counting for it took: what was counted is not kept.
+func (c *exportCmd) counting(err error) error {
+	var refused *statusError
+	if !errors.As(err, &refused) || refused.code != exitCredits || c.asked == 0 {
+		return err
 	}
-	if err := countable(r); err != nil {
-		return nil, err
-	}
-	if c.DryRun {
-		sayAsking(a.log, r)
-		return calendar(r, pipeline.SplitMonth)
-	}
-	survey := &pipeline.Survey{API: api, Spend: func(calls int) error {
-		price := int64(calls) * source.HistogramCredits
-		if c.MaxCredits != nil && c.asked+price > *c.MaxCredits {
-			return &statusError{exitCredits, fmt.Sprintf("counting the results costs %d credits, over --max-credits %d", c.asked+price, *c.MaxCredits), "raise --max-credits, or choose a split by the calendar"}
-		}
-		c.asked += price
-		return saySpending(a.log)(calls)
-	}}
-	ranges, _, err := autoWindows(ctx, survey, r)
-	return ranges, err
+	told := *refused
+	told.hint += fmt.Sprintf("; counting takes %d credits on each start, also of one that is refused", c.asked)
+	return &told
 }
 
 func calendar(r source.Request, split pipeline.Split) ([]source.Request, error) {

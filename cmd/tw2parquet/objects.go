@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"sync"
 
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/sink/store"
 )
 
@@ -124,7 +125,7 @@ func (r *objectReader) ask() {
 	r.queue = append(r.queue, b)
 	r.busy.Go(func() {
 		defer close(b.done)
-		b.err = r.object.store.ReadAt(r.ctx, r.object.entry.Name, b.data, at)
+		b.err = bug.Guard(func() error { return r.object.store.ReadAt(r.ctx, r.object.entry.Name, b.data, at) })
 	})
 }
 

@@ -166,6 +166,14 @@ func writtenBy(all []owned) pipeline.Written {
 	return w
 }
 
+// when is a moment, or nothing for one that does not exist.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return moment(t)
+}
+
 // moment is an instant for people: as short as it is exact.
 func moment(t time.Time) string {
 	t = t.UTC()

@@ -31,13 +31,14 @@ Nothing is asked when nothing is left to buy, or with --free. There is no histog
 need --free. With --late one call is made for each complete window.
 
 Example:
-  tw2parquet plan --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee --start 2024-01-01 --stop 2024-04-01 --split auto
-  tw2parquet plan --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee --start 2024-01-01 --stop 2024-04-01 --split day \
-    --out lake --output airflow
+  tw2parquet plan --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee \
+    --start 2024-01-01 --stop 2024-04-01 --split auto
+  tw2parquet plan --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee \
+    --start 2024-01-01 --stop 2024-04-01 --split day --out lake --output airflow
 
-Environment: TALKWALKER_ACCESS_TOKEN, TALKWALKER_TOKEN_FILE, TALKWALKER_BASE_URL.
 Exit codes: 0 ok, whether it fits or not; 2 usage, 10 auth, 11 no credits for counting, 12 rejected, 20 unavailable (retry helps),
-50 the output cannot be written.`
+50 the output cannot be written.
+See also: money, airflow`
 }
 
 // maxMapped is how many tasks Airflow maps over a list by default (core.max_map_length).
@@ -46,6 +47,9 @@ const maxMapped = 1024
 func (c *planCmd) request() (source.Request, error) {
 	r, err := c.selection.request()
 	if err != nil {
+		return r, err
+	}
+	if err := c.checkUntil(pipeline.Split(c.Split)); err != nil {
 		return r, err
 	}
 	switch {
@@ -76,6 +80,14 @@ func (c *planCmd) Run(ctx context.Context, a *app) error {
 	if err := c.refuseTokens(a); err != nil {
 		return err
 	}
+	nothing, err := c.resolve(ctx, a.log, api, &r, pipeline.Split(c.Split), api.Credits)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	if nothing {
+		return c.show(a, &pipeline.Plan{Start: r.Start, Stop: r.Start, Split: pipeline.Split(c.Split), Limit: r.Limit, Windows: []pipeline.PlannedWindow{},
+			Sources: []pipeline.PlannedSource{}, Fits: true, Reasons: []string{"no window is over yet"}})
+	}
 	there := &holdings{}
 	if c.Out != "" {
 		at, err := outPlace(c.Out)
@@ -100,7 +112,7 @@ func (c *planCmd) Run(ctx context.Context, a *app) error {
 	}
 	draft, err := c.draft(ctx, a, api, r, owned)
 	if err != nil {
-		return err
+		return nearSource(ctx, api, r, err)
 	}
 	if draft.Credits, err = api.Credits(ctx); err != nil {
 		return err
@@ -219,11 +231,12 @@ func (c *planCmd) show(a *app, p *pipeline.Plan) error {
 	return a.write(planTable(p))
 }
 
-// oneLineJSON prints JSON on one line: the last line is what Airflow reads.
+// oneLineJSON prints JSON on one line: the last line is what Airflow reads, of a worker. Of a pod it is the result file.
 func (a *app) oneLineJSON(v any) error {
 	text, err := jsonText(v, "")
 	if err != nil {
 		return err
 	}
+	a.answer = text
 	return a.write(string(text))
 }

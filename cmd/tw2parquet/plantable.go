@@ -14,44 +14,25 @@ const (
 	barWidth   = 24
 )
 
-// tableColumn is a table's column of one alignment.
-type tableColumn struct {
-	cells []string
-	right bool
-}
-
-// aligned sets columns side by side, and a bar for each row beside them: as long as its value, of the largest.
-// A negative value has none.
-func aligned(columns []tableColumn, values []int64) string {
-	widths, used := make([]int, len(columns)), 0
-	for i, c := range columns {
-		for _, cell := range c.cells {
-			widths[i] = max(widths[i], displayed(cell))
-		}
-		used += widths[i] + 2
-	}
+// barred is a table with a bar beside each row: as long as its value, of the largest. A negative value has none.
+func barred(head []heading, rows [][]string, values []int64) string {
 	var most int64 = 1
 	for _, v := range values {
 		most = max(most, v)
 	}
-	room := min(barWidth, (tableWidth-used)/displayed("█"))
-	var b strings.Builder
-	for row := range columns[0].cells {
-		line := ""
-		for i, c := range columns {
-			pad := strings.Repeat(" ", widths[i]-displayed(c.cells[row]))
-			if c.right {
-				line += pad + c.cells[row] + "  "
-			} else {
-				line += c.cells[row] + pad + "  "
-			}
-		}
-		if v := values[row]; v > 0 && room > 0 {
-			line += strings.Repeat("█", max(1, int(float64(v)/float64(most)*float64(room))))
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	used := 0
+	for line := range strings.Lines(lay(head, rows, 0)) {
+		used = max(used, displayed(strings.TrimSuffix(line, "\n")))
 	}
-	return b.String()
+	room := min(barWidth, (tableWidth-used-columnGap)/displayed("█"))
+	for i, v := range values {
+		bar := ""
+		if v > 0 && room > 0 {
+			bar = strings.Repeat("█", max(1, int(float64(v)/float64(most)*float64(room))))
+		}
+		rows[i] = append(rows[i], bar)
+	}
+	return lay(append(head, heading{}), rows, 0)
 }
 
 // figure is a number that may not be known.
@@ -64,13 +45,8 @@ func figure(n *int64) string {
 
 // planTable is a plan for people.
 func planTable(p *pipeline.Plan) string {
-	from, results, credits, state := tableColumn{}, tableColumn{right: true}, tableColumn{right: true}, tableColumn{}
-	add := func(a, b, c, d string) {
-		from.cells, results.cells = append(from.cells, a), append(results.cells, b)
-		credits.cells, state.cells = append(credits.cells, c), append(state.cells, d)
-	}
-	values := []int64{-1}
-	add("window from", "results", "credits", "state")
+	var rows [][]string
+	var values []int64
 	for _, w := range p.Windows {
 		cost := figure(w.Credits)
 		if w.Credits == nil {
@@ -80,7 +56,7 @@ func planTable(p *pipeline.Plan) string {
 		if w.OverLimit && w.State == pipeline.StateToBuy {
 			is = "over limit"
 		}
-		add(moment(w.Start), figure(w.Results), cost, is)
+		rows = append(rows, []string{moment(w.Start), figure(w.Results), cost, is})
 		value := int64(-1)
 		if w.Results != nil {
 			value = *w.Results
@@ -91,8 +67,9 @@ func planTable(p *pipeline.Plan) string {
 	if p.Credits == nil {
 		total = "≤ " + countText(p.MaxCredits)
 	}
-	add("to "+moment(p.Stop), figure(p.Results), total, "total")
-	return aligned([]tableColumn{from, results, credits, state}, append(values, -1)) + "\n" + facts(planFacts(p))
+	rows = append(rows, []string{"to " + moment(p.Stop), figure(p.Results), total, "total"})
+	head := []heading{{name: "window from"}, {name: "results", right: true}, {name: "credits", right: true}, {name: "state"}}
+	return barred(head, rows, append(values, -1)) + "\n" + facts(planFacts(p))
 }
 
 // facts are sentences, one a line or more.
@@ -155,24 +132,20 @@ func planFacts(p *pipeline.Plan) []string {
 
 // lateTable is a latePlan for people.
 func lateTable(p *latePlan) string {
-	from, rows, late, credits, gen := tableColumn{}, tableColumn{right: true}, tableColumn{right: true}, tableColumn{right: true}, tableColumn{right: true}
-	add := func(a, b, c, d, e string) {
-		from.cells, rows.cells, late.cells = append(from.cells, a), append(rows.cells, b), append(late.cells, c)
-		credits.cells, gen.cells = append(credits.cells, d), append(gen.cells, e)
-	}
-	add("window from", "rows", "late", "credits", "generation")
-	values := []int64{-1}
+	var rows [][]string
+	var values []int64
 	var sum int64
 	for _, w := range p.Windows {
-		add(moment(w.Start), countText(w.Rows), countText(w.Late), countText(w.Credits), fmt.Sprint(w.Generation))
+		rows = append(rows, []string{moment(w.Start), countText(w.Rows), countText(w.Late), countText(w.Credits), fmt.Sprint(w.Generation)})
 		values = append(values, w.Late)
 		sum += w.Rows
 	}
-	add("total", countText(sum), countText(p.Late), countText(p.Credits), "")
+	rows = append(rows, []string{"total", countText(sum), countText(p.Late), countText(p.Credits), ""})
+	head := []heading{{name: "window from"}, {name: "rows", right: true}, {name: "late", right: true}, {name: "credits", right: true}, {name: "generation", right: true}}
 	all := []string{
 		fmt.Sprintf("Buying the windows with late documents again costs %s credits by the counts, %s at most; %s are left.", countText(p.Credits), countText(p.MaxCredits), countText(p.CreditsLeft)),
 		"Buy one with export --split none, its --start and --stop, its --limit, and the --generation shown. Its rows are then there twice.",
 		fmt.Sprintf("This plan took %d credits.", p.HistogramCredits),
 	}
-	return aligned([]tableColumn{from, rows, late, credits, gen}, append(values, -1)) + "\n" + facts(all)
+	return barred(head, rows, append(values, -1)) + "\n" + facts(all)
 }

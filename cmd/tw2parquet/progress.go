@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tw2parquet/pipeline"
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/source"
 )
 
@@ -192,9 +193,10 @@ func (p *progress) run() (stop func()) {
 		for {
 			select {
 			case <-t.C:
-				p.mu.Lock()
-				p.tick()
-				p.mu.Unlock()
+				if err := bug.Guard(p.alive); err != nil {
+					p.log.Warn("nothing more is shown of the progress", "error", err)
+					return
+				}
 			case <-done:
 				return
 			}
@@ -209,6 +211,13 @@ func (p *progress) run() (stop func()) {
 			p.screen.leave(p.sum(p.now()).last())
 		}
 	}
+}
+
+func (p *progress) alive() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tick()
+	return nil
 }
 
 func percent(t source.Task) string { return fmt.Sprintf("%.0f%%", 100*t.Progress) }

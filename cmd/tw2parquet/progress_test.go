@@ -46,6 +46,23 @@ func (w *watched) after(d time.Duration, e pipeline.Event) {
 	w.observe(pipeline.Window{Run: aRun, Request: source.Request{Start: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Limit: 20000}}, e)
 }
 
+// A bug in the display ends the display, and nothing else.
+func TestProgress_BugEndsTheDisplayAlone(t *testing.T) {
+	w := watch(t, 80, "text", "on")
+	tried, now := make(chan struct{}), w.now
+	w.now = func() time.Time {
+		w.now = now
+		close(tried)
+		panic("a bug")
+	}
+	stop := w.run()
+	<-tried
+	stop()
+	if shown := w.glass.String(); !strings.Contains(shown, "nothing more is shown") {
+		t.Errorf("it shows %s", shown)
+	}
+}
+
 func acquired() pipeline.Event {
 	return pipeline.Acquired{Acquired: source.Acquired{Task: source.Task{ID: aTask, Status: source.StatusQueued}}}
 }

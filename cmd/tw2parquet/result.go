@@ -27,8 +27,13 @@ type result struct {
 	Drift         any            `json:"drift,omitempty"`
 	MaxCredits    *int64         `json:"max_credits,omitempty"` // with --dry-run: what it could cost
 	Unsafe        bool           `json:"unsafe_overwrite,omitempty"`
+	Omitted       *omitted       `json:"omitted,omitempty"`
+	Stop          string         `json:"stop,omitempty"`              // with --stop now: when that was
+	Account       *accountResult `json:"account,omitempty"`           // what it had before and after
+	Histogram     int64          `json:"histogram_credits,omitempty"` // that counting took, beside credits
 
-	began time.Time
+	began     time.Time
+	explained bool // the command has said where the files are
 }
 
 type windowResult struct {
@@ -36,6 +41,7 @@ type windowResult struct {
 	Start      string       `json:"start"`
 	Stop       string       `json:"stop"`
 	Run        string       `json:"run"`
+	Collector  string       `json:"collector,omitempty"` // of read
 	TaskID     string       `json:"task_id"`
 	TaskStatus string       `json:"task_status"`
 	Processed  int64        `json:"processed"`
@@ -125,8 +131,9 @@ func (o outcome) failure() *resultError {
 	return &resultError{Code: o.Name, Message: oneLine(o.Message), Retryable: o.Retryable, Hint: o.Hint}
 }
 
-// writeResult stores the result where --result-file says, and prints it as the very last line. Commands without
-// a result of their own store how they ended. Where one of the two fails, the other says so, and so does the
+// writeResult stores the result where --result-file says, and prints it as the very last line, or for people as a
+// summary. Commands without
+// a result of their own store their answer, or how they ended. Where one of the two fails, the other says so, and so does the
 // outcome: line, file and exit code agree.
 func (a *app) writeResult(o outcome, r *result) outcome {
 	show := r != nil
@@ -134,15 +141,19 @@ func (a *app) writeResult(o outcome, r *result) outcome {
 		r = newResult()
 	}
 	file := a.file.Load() // nil also where it is the trouble
-	if file == nil && !show {
+	if file == nil && !show && xcom() == "" {
 		return o
 	}
-	if file != nil && show && file.own != nil && file.own == a.stdout {
+	people := show && a.forPeople()
+	if file != nil && show && !people && file.own != nil && file.own == a.stdout {
 		file = nil // the line is there already
 	}
 	line, err := r.line(o)
 	if err != nil {
 		return a.also(o, err)
+	}
+	if o.Code == exitOK && a.answer != nil {
+		line = a.answer
 	}
 	if err := a.store(file, line); err != nil {
 		o = a.also(o, err)
@@ -154,7 +165,11 @@ func (a *app) writeResult(o outcome, r *result) outcome {
 	if !show || known {
 		return o
 	}
-	_, _ = a.stdout.Write(line) // lost tells
+	shown := line
+	if people {
+		shown = []byte(a.summary(o, r))
+	}
+	_, _ = a.stdout.Write(shown) // lost tells
 	lost := a.lost()
 	if lost == nil {
 		return o
@@ -172,11 +187,12 @@ func (a *app) writeResult(o outcome, r *result) outcome {
 // line is the result of an outcome, as one line.
 func (r *result) line(o outcome) ([]byte, error) {
 	r.settle(o)
-	return jsonText(r, "")
+	return r.encode()
 }
 
 // store writes the result file, if there is one. It is an output like the others.
 func (a *app) store(file *resultFile, line []byte) error {
+	a.offer(line)
 	if file == nil {
 		return nil
 	}

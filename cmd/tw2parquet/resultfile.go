@@ -49,12 +49,17 @@ func (e *resultFileError) Unwrap() error { return e.err }
 // openResultFile finds out what is there and whether it can be written. own are the streams that the name may lead
 // to. An error is a *resultFileError, and nothing was changed.
 func openResultFile(ctx context.Context, name string, own []ownStream) (*resultFile, error) {
+	return openFileOf(ctx, "result-file", name, own)
+}
+
+// openFileOf is openResultFile for the file that another flag names.
+func openFileOf(ctx context.Context, flag, name string, own []ownStream) (*resultFile, error) {
 	r := &resultFile{name: name}
 	if err := r.find(ctx, own); err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, &resultFileError{fmt.Errorf("--result-file %s cannot be written: %w", name, store.Cause(err))}
+		return nil, &resultFileError{fmt.Errorf("--%s %s cannot be written: %w", flag, name, store.Cause(err))}
 	}
 	return r, nil
 }

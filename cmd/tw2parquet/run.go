@@ -14,7 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"tw2parquet/pipeline"
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/sink/store"
 	"tw2parquet/source"
 )
@@ -23,23 +23,31 @@ import (
 type cli struct {
 	globals
 
-	Export     exportCmd     `cmd:"" help:"Export a time range into Parquet: the main job."`
-	Plan       planCmd       `cmd:"" help:"Price and split a time range before anything is bought."`
-	Convert    convertCmd    `cmd:"" help:"Turn recorded result streams into Parquet, offline."`
-	Verify     verifyCmd     `cmd:"" help:"Re-read the files of an output and compare them with their manifests."`
-	Drop       dropCmd       `cmd:"" help:"Remove runs from an output: files, manifests and journals."`
-	Cat        catCmd        `cmd:"" help:"Print the documents of Parquet files as JSON lines."`
-	Check      checkCmd      `cmd:"" help:"Find out, before any money, whether token, rights, credits, clock and output will do."`
-	Tasks      tasksCmd      `cmd:"" help:"List, show or abort export tasks."`
-	Collectors collectorsCmd `cmd:"" help:"List, show, create, pause, resume or delete collectors."`
-	Credits    creditsCmd    `cmd:"" help:"Show the credits that are left."`
-	Projects   projectsCmd   `cmd:"" help:"List the projects the token may use."`
-	Topics     topicsCmd     `cmd:"" help:"List the topics of a project."`
-	Schema     schemaCmd     `cmd:"" help:"Print the schema of the Parquet files."`
-	Emulate    emulateCmd    `cmd:"" help:"Serve the Talkwalker API on loopback from generated documents."`
-	Demo       demoCmd       `cmd:"" help:"Emulator and export in one process: the quick start."`
-	Manual     helpCmd       `cmd:"" name:"help" help:"Print the manual: file format, money, stores, exit codes, troubleshooting, design."`
-	Version    versionCmd    `cmd:"" help:"Print the versions of the program and its libraries."`
+	Export     exportCmd     `cmd:"" kind:"Move data" uses:"api,data,store" help:"Export a time range into Parquet: the main job."`
+	Plan       planCmd       `cmd:"" kind:"Move data" uses:"api,store" help:"Price and split a time range before anything is bought."`
+	Read       readCmd       `cmd:"" kind:"Move data" uses:"api,data,store" help:"Read an existing collector into Parquet, once or for ever; nothing is bought."`
+	Convert    convertCmd    `cmd:"" kind:"Move data" uses:"data,store" help:"Turn recorded result streams into Parquet, offline."`
+	Verify     verifyCmd     `cmd:"" kind:"Look at an output" uses:"memory,store" help:"Re-read the files of an output and compare them with their manifests."`
+	Status     statusCmd     `cmd:"" kind:"Look at an output" uses:"api,store" help:"List the runs of an output: state, rows, credits, time left; and the gaps."`
+	Report     reportCmd     `cmd:"" kind:"Look at an output" uses:"memory,store" help:"Write one HTML page about an output: coverage, volumes, drift, file health."`
+	Register   registerCmd   `cmd:"" kind:"Change an output" uses:"store" help:"Make complete runs known to an Iceberg or Delta table, or print the SQL for DuckLake."`
+	Drop       dropCmd       `cmd:"" kind:"Change an output" uses:"store" help:"Remove runs from an output: files, manifests and journals."`
+	Cat        catCmd        `cmd:"" kind:"Look at an output" uses:"memory,store" help:"Print the documents of Parquet files as JSON lines."`
+	Check      checkCmd      `cmd:"" kind:"Ask the API" uses:"api,store" help:"Find out, before any money, whether token, rights, credits, clock and output will do."`
+	Tasks      tasksCmd      `cmd:"" kind:"Ask the API" uses:"api" help:"List, show or abort export tasks."`
+	Collectors collectorsCmd `cmd:"" kind:"Ask the API" uses:"api" help:"List, show, create, pause, resume or delete collectors."`
+	Credits    creditsCmd    `cmd:"" kind:"Ask the API" uses:"api" help:"Show the credits that are left."`
+	Projects   projectsCmd   `cmd:"" kind:"Ask the API" uses:"api" help:"List the projects the token may use."`
+	Topics     topicsCmd     `cmd:"" kind:"Ask the API" uses:"api" help:"List the topics of a project."`
+	Schema     schemaCmd     `cmd:"" kind:"Look at an output" uses:"store" help:"Print the schema of the Parquet files."`
+	Views      viewsCmd      `cmd:"" kind:"Look at an output" uses:"store" help:"Print SQL views over an output: latest copies, matches, images, authors, daily volumes."`
+	Airflow    airflowCmd    `cmd:"" kind:"Set up and try out" uses:"text" help:"Print a DAG for Airflow that uses this program."`
+	Emulate    emulateCmd    `cmd:"" kind:"Set up and try out" uses:"logs" help:"Serve the Talkwalker API on loopback from generated documents."`
+	Demo       demoCmd       `cmd:"" kind:"Set up and try out" uses:"data,store" help:"Emulator and export in one process: the quick start."`
+	Manual     helpCmd       `cmd:"" kind:"Set up and try out" uses:"text" name:"help" help:"Print the manual: from notebooks to here, money, files, stores, lakes, report, exit codes, Airflow, troubleshooting, compatibility."`
+	Completion completionCmd `cmd:"" kind:"Set up and try out" uses:"text" help:"Print a script that completes the command line in a shell."`
+	Man        manCmd        `cmd:"" kind:"Set up and try out" uses:"text" help:"Write the manual as man pages."`
+	Version    versionCmd    `cmd:"" kind:"Set up and try out" uses:"text" help:"Print the versions of the program and its libraries."`
 	CheckFile  checkFileCmd  `cmd:"" hidden:"" name:"check-file"`
 }
 
@@ -59,6 +67,7 @@ type app struct {
 	line      *line    // what the arguments say
 	account   *account // set where the command brings its own; else from the settings
 	result    *result  // not nil for the commands that move data
+	answer    []byte   // one line of JSON that a command without a result leaves for the next one, where it went well
 	told      atomic.Bool
 }
 
@@ -95,30 +104,39 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		return a.finish(err)
 	}
+	defer a.closeResultFile()
+	if err := bug.Guard(func() error { a.read(p, args); return nil }); err != nil {
+		return a.finish(err)
+	}
+	ended := make(chan int, 1)
+	go func() { ended <- a.finish(bug.Guard(func() error { return a.dispatch(ctx, p) })) }()
+	return a.await(ended, stopping.late)
+}
+
+// read looks at the arguments before they are parsed.
+func (a *app) read(p *parser, args []string) {
+	p.columns = a.columns
 	a.line = readLine(p.Model, args)
 	a.hideEarly()
-	defer a.closeResultFile()
 	if a.line.movesData() {
 		a.result = newResult()
 	}
-	ended := make(chan int, 1)
-	go func() { ended <- a.finish(pipeline.Guard(func() error { return a.dispatch(ctx, p) })) }()
-	return a.await(ended, stopping.late)
 }
 
 // parser is the command line's grammar, and where it puts what it has read.
 type parser struct {
 	*kong.Kong
-	cli    cli
-	helped bool // --help was asked for and printed
+	cli     cli
+	columns int  // of the terminal that help is set for; 0: none
+	helped  bool // --help was asked for and printed
 }
 
 func newParser(stdout, stderr io.Writer) (*parser, error) {
 	p := &parser{}
 	k, err := kong.New(&p.cli,
 		kong.Name("tw2parquet"),
-		kong.Description("Talkwalker exports into Parquet. Exit codes and environment: tw2parquet COMMAND --help. The manual: tw2parquet help."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
+		kong.Description("Export Talkwalker documents into Parquet."),
+		kong.Help(p.printHelp),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { p.helped = true }),
 	)
@@ -158,7 +176,7 @@ func (a *app) dispatch(ctx context.Context, p *parser) error {
 		return errHelp
 	}
 	if err != nil {
-		return &usageError{err}
+		return &usageError{a.line.guess(err)}
 	}
 	p.cli.globals.ResultFile = a.globals.ResultFile
 	a.globals = &p.cli.globals
@@ -185,11 +203,11 @@ func (a *app) setLog(format, level string) {
 	switch {
 	case format == "json":
 		a.screen.json = true
-		a.log = slog.New(slog.NewJSONHandler(a.stderr, opts))
+		a.log = a.labelled(slog.NewJSONHandler(a.stderr, opts))
 	case format != "text" && a.screen.terminal:
 		a.log = slog.New(newConsole(a.stderr, l))
 	default:
-		a.log = slog.New(slog.NewTextHandler(a.stderr, opts))
+		a.log = a.labelled(slog.NewTextHandler(a.stderr, opts))
 	}
 }
 
@@ -222,8 +240,22 @@ func (a *app) finish(err error) int {
 	return a.tell(err, a.result)
 }
 
-// tell prints one line on standard error for a failure, and the result line last of all.
-func (a *app) tell(err error, r *result) int {
+// tell is say, and tells of a bug in it, too.
+func (a *app) tell(err error, r *result) (code int) {
+	caught := bug.Guard(func() error { code = a.say(err, r); return nil })
+	if caught == nil {
+		return code
+	}
+	if r != nil {
+		r = newResult() // it may be the other one that cannot be told
+	}
+	code = exitBug
+	_ = bug.Guard(func() error { code = a.say(caught, r); return nil }) // the code tells it
+	return code
+}
+
+// say prints one line on standard error for a failure, and the result line last of all.
+func (a *app) say(err error, r *result) int {
 	a.screen.removeBar()
 	out := classify(err)
 	if lost := a.lost(); lost != nil {
@@ -235,6 +267,7 @@ func (a *app) tell(err error, r *result) int {
 	if out.Code != exitOK && !out.quiet {
 		a.complain(out)
 	}
+	a.lastWords(out)
 	out = a.writeResult(out, r)
 	a.flush()
 	return out.Code

@@ -22,10 +22,10 @@ func TestMain(m *testing.M) {
 
 const project = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 
-// call runs the program with a token and no other environment of ours.
-func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
+// call runs the program with a token, short waits, and no other environment of ours.
+func call(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	t.Setenv(waitScaleEnv, "")
+	t.Setenv(waitScaleEnv, "0.001")
 	for _, v := range variables() {
 		t.Setenv(v, "") // the same as not set, which is itself a promise
 	}
@@ -35,7 +35,7 @@ func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 }
 
 // lastLine parses what schedulers parse.
-func lastLine(t *testing.T, stdout string) result {
+func lastLine(t testing.TB, stdout string) result {
 	t.Helper()
 	lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
 	var r result

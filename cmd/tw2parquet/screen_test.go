@@ -174,7 +174,7 @@ func TestTable_AlignsWideCells(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	var out strings.Builder
 	a := &app{stdout: &out}
-	if err := a.table([]string{"id", "title", "n"}, [][]string{{"a", "東京", "1"}, {"b", "e\u0301", "2"}, {"c", "x\x1b[2J", "3"}}); err != nil {
+	if err := a.table([]heading{{name: "id"}, {name: "title"}, {name: "n"}}, [][]string{{"a", "東京", "1"}, {"b", "e\u0301", "2"}, {"c", "x\x1b[2J", "3"}}); err != nil {
 		t.Fatal(err)
 	}
 	want := "id  title     n\na   東京      1\nb   e\u0301         2\nc   x\\x1b[2J  3\n"

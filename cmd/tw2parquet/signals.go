@@ -5,10 +5,13 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
 	"tw2parquet/pipeline"
+	"tw2parquet/sink/dataset"
+	"tw2parquet/sink/store"
 )
 
 // signalError is why a context ended when a person or a scheduler asked for it.
@@ -59,6 +62,9 @@ func interrupted(ctx context.Context, err error) error {
 	return other
 }
 
+// labels say what became of a call beside the error that tells why: alone, they are no trouble of their own.
+var labels = []error{store.ErrUnclear, store.ErrUnswept, store.ErrWithheld, dataset.ErrReader}
+
 // besides is err without the branches that only say that a context was cancelled; nil if there are no others.
 func besides(cause, err error) error {
 	if !errors.Is(err, context.Canceled) && !errors.Is(err, cause) {
@@ -70,6 +76,9 @@ func besides(cause, err error) error {
 	}
 	var others []error
 	for _, branch := range joined.Unwrap() {
+		if slices.Contains(labels, branch) {
+			continue
+		}
 		if other := besides(cause, branch); other != nil {
 			others = append(others, other)
 		}

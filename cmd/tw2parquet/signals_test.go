@@ -44,7 +44,7 @@ func TestStopping_FirstSignalCancelsSecondLeaves(t *testing.T) {
 
 func TestAwait_TellsTheSignalWhenTheCommandHangs(t *testing.T) {
 	var out, errs bytes.Buffer
-	a := &app{globals: &globals{}, printed: &standardOutput{w: &out}, stdout: &out, result: newResult()}
+	a := &app{globals: &globals{}, printed: &standardOutput{w: &out}, stdout: &out, result: newResult(), line: &line{}}
 	a.screen = newScreen(&errs, false)
 	a.log = slog.New(slog.NewTextHandler(&errs, nil))
 	late := make(chan *signalError, 1)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"tw2parquet/sink/dataset"
 	"tw2parquet/sink/store"
+	"tw2parquet/sink/store/storetest"
 	"tw2parquet/source/emulator"
 )
 
@@ -38,7 +40,7 @@ func TestStores_ExportsAreTheSame(t *testing.T) {
 
 	// February's reader is taken over: exit 30, and what came before is kept.
 	x.script(`{"endpoint":"results","match":"%1","error":{"at":155,"code":24}}`)
-	if code, r, stderr = x.export(t.Context(), "--file-rows=50", "--row-group-size=64KiB"); code != exitLocked || len(r.Windows) != 2 || r.Windows[0].Error != nil || r.Windows[1].Rows == 0 {
+	if code, r, stderr = x.export(t.Context(), "--file-rows=50", "--row-group-size=64KiB"); code != exitLocked || len(r.Windows) != 3 || r.Windows[0].Error != nil || r.Windows[1].Rows == 0 || r.Windows[2].Error.Code != codeStopped {
 		t.Fatalf("cut short: exit %d, %+v\n%s", code, r, stderr)
 	}
 	x.SetFaults(nil)
@@ -250,6 +252,35 @@ func TestStores_SayWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestStores_S3 goes all the way to S3's protocol: an export into files of several parts, what reads it, and a start that
+// finds it complete.
+func TestStores_S3(t *testing.T) {
+	server := httptest.NewServer(storetest.NewS3("bucket"))
+	defer server.Close()
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "", "AWS_REGION": "eu-central-1", "AWS_ENDPOINT_URL": server.URL,
+		"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_PROFILE": "", "AWS_CA_BUNDLE": "",
+	} {
+		t.Setenv(name, value)
+	}
+	x := newTrial(t, emulator.Config{DocumentsPerDay: 130, ControlEvery: 500})
+	x.out = "s3://bucket/lake"
+	flags := []string{"--split=none", "--stop=2024-02-01", "--compression=none", "--row-group-size=1MiB", "--file-size=9MiB"}
+	code, first, stderr := x.export(t.Context(), flags...)
+	if code != exitOK || first.Rows != 31*130 || len(first.Windows[0].Files) < 2 || first.Bytes < 10<<20 {
+		t.Fatalf("exit %d, %d rows, %d bytes in %d files\n%s", code, first.Rows, first.Bytes, first.Files, stderr)
+	}
+	if code, r, stderr := x.export(t.Context(), flags...); code != exitOK || r.Rows != first.Rows || x.Ledger().ExportPosts() != 1 {
+		t.Errorf("again: exit %d, %d rows\n%s", code, r.Rows, stderr)
+	}
+	for _, command := range []string{"verify", "cat"} {
+		code, stdout, stderr := call(t, command, x.out)
+		if code != exitOK || command == "cat" && int64(strings.Count(stdout, "\n")) != first.Rows {
+			t.Errorf("%s: exit %d, %d lines\n%s", command, code, strings.Count(stdout, "\n"), stderr)
+		}
+	}
+}
+
 // TestStores_UnsafeOverwrite: a store that ignores conditions is refused before anything is bought, unless that is
 // accepted; then the log, the result and the manifest say so, on every later start too.
 func TestStores_UnsafeOverwrite(t *testing.T) {
@@ -304,7 +335,7 @@ func TestStores_UnsafeOverwrite(t *testing.T) {
 func TestDemo_IntoABucket(t *testing.T) {
 	b := newBucket(t)
 	code, stdout, stderr := call(t, "demo", "--out", b.url("demo?region=x"))
-	if r := lastLine(t, stdout); code != exitOK || r.Out != b.url("demo") || r.Rows == 0 || !strings.Contains(stdout, "'"+b.url("demo/*/*.parquet")+"'") {
+	if r := lastLine(t, stdout); code != exitOK || r.Out != b.url("demo") || r.Rows == 0 || !strings.Contains(stdout, "'"+b.url("demo/window_start=*/*.parquet")+"'") {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
 	if _, err := os.Stat("mem:"); !errors.Is(err, fs.ErrNotExist) {

@@ -32,8 +32,8 @@ type lenientHold struct {
 }
 
 // Probe passes on every error but the one that was accepted.
-func (h lenientHold) Probe(ctx context.Context, dir string) error {
-	err := h.Hold.Probe(ctx, dir)
+func (h lenientHold) Probe(ctx context.Context, dir string, there *store.Record) error {
+	err := h.Hold.Probe(ctx, dir, there)
 	if !errors.Is(err, store.ErrWithoutConditions) {
 		return err
 	}

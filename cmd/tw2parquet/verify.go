@@ -8,12 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"tw2parquet/sink/dataset"
 	"tw2parquet/sink/store"
+	tables "tw2parquet/sink/table"
 )
 
 type verifyCmd struct {
@@ -38,10 +40,9 @@ Example:
   tw2parquet verify s3://bucket/lake
   tw2parquet verify lake --output json | jq -r '.problems[].path'
 
-Environment: TW2PARQUET_LOG_FORMAT, TW2PARQUET_LOG_LEVEL, TW2PARQUET_RESULT_FILE, GOMEMLIMIT, and what the credential chain
-of a bucket's store reads.
 Exit codes: 0 everything is as it was published, 2 usage (no such output), 50 storage, 53 a file is damaged, missing or
-not ours, 130 and 143 stopped. They do not depend on who reads the output.`
+not ours, 130 and 143 stopped. They do not depend on who reads the output.
+See also: files, exit-codes, troubleshooting`
 }
 
 // checkFileName is the hidden command that verify starts for each file.
@@ -105,6 +106,9 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	case err != nil:
 		return interrupted(ctx, &store.Error{Op: "verify", Path: cmp.Or(at.path, at.name), Err: err})
 	}
+	if err := checkTable(ctx, place, report); err != nil {
+		return interrupted(ctx, err)
+	}
 	if err := c.show(a, report); err != nil {
 		return err
 	}
@@ -119,6 +123,49 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	default:
 		return &statusError{exitForeign, fmt.Sprintf("%d problems in %s", n, at.name), ""}
 	}
+}
+
+// checkTable adds what a Delta table over the output misses. What other writers of the table wrote is not a stranger's.
+func checkTable(ctx context.Context, s store.Store, report *dataset.Report) error {
+	missing, theirs, err := tables.DeltaFiles(ctx, s)
+	var damaged *tables.Error
+	switch {
+	case errors.As(err, &damaged):
+		report.Problems = append(report.Problems, dataset.Problem{Path: s.Path(dataset.DeltaLog), Reason: damaged.Error()})
+	case err != nil:
+		return err
+	}
+	others := map[string]bool{}
+	for name := range theirs {
+		others[s.Path(name)] = true
+	}
+	report.Problems = slices.DeleteFunc(report.Problems, func(p dataset.Problem) bool { return p.Run == "" && others[p.Path] })
+	for _, name := range missing {
+		report.Problems = append(report.Problems, dataset.Problem{Path: s.Path(name), Reason: "the Delta table has it, and it is not there; register the output again, once its runs are whole"})
+	}
+	report.OK = len(report.Problems) == 0
+	return checkIcebergTables(ctx, s, report)
+}
+
+// checkIcebergTables adds to the problems of a run which Iceberg tables have it, as its records say: their readers meet them, too.
+func checkIcebergTables(ctx context.Context, s store.Store, report *dataset.Report) error {
+	if !slices.ContainsFunc(report.Problems, func(p dataset.Problem) bool { return p.Run != "" }) {
+		return nil
+	}
+	there, err := dataset.Open(ctx, s)
+	if err != nil {
+		return err
+	}
+	for i, p := range report.Problems {
+		r := there.Run(p.Run)
+		if r == nil {
+			continue
+		}
+		if names := tables.AnyIceberg(r); len(names) > 0 {
+			report.Problems[i].Reason += "; the run is registered in the Iceberg table " + strings.Join(names, " and ")
+		}
+	}
+	return nil
 }
 
 // readerMemory is what a reading process may take: enough for what the writer's own limit let through.
@@ -137,12 +184,12 @@ func (c *verifyCmd) show(a *app, r *dataset.Report) error {
 		if run.WindowStop != "" {
 			window += " to " + strings.TrimSuffix(run.WindowStop, "T00:00:00Z")
 		}
-		rows[i] = []string{run.Run, window, fmt.Sprint(run.Files), fmt.Sprint(run.Rows), fmt.Sprint(run.Rejected), fmt.Sprint(run.Bytes), string(run.State)}
+		rows[i] = []string{run.Run, window, countText(int64(run.Files)), countText(run.Rows), countText(run.Rejected), bytesText(run.Bytes), string(run.State)}
 	}
 	if len(rows) > 1 {
-		rows = append(rows, []string{"total", "", fmt.Sprint(r.Files), fmt.Sprint(r.Rows), fmt.Sprint(r.Rejected), fmt.Sprint(r.Bytes), ""})
+		rows = append(rows, []string{"total", "", countText(int64(r.Files)), countText(r.Rows), countText(r.Rejected), bytesText(r.Bytes), ""})
 	}
-	if err := a.table([]string{"run", "window", "files", "rows", "rejected", "bytes", "state"}, rows); err != nil {
+	if err := a.table([]heading{{name: "run"}, {name: "window"}, {name: "files", right: true}, {name: "rows", right: true}, {name: "rejected", right: true}, {name: "size", right: true}, {name: "state"}}, rows); err != nil {
 		return err
 	}
 	var b strings.Builder

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"tw2parquet/bench"
 	"tw2parquet/sink/dataset"
 )
 
@@ -18,19 +17,16 @@ import (
 func converted(t *testing.T, n int) (out string, stream []byte) {
 	t.Helper()
 	dir := t.TempDir()
-	var b bytes.Buffer
-	if _, err := (bench.Corpus{Seed: 3, Results: n, ControlEvery: 100}).WriteTo(&b); err != nil {
-		t.Fatal(err)
-	}
+	stream = recorded(t, 3, n, 100)
 	in := filepath.Join(dir, "stream.ndjson")
-	if err := os.WriteFile(in, b.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(in, stream, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out = filepath.Join(dir, "lake")
 	if code, stdout, stderr := call(t, "convert", in, "--out", out, "--file-rows=150", "--row-group-size=64KiB"); code != exitOK {
 		t.Fatalf("convert: exit %d\n%s%s", code, stdout, stderr)
 	}
-	return out, b.Bytes()
+	return out, stream
 }
 
 func parquets(t *testing.T, out string) []string {

@@ -8,9 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"tw2parquet/pipeline"
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/schema"
 	"tw2parquet/source"
 )
@@ -23,6 +22,9 @@ type windowEnd struct {
 	// covered are the runs that cover a part of a window; it was not run then.
 	covered []string
 	twice   []string // runs of earlier generations that hold the same time
+	// What the log says of the drift of a window that was not opened.
+	unknown int
+	coerced int64
 }
 
 // siblingError ends the windows that run beside one whose failure concerns all.
@@ -33,10 +35,12 @@ func (e *siblingError) Error() string { return "stopped because of window " + e.
 // alone tells whether a failure concerns its window only, so that the others go on.
 func (o outcome) alone() bool { return byCode(o.Code).Alone }
 
-// final tells whether a failure concerns its window only, and stays when it is run again.
-func final(err error) bool {
-	o := classify(mendable(err))
-	return o.alone() && !o.Retryable
+// final is the code of a failure that concerns its window only, and stays when it is run again; else 0.
+func final(err error) int {
+	if o := classify(mendable(err)); o.alone() && !o.Retryable {
+		return o.Code
+	}
+	return exitOK
 }
 
 // exportAll runs the windows, c.Parallel at a time. A failure that concerns one window alone does not keep the
@@ -46,49 +50,95 @@ func (c *exportCmd) exportAll(ctx context.Context, a *app, job *pipeline.Job, to
 	ends := make([]windowEnd, len(windows))
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var group errgroup.Group
-	group.SetLimit(c.Parallel)
+	ended := make(chan outcome)
+	active, pending := 0, 0 // windows under way; windows whose tasks still run, though nobody waits for them here
+	await := func() {
+		active--
+		if o := <-ended; o.Code == exitPending {
+			pending++
+		}
+	}
 	for _, i := range order(todo.held) {
+		// What is bought already may always be looked at; a purchase waits until few enough tasks are outstanding.
+		fits := func() bool {
+			return active < c.Parallel && (todo.held[i].bought || active+pending < c.Parallel)
+		}
+		for !fits() && active > 0 {
+			await()
+		}
 		if running.Err() != nil {
 			break
 		}
-		group.Go(func() error {
-			if running.Err() != nil {
-				return nil // it has not begun
-			}
-			ends[i] = c.exportOne(running, job, windows[i])
-			ends[i].twice = todo.twice[i]
-			if ends[i].err == nil {
-				return nil
-			}
+		if !fits() {
+			continue
+		}
+		active++
+		go func() {
 			name := pipeline.PartitionName(windows[i].Request.Start)
-			switch o := classify(ends[i].err); {
+			ends[i].twice = todo.twice[i]
+			err := bug.Guard(func() error {
+				c.exportOne(running, job, windows[i], &ends[i])
+				return ends[i].err
+			})
+			ends[i].err = err // a bug ends the window, not the process
+			o := classify(err)
+			switch {
+			case o.Code == exitOK:
 			case !o.alone():
 				stop(&siblingError{name})
+			case o.Code == exitPending:
+				a.log.Info("a window's export task still runs", "window", name, "what", oneLine(o.Message))
 			case len(windows) > 1:
 				a.log.Warn("a window failed; the others go on", "window", name, "code", o.Code, "error", oneLine(o.Message), "hint", o.Hint)
 			}
-			return nil
-		})
+			ended <- o
+		}()
 	}
-	_ = group.Wait() // the ends have the errors
-	counted := map[string]bool{}
+	for active > 0 {
+		await()
+	}
+	for _, x := range todo.sealed {
+		e := c.sealedEnd(ctx, todo.claims, job, x)
+		c.makeKnown(ctx, &e, x.window.Run)
+		ends, windows = append(ends, e), append(windows, x.window)
+	}
+	counted := map[string]bool{} // runs whose rows the result has already
+	for _, w := range windows {
+		counted[w.Run] = true
+	}
 	for _, x := range todo.covered {
-		ends, windows = append(ends, c.coveredEnd(x, counted)), append(windows, x.window)
+		e := c.coveredEnd(x, counted)
+		c.makeKnown(ctx, &e, e.covered...)
+		ends, windows = append(ends, e), append(windows, x.window)
 	}
 	ends, windows = inOrder(ends, windows)
-	drift := &schema.Drift{}
-	for _, e := range ends {
-		if e.begun {
+	drift, unknown, coerced := &schema.Drift{}, 0, int64(0)
+	for i, e := range ends {
+		if !e.begun {
+			a.result.add(notBegun(windows[i]))
+		} else {
 			a.result.add(e.result())
 			drift.Merge(e.report.Drift)
+			unknown, coerced = max(unknown, e.unknown), coerced+e.coerced
 		}
 	}
 	a.result.drift(drift)
+	a.result.UnknownFields = max(a.result.UnknownFields, unknown) // many of them are the same in every window
+	a.result.CoercedValues += coerced
 	if err := conclude(ctx, ends, windows); err != nil {
 		return err
 	}
 	return a.judgeEmpty(c.SkipEmpty)
+}
+
+// makeKnown registers runs that are complete, with --register. That it failed is told unless there is worse.
+func (c *exportCmd) makeKnown(ctx context.Context, e *windowEnd, runs ...string) {
+	if c.registrar == nil || ctx.Err() != nil {
+		return
+	}
+	if err := c.registrar.register(ctx, runs...); err != nil && e.err == nil {
+		e.err = interrupted(ctx, err)
+	}
 }
 
 // inOrder sorts the ends of windows by their time.
@@ -105,10 +155,17 @@ func inOrder(ends []windowEnd, windows []pipeline.Window) ([]windowEnd, []pipeli
 	return sortedEnds, sorted
 }
 
-// exportOne runs a window to its end and judges it.
-func (c *exportCmd) exportOne(ctx context.Context, job *pipeline.Job, w pipeline.Window) windowEnd {
-	e := windowEnd{begun: true}
-	e.report, e.err = job.Export(ctx, w)
+// exportOne runs a window to its end, judges it, and registers it if that is wanted.
+func (c *exportCmd) exportOne(ctx context.Context, job *pipeline.Job, w pipeline.Window, end *windowEnd) {
+	report, err := job.Export(ctx, w)
+	*end = c.judged(ctx, w, windowEnd{begun: true, report: report, err: err, twice: end.twice})
+	if end.report.Complete {
+		c.makeKnown(ctx, end, w.Run)
+	}
+}
+
+// judged is the end of a window as its users see it.
+func (c *exportCmd) judged(ctx context.Context, w pipeline.Window, e windowEnd) windowEnd {
 	var task *pipeline.TaskError
 	var api *source.Error
 	switch {
@@ -116,18 +173,18 @@ func (c *exportCmd) exportOne(ctx context.Context, job *pipeline.Job, w pipeline
 		e.err = &statusError{exitTask, task.Error(), c.hintFailed(w, e.report)}
 		// A signal that came at the same time changes nothing: the window is at its end.
 	case errors.Is(e.err, pipeline.ErrMissing) && e.report.Rows+e.report.Rejected == 0:
-		e.err = &statusError{exitMismatch, e.err.Error(), fmt.Sprintf("the collector delivers none of the results that were paid for; inspect it with "+
-			"`tw2parquet collectors get %s`, and quote task %s to support before anything is bought again", e.report.Collector, e.report.TaskID)}
-	case errors.As(e.err, &api) && (api.Class == source.ClassExpired || api.Class == source.ClassAmbiguous) && !c.Refetch:
+		e.err = &statusError{exitMismatch, e.err.Error(), fmt.Sprintf("the collector delivers none of the results that were paid for; inspect it with `%s`, and quote task %s to support "+
+			"before anything is bought again", commandText(c.compose.collector(e.report.Collector)), e.report.TaskID)}
+	case errors.As(e.err, &api) && (api.Class == source.ClassExpired || api.Class == source.ClassAmbiguous):
 		told := *api
 		told.Hint = cmp.Or(told.Hint, byCode(int(api.Class)).Hint)
-		if api.Class == source.ClassExpired {
+		if api.Class == source.ClassExpired && !c.Refetch {
 			told.Hint += fmt.Sprintf("; --accept 43 takes the %s already published as they are", rowsText(e.report.Rows))
 		}
 		told.Hint += "; to buy this window again: " + c.buyAgain(w)
 		e.err = interrupted(ctx, &told)
 	case e.err != nil:
-		e.err = interrupted(ctx, mendable(e.err))
+		e.err = interrupted(ctx, mendable(nearSource(ctx, c.api, w.Request, e.err)))
 	default:
 		if e.err = c.judge(e.report); e.err == nil && e.report.Truncated && !c.accepts(exitTruncated) {
 			e.err = &statusError{exitTruncated, fmt.Sprintf("the export ended at its limit of %d results", e.report.Asked.Limit), c.hintTruncated(w, e.report)}
@@ -167,10 +224,20 @@ func (e windowEnd) result() windowResult {
 		}
 	}
 	if sibling := (*siblingError)(nil); errors.As(e.err, &sibling) {
-		w.Error = &resultError{Code: "stopped", Message: sibling.Error(), Retryable: true, Hint: hintStopped}
+		w.Error = &resultError{Code: codeStopped, Message: sibling.Error(), Retryable: true, Hint: hintStopped}
 	} else if e.err != nil {
 		w.Error = classify(e.err).failure()
 	}
+	return w
+}
+
+// codeStopped is the code of a window that the run left, for a reason that is not its own.
+const codeStopped = "stopped"
+
+// notBegun is a window of the result line whose time is not covered, because the run ended before it came to it.
+func notBegun(x pipeline.Window) windowResult {
+	w := window(pipeline.Report{Start: x.Request.Start, Stop: x.Request.Stop, Run: x.Run})
+	w.Error = &resultError{Code: codeStopped, Message: "not begun", Retryable: true, Hint: hintStopped}
 	return w
 }
 

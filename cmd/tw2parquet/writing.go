@@ -10,6 +10,7 @@ import (
 	"tw2parquet/schema"
 	"tw2parquet/sink"
 	"tw2parquet/sink/parquet"
+	"tw2parquet/sink/store"
 )
 
 // writing are the flags of every command that writes Parquet.
@@ -18,8 +19,8 @@ type writing struct {
 	FileSize        size              `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size (default ${default})." group:"Writing"`
 	FileRows        int64             `name:"file-rows" placeholder:"N" help:"Or after this many rows, and always after 256 row groups." group:"Writing"`
 	RowGroupSize    size              `name:"row-group-size" default:"32MiB" placeholder:"SIZE" help:"Bytes of results, as received, in a row group; at most 131072 rows (default ${default})." group:"Writing"`
-	Compression     string            `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" help:"zstd, snappy or none (default ${default})." group:"Writing"`
-	Encodings       parquet.Encodings `name:"encodings" default:"broad" placeholder:"CHOICE" help:"broad: plain and dictionary, which every engine reads; compact: delta encodings where they are smaller (default ${default})." group:"Writing"`
+	Compression     string            `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" complete:"zstd,snappy,none" help:"zstd, snappy or none (default ${default})." group:"Writing"`
+	Encodings       parquet.Encodings `name:"encodings" default:"broad" placeholder:"CHOICE" complete:"broad,compact" help:"broad: plain and dictionary, which every engine reads; compact: delta encodings where they are smaller (default ${default})." group:"Writing"`
 	Workers         int               `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
 	MaxRejects      int64             `name:"max-rejects" default:"0" placeholder:"N" help:"Rejected documents are set aside; more than N of them fail the run (-1: never) (default ${default})." group:"Writing"`
 	MaxDocumentSize size              `name:"max-document-size" default:"64MiB" placeholder:"SIZE" help:"Larger documents are rejected (default ${default})." group:"Writing"`
@@ -63,10 +64,14 @@ type target struct {
 	meta               map[string]string // footer key-values
 	codec              parquet.Compression
 	skipEmpty, refetch bool
+	begin              *store.Record    // see sink.Config
+	tail               bool             // see sink.Config.Tail
+	assuming                            // of tables that have the run
+	iceberg            *icebergSettings // of one of them, with --register
 }
 
 func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
-	meta := map[string]string{"writer": writer(version, commit()), "schema_fingerprint": schema.Fingerprint()}
+	meta := map[string]string{"writer": writer(programVersion, commit()), "schema_fingerprint": schema.Fingerprint()}
 	maps.Copy(meta, t.meta)
 	place, err := t.to.use(ctx, true)
 	if err != nil {
@@ -77,24 +82,37 @@ func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	}
 	out, err := sink.Open(ctx, sink.Config{
 		Store: place, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
-		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, Encodings: w.Encodings, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Logger: a.log,
+		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, Encodings: w.Encodings, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Begin: t.begin, Tail: t.tail, Logger: a.log,
 		Probes: &t.to.probes,
 	})
 	if err != nil {
 		return output{}, err
 	}
-	return output{out, t.to.gaveUp.Load()}, nil
+	return output{out, t.to.gaveUp.Load(), &registrar{app: a, to: t.to, how: t.assuming, iceberg: t.iceberg}}, nil
 }
 
 // output is a sink's output as the pipeline sees it.
 type output struct {
 	*sink.Output
 	unsafe bool // its store ignores conditional writes, and that was accepted
+	tables *registrar
 }
 
 // parts are the output by what the pipeline does with it.
 func (o output) parts() pipeline.Output {
-	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o, UnsafeOverwrite: o.unsafe, Close: o.Close}
+	return pipeline.Output{Sink: o, Chain: o, Mending: o, Manifest: o, Journal: o.Journal(), Fresh: o.Fresh(), UnsafeOverwrite: o.unsafe, Retire: o.retire, Close: o.Close}
+}
+
+// retire removes files that were written again once the table names the new ones: whoever reads the table meets no file
+// that is gone.
+func (o output) retire(ctx context.Context) error {
+	if o.Replaced() {
+		if err := o.tables.swap(ctx, o.Journal()); err != nil {
+			return fmt.Errorf("%w; the files that were written again are there twice until the table is in order", err)
+		}
+	}
+	o.Retire(ctx)
+	return nil
 }
 
 func (o output) Files() []pipeline.File {

@@ -54,6 +54,9 @@ func (p *peak) Write(b []byte) (int, error) {
 
 // What is held are pages, and those have a size of their own: many rows take no more than fewer.
 func TestCat_MemoryIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left to the full run: memory over long streams")
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(10)) // so that the heap is what is in use
 	var peaks []uint64
 	for _, n := range []int{5_000, 20_000} {

@@ -15,10 +15,17 @@ import (
 	"tw2parquet/sink/store"
 )
 
+// DeltaLog is the directory of the log of the Delta table that an output may be. What lies in it is not data.
+const DeltaLog = sink.DeltaLog
+
+// IcebergDir is the directory of the Iceberg tables over an output that have no other place. What lies in it is not data of ours.
+const IcebergDir = sink.IcebergDir
+
 // parquetSuffix is what engines glob for, in any case to be safe.
 const parquetSuffix = ".parquet"
 
-// Dataset is an output as one listing of its store found it. It is not for concurrent use.
+// Dataset is an output as one listing of its store found it. It is not for concurrent use; its runs are, each by one
+// goroutine at a time.
 type Dataset struct {
 	// Runs are sorted by ID. A run is there as soon as it has a directory, or any record in it.
 	Runs []*Run
@@ -67,6 +74,16 @@ func Open(ctx context.Context, s store.Store) (*Dataset, error) {
 
 // Run is the run with an id, nil if the output has none.
 func (d *Dataset) Run(id string) *Run { return d.byID[id] }
+
+// Seen is Run, and an error where a record that could not be looked at may be the run's.
+func (d *Dataset) Seen(id string) (*Run, error) {
+	for _, t := range d.Trouble {
+		if of, _, ok := sink.StateName(t.Name); ok && (of == "" || of == id) {
+			return nil, t.Err
+		}
+	}
+	return d.byID[id], nil
+}
 
 // Files are all Parquet files outside of any state directory, whether they belong to a run or not, in the
 // order of their directories, runs and numbers.
@@ -145,7 +162,7 @@ func (d *Dataset) take(e store.Entry) {
 	id, record, state := sink.StateName(e.Name)
 	parquet := !e.Dir && strings.EqualFold(path.Ext(e.Name), parquetSuffix)
 	if !state {
-		if parquet {
+		if parquet && !strings.HasPrefix(e.Name, DeltaLog+"/") && !strings.HasPrefix(e.Name, IcebergDir+"/") {
 			d.data = append(d.data, e)
 		}
 		return

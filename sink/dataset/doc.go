@@ -29,7 +29,8 @@
 //     all three.
 //
 // Cat does without the third: it is a person's peek, writes its output while it reads, and can be
-// stopped with Ctrl-C. It has the second, and a recover.
+// stopped with Ctrl-C. It has the second, and a recover. So does Scan, which reads a few columns for a
+// report, and of a bucket only their ranges: another process would need the whole file.
 //
 // # What a run has to fulfil
 //

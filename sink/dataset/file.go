@@ -22,7 +22,7 @@ type parquetFile struct {
 	groups []parquet.RowGroup
 	schema *arrow.Schema
 	reader *pqarrow.FileReader
-	leaves map[int]bool
+	leaves map[int]bool // that are read
 }
 
 // errGaveUp is a panic of the reader.
@@ -48,6 +48,11 @@ func openParquet(in io.ReaderAt, size int64, w *walker) (*parquetFile, error) {
 	if err := w.check(groups); err != nil {
 		return nil, err
 	}
+	return openChecked(in, size, groups)
+}
+
+// openChecked opens a file whose pages were walked over, or will be before they are read.
+func openChecked(in io.ReaderAt, size int64, groups []parquet.RowGroup) (*parquetFile, error) {
 	props := arrowparquet.NewReaderProperties(memory.DefaultAllocator)
 	// Page by page, not whole chunks: a row group may be as large as its writer liked.
 	props.BufferedStreamEnabled = true
@@ -63,8 +68,10 @@ func openParquet(in io.ReaderAt, size int64, w *walker) (*parquetFile, error) {
 	for i := range r.MetaData().Schema.NumColumns() {
 		leaves[i] = true
 	}
-	if len(groups) > 0 && len(groups[0].Chunks) != len(leaves) {
-		return nil, fmt.Errorf("row groups have %d columns, the schema has %d", len(groups[0].Chunks), len(leaves))
+	for i := range groups {
+		if len(groups[i].Chunks) != len(leaves) {
+			return nil, fmt.Errorf("row group %d has %d columns, the schema has %d", i, len(groups[i].Chunks), len(leaves))
+		}
 	}
 	// Not parallel: a panic in a goroutine of the library could not be caught.
 	reader, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
@@ -151,15 +158,16 @@ func same(theirs, ours arrow.DataType) bool {
 	return true
 }
 
-// width is the average size of a row of some columns before compression, in a row group.
+// width is the average size of a row of some columns before compression, in a row group. Only the leaves that are read
+// count.
 func (p *parquetFile) width(group int, fields []int) int64 {
 	names := map[string]bool{}
 	for _, f := range fields {
 		names[p.schema.Field(f).Name] = true
 	}
 	total := int64(0)
-	for _, c := range p.groups[group].Chunks {
-		if names[top(c.Column)] {
+	for i, c := range p.groups[group].Chunks {
+		if p.leaves[i] && names[top(c.Column)] {
 			total += c.Uncompressed
 		}
 	}
@@ -198,7 +206,7 @@ func (p *parquetFile) batches(ctx context.Context, group int, fields []int, each
 		if err != nil {
 			return fmt.Errorf("row group %d, column %s: %w", group, p.schema.Field(f).Name, err)
 		}
-		readers[i], columns[i] = r, p.schema.Field(f)
+		readers[i], columns[i] = r, *r.Field() // where not all leaves are read, the type is a smaller one
 	}
 	s := arrow.NewSchema(columns, nil)
 	size := max(1, min(maxBatchRows, batchBytes/max(1, p.width(group, fields))))

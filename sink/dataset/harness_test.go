@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,13 +89,23 @@ const (
 	runB = "bbcdefghij234567abcdefghij"
 )
 
+// few begin every corpus here. They are made once: a corpus costs its vocabulary, however short it is.
+var few = sync.OnceValues(bench.Corpus{Seed: 7, Results: 500}.Chunks)
+
 func corpus(t testing.TB, n int) [][]byte {
 	t.Helper()
-	chunks, err := bench.Corpus{Seed: 7, Results: n}.Chunks()
+	chunks, err := few()
+	if n > len(chunks) && err == nil {
+		chunks, err = bench.Corpus{Seed: 7, Results: n}.Chunks()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return chunks
+	own := make([][]byte, n)
+	for i := range own {
+		own[i] = bytes.Clone(chunks[i])
+	}
+	return own
 }
 
 // write writes a run through the sink, as the pipeline does.

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 
+	"tw2parquet/schema"
 	"tw2parquet/sink"
 	"tw2parquet/sink/store"
 )
@@ -41,6 +42,7 @@ const (
 	Incomplete State = "incomplete"
 	Unreadable State = "unreadable" // there is a manifest, and nobody knows what it says
 	Damaged    State = "damaged"
+	Unending   State = "reading"  // it reads a collector, and is never complete: the next start goes on
 	Dropping   State = "dropping" // it is being taken away; the next drop ends that
 	Dropped    State = "dropped"  // a record says what it was
 )
@@ -74,10 +76,37 @@ func (r *Run) Report(ctx context.Context) ([]byte, error) {
 	return m.Report, nil
 }
 
+// Listed is the seal of the files that the manifest lists.
+func (r *Run) Listed(ctx context.Context) (string, error) {
+	m, err := r.Manifest(ctx)
+	if err != nil || m == nil {
+		return "", cmp.Or(err, fs.ErrNotExist)
+	}
+	return m.Seal(), nil
+}
+
+// Found is the seal of the published files that the listing found, whether the manifest lists them or not, for a
+// manifest of this version.
+func (r *Run) Found() string {
+	var files []sink.Sized
+	for _, e := range r.Files {
+		files = append(files, sink.Sized{Name: e.Name, Bytes: e.Size})
+	}
+	for name, e := range r.records {
+		if sink.IsRejects(name) {
+			files = append(files, sink.Sized{Name: e.Name, Bytes: e.Size})
+		}
+	}
+	return sink.Seal(sink.ManifestFormat, schema.Version, files)
+}
+
 // Dropped tells whether dropping the run has begun, and whether it has ended.
 func (r *Run) Dropped() (begun, ended bool) {
 	return r.Has(sink.DroppingRecord), r.Has(sink.DroppedRecord)
 }
+
+// ManifestNumber is the number of the manifest that counts; ok is false without one.
+func (r *Run) ManifestNumber() (k int, ok bool) { return max(r.number, 0), r.number >= 0 }
 
 // Finished tells whether there is a manifest, readable or not.
 func (r *Run) Finished() bool { return r.number >= 0 }
@@ -153,7 +182,15 @@ func (r *Run) State(ctx context.Context) (State, error) {
 	case m != nil:
 		return Complete, nil
 	}
-	return Incomplete, nil
+	return r.open(), nil
+}
+
+// open is the state of a run that has no manifest.
+func (r *Run) open() State {
+	if r.Has(sink.ReadingRecord) {
+		return Unending
+	}
+	return Incomplete
 }
 
 // readSmall reads a whole file of at most limit bytes.

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/sink"
 	"tw2parquet/sink/store"
 )
@@ -194,7 +195,7 @@ func (v *verifier) readFiles(ctx context.Context) error {
 	for _, r := range v.runs {
 		for _, p := range r.parts {
 			if p.problem == "" {
-				g.Go(func() error { return p.check(ctx, v) })
+				g.Go(func() error { return bug.Guard(func() error { return p.check(ctx, v) }) })
 			}
 		}
 	}
@@ -231,7 +232,7 @@ func (v *verifier) strays(d *Dataset) {
 
 // add puts a run into the report.
 func (v *verifier) add(r *run) {
-	s := Verified{Run: r.ID, WindowStart: r.start, WindowStop: r.stop, State: Incomplete}
+	s := Verified{Run: r.ID, WindowStart: r.start, WindowStop: r.stop, State: r.open()}
 	if begun, ended := r.Dropped(); ended {
 		s.State = Dropped
 	} else if begun {

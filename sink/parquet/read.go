@@ -24,6 +24,7 @@ type Chunk struct {
 	First        int64  // byte position of the first page header
 	Bytes        int64  // from there on
 	Uncompressed int64
+	Nulls        int64 // entries without a value, as the statistics count them; -1 if they do not
 }
 
 // Fields of FileMetaData, RowGroup, ColumnChunk and ColumnMetaData (parquet.thrift).
@@ -40,6 +41,8 @@ const (
 	columnBytes      = 7
 	columnDataPage   = 9
 	columnDictionary = 11
+	columnStatistics = 12
+	statisticsNulls  = 3
 	smallestColumn   = 8 // bytes of a ColumnChunk that has all it needs, and then some
 )
 
@@ -93,7 +96,7 @@ func (r *thriftReader) readRowGroup() RowGroup {
 }
 
 func (r *thriftReader) columnChunk() Chunk {
-	c, before := Chunk{Bytes: -1, Values: -1, Codec: -1}, len(r.b)
+	c, before := Chunk{Bytes: -1, Values: -1, Codec: -1, Nulls: -1}, len(r.b)
 	data, dictionary := int64(0), int64(0)
 	r.fields(func(kind byte, id int64) bool {
 		if id == chunkFilePath {
@@ -125,6 +128,14 @@ func (r *thriftReader) columnChunk() Chunk {
 				data = r.varint()
 			case id == columnDictionary && kind == thriftI64:
 				dictionary = r.varint()
+			case id == columnStatistics && kind == thriftStruct:
+				r.fields(func(kind byte, id int64) bool {
+					if id != statisticsNulls || kind != thriftI64 {
+						return false
+					}
+					c.Nulls = r.varint()
+					return true
+				})
 			default:
 				return false
 			}
@@ -134,6 +145,9 @@ func (r *thriftReader) columnChunk() Chunk {
 	})
 	if c.First = data; dictionary > 0 && dictionary < data {
 		c.First = dictionary
+	}
+	if c.Nulls > c.Values {
+		r.fail()
 	}
 	if c.Bytes < 0 || c.Values < 0 || c.Codec < 0 || data == 0 || before-len(r.b) < smallestColumn {
 		r.fail()

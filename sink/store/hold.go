@@ -187,7 +187,7 @@ func (h *localHold) removeProbes(ctx context.Context, dir string) error {
 
 // Probe does to a file what will be done to the data: write, sync, publish beside the data, and fail to
 // publish a second time.
-func (h *localHold) Probe(ctx context.Context, dir string) error {
+func (h *localHold) Probe(ctx context.Context, dir string, _ *Record) error {
 	name := path.Join(dir, h.probePrefix()+h.attempt)
 	err := h.probe(ctx, name)
 	if noLinks(err) {

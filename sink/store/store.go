@@ -41,6 +41,9 @@ var ErrUnclear = errors.New("the answer was lost")
 // ErrWithheld says that a name belongs to another user, who keeps it private.
 var ErrWithheld = errors.New("only the user who wrote it may read it")
 
+// ErrUnswept says that Clear may not look for what dead processes left. Nobody sees that, so writing goes on.
+var ErrUnswept = errors.New("cannot look for uploads that dead processes left; a lifecycle rule of the bucket should remove them")
+
 // ErrWithoutConditions says that a store does not refuse a name that is taken, so that one writer can overwrite
 // what another has published.
 var ErrWithoutConditions = errors.New("the store ignores conditional writes")
@@ -78,14 +81,15 @@ type Hold interface {
 	// that was published may be removed: its writer may be alive.
 	Exclusive() bool
 	// Clear removes what a process that died with this hold left unfinished, and tells how much. prefixes begin
-	// the names that the hold's owner uses outside of its directory, and nobody else.
+	// the names that the hold's owner uses outside of its directory, and nobody else. ErrUnswept if it may not look.
 	Clear(ctx context.Context, prefixes ...string) (removed int, err error)
 	// Prepare makes room for names in the directories, and makes durable what an earlier process may
 	// have left half done there.
 	Prepare(ctx context.Context, dirs ...string) error
 	// Probe tries on names of its own in dir what will be done to data, and fails if the store does not
-	// keep its promises. It leaves nothing behind.
-	Probe(ctx context.Context, dir string) error
+	// keep its promises. It leaves nothing behind. there is a record that the caller has put, or nil. A store without
+	// exclusive holds may ask for its name again instead of one of its own, with the very same bytes.
+	Probe(ctx context.Context, dir string, there *Record) error
 	// Create begins an upload that is to be called name.
 	Create(ctx context.Context, name string, access Access) (Upload, error)
 	// Put commits a small record. Its errors are those of Commit. A store that answers unclearly may look
@@ -95,6 +99,12 @@ type Hold interface {
 	Remove(ctx context.Context, name string) error
 	// Close lets go. It may be called again.
 	Close() error
+}
+
+// Record is a small file.
+type Record struct {
+	Name string
+	Data []byte
 }
 
 // Access says who may read a file where the store has such rights.
@@ -147,6 +157,7 @@ func Stat(ctx context.Context, s Store, name string) (Entry, error) {
 		if e.Name == name {
 			return e, nil
 		}
+		break // it would be the first; below a directory there may be many
 	}
 	return Entry{}, fmt.Errorf("%s: %w", Printable(s.Path(name)), fs.ErrNotExist)
 }

@@ -84,6 +84,17 @@ func (b *bins) countIndexed(sel *selection, column func(*traits) []int) {
 	})
 }
 
+// countHandmade sorts documents that a test wrote by publication, into the last column. Those that belong to every range are
+// in no bin, and when one could be found first is not known.
+func (b *bins) countHandmade(lines []handmade, by string) {
+	for _, l := range lines {
+		if by == byPublished && l.at > 0 && l.at >= b.from && l.at < b.to {
+			v := b.values[(l.at-b.from)/b.step]
+			v[len(v)-1]++
+		}
+	}
+}
+
 // countUnexported adds what only histograms know: so many documents on each day, of any topic, none for a query. A
 // breakdown other than by source type counts them in its first column.
 func (b *bins) countUnexported(sel *selection, header []string, perDay int) {

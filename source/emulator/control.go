@@ -14,7 +14,7 @@ import (
 //	GET  /_emulator/ledger                  the Ledger as JSON
 //	GET  /_emulator/documents?collector=ID  the lines of all results the collector ever got, in order
 //	POST /_emulator/faults                  replaces the fault script (FaultFormat); an empty body clears it
-//	POST /_emulator/release                 lets held requests go on
+//	POST /_emulator/release                 lets held and stalled requests go on
 //	POST /_emulator/clock                   {"advance":"24h"} moves the account's clock; answers {"now":…}
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	if !loopback(r.RemoteAddr) {

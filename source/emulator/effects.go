@@ -63,7 +63,7 @@ func (e *effects) run(c *call, process func()) {
 		process = func() { kept.replay(c.w) }
 	}
 	if r.Cut != nil || r.Stall != nil || r.Pace != nil {
-		w := &cutter{ResponseWriter: c.w, ctx: c.r.Context(), cut: r.Cut, stall: r.Stall, pace: r.Pace}
+		w := &cutter{ResponseWriter: c.w, ctx: c.r.Context(), cut: r.Cut, stall: r.Stall, release: e.release, pace: r.Pace}
 		defer w.cutOff()
 		c.w = w
 	}

@@ -36,7 +36,7 @@ What happens, in this order (a rule may have several):
                                       "reset" within the framing (FIN, RST), "chunk" with a broken chunk
                                       header, "bare" by closing a body without any framing
   "pace":{"bytes":1,"every":"5s"}     send so many bytes, pause, and so on
-  "stall":{"at":1000,"for":"10m"}     pause after so many bytes; without "for" until the client goes
+  "stall":{"at":1000,"for":"10m"}     pause after so many bytes; without "for" until released, or the client goes
 
 For results only, "at" counting the results of the read:
   "error":{"at":5,"code":25,"message":"…","continue":false}      a CT_ERROR chunk
@@ -247,7 +247,7 @@ func (s *Server) SetFaults(f *Faults) {
 	s.faults.counts = make([]int, len(s.faults.rules))
 }
 
-// Release lets every held call go on.
+// Release lets every held call go on, and every stalled one that has no time of its own.
 func (s *Server) Release() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()

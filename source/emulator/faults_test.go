@@ -343,6 +343,28 @@ func TestFaults_Stall(t *testing.T) {
 	}
 }
 
+// A stall without an end goes on when it is released.
+func TestFaults_ReleasesAStall(t *testing.T) {
+	a := serve(t, Config{NoRateLimits: true, Faults: script(t, `{"rules":[{"endpoint":"results","nth":1,"stall":{"at":1000}}]}`)})
+	a.export("c1", "2024-01-01", "2024-01-02", "")
+	res, err := a.web.Get(a.url + "/api/v3/stream/c/c1/results?end_behaviour=stop&access_token=TOKEN-rw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	before := make([]byte, 1000)
+	if n, err := io.ReadFull(res.Body, before); err != nil {
+		t.Fatalf("%d bytes, %v", n, err)
+	}
+	if _, _, err := a.try("POST", "/_emulator/release", ""); err != nil {
+		t.Fatal(err)
+	}
+	after, err := io.ReadAll(res.Body)
+	if n := bytes.Count(append(before, after...), []byte(`"CT_RESULT"`)); err != nil || n != 250 {
+		t.Errorf("%d results, %v", n, err)
+	}
+}
+
 // A trickling body arrives whole.
 func TestFaults_Pace(t *testing.T) {
 	a := serve(t, Config{NoRateLimits: true, Faults: script(t, `{"rules":[{"endpoint":"results","pace":{"bytes":50000,"every":"1ms"}},

@@ -28,6 +28,13 @@ func (s *Server) SetDocuments(documents []json.RawMessage) {
 	s.handmade, s.useHandmade = list, documents != nil
 }
 
+// handmadeDocuments are what a test wrote; ok is false where documents are generated.
+func (s *Server) handmadeDocuments() (list []handmade, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.handmade, s.useHandmade
+}
+
 func newHandmade(doc []byte) handmade {
 	h := handmade{updated: bytes.Contains(doc, []byte(`"appearance":"UPDATED"`))}
 	var outer struct {

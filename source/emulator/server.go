@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"sync"
 	"time"
+	"tw2parquet/pipeline/bug"
 )
 
 // Config describes the account that is served. Its zero value is an account with one project, one
@@ -282,7 +283,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- bug.Guard(func() error { return srv.Serve(ln) }) }()
 	select {
 	case err := <-served:
 		_ = srv.Close()

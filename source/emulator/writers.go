@@ -20,6 +20,7 @@ type cutter struct {
 	ctx     context.Context
 	cut     *Cut
 	stall   *Stall
+	release <-chan struct{} // ends a stall that has no time of its own
 	pace    *Pace
 	written int64
 	conn    net.Conn // of a body without framing
@@ -113,7 +114,10 @@ func (w *cutter) pause() {
 		sleep(w.ctx, d)
 		return
 	}
-	<-w.ctx.Done()
+	select {
+	case <-w.release:
+	case <-w.ctx.Done():
+	}
 }
 
 func (w *cutter) end() {

@@ -133,7 +133,7 @@ func TestBuying_UnclearAnswers(t *testing.T) {
 func TestBuying_LookingFails(t *testing.T) {
 	a := serve(t, tiny())
 	a.env = []string{"TW2PARQUET_WAIT_SCALE=0.001"}
-	a.script(`{"endpoint":"export","drop":"after"}`, `{"endpoint":"tasks","from":3,"respond":{"code":1}}`)
+	a.script(`{"endpoint":"export","drop":"after"}`, `{"endpoint":"tasks","from":4,"respond":{"code":1}}`)
 	out := a.output()
 	a.expectOneLine(a.export(44, out, "--split", "none"))
 	a.script(`{"endpoint":"tasks","respond":{"code":1}}`)

@@ -35,7 +35,16 @@ const (
 // binary is the program under test, built once.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(duckShell) != "" {
+		if err := runDuckShell(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(testMain(m))
+}
 
 func testMain(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "tw2parquet-e2e-*")
@@ -44,17 +53,12 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	binary = filepath.Join(dir, "tw2parquet")
-	// E2E_BUILD_FLAGS=-race, or -tags=libzstd, tests that build; without it the static one.
-	flags := strings.Fields(os.Getenv("E2E_BUILD_FLAGS"))
-	build := exec.Command("go", append(append([]string{"build"}, flags...), "-o", binary, "./cmd/tw2parquet")...)
-	build.Dir = filepath.Join("..", "..", "..")
-	if len(flags) == 0 {
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	}
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the binary: %v\n%s", err, out)
-		return 1
+	if binary = os.Getenv("TESTED_BINARY"); binary == "" {
+		binary = filepath.Join(dir, "tw2parquet")
+		if err := buildBinary(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	// Most of the time a test waits for another process, which waits for a scaled minute to pass.
 	flag.Parse()
@@ -65,6 +69,21 @@ func testMain(m *testing.M) int {
 		}
 	}
 	return m.Run()
+}
+
+// buildBinary builds what make test has built already, and names in TESTED_BINARY.
+func buildBinary() error {
+	// E2E_BUILD_FLAGS=-race, or -tags=libzstd, tests that build; without it the static one.
+	flags := strings.Fields(os.Getenv("E2E_BUILD_FLAGS"))
+	build := exec.Command("go", append(append([]string{"build"}, flags...), "-o", binary, "./cmd/tw2parquet")...)
+	build.Dir = filepath.Join("..", "..", "..")
+	if len(flags) == 0 {
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	}
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the binary: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // long leaves a test to the full run (without -short); instead says what holds the same in the quick one.

@@ -98,8 +98,14 @@ type document struct {
 // delivered are the documents that the collector of a run ever got, in order.
 func (a *account) delivered(run string) []document {
 	a.t.Helper()
+	return a.collected("tw2p-" + run)
+}
+
+// collected are the documents that a collector ever got, in order.
+func (a *account) collected(collector string) []document {
+	a.t.Helper()
 	var lines bytes.Buffer
-	if err := a.WriteResults(&lines, "tw2p-"+run); err != nil {
+	if err := a.WriteResults(&lines, collector); err != nil {
 		a.t.Fatal(err)
 	}
 	var documents []document
@@ -136,25 +142,31 @@ func (a *account) delivered(run string) []document {
 // expectRows compares the rows of one window, in the order of _ordinal, with documents.
 func (a *account) expectRows(out, window string, want []document) {
 	a.t.Helper()
+	a.expectRowsWhere(out, fmt.Sprintf("window_start::VARCHAR = '%s'", window), want)
+}
+
+// expectRowsWhere does so for the rows that a condition names.
+func (a *account) expectRowsWhere(out, where string, want []document) {
+	a.t.Helper()
 	rows := lake(a.t, out, fmt.Sprintf(`SELECT _ordinal, url, title, content, lang, external_id, epoch_ms(indexed), reach, coalesce(_key = coalesce(url, external_provider || ':' || external_id), _key IS NULL)
-		FROM lake WHERE window_start::VARCHAR = '%s' ORDER BY _ordinal`, window))
+		FROM lake WHERE %s ORDER BY _ordinal`, where))
 	if len(rows) != len(want) {
-		a.t.Errorf("window %s has %d rows, the collector got %d", window, len(rows), len(want))
+		a.t.Errorf("%s: %d rows, the collector got %d", where, len(rows), len(want))
 		return
 	}
 	for i, got := range rows {
 		d := want[i]
 		line := []string{strconv.Itoa(i), shown(d.URL), shown(d.Title), shown(d.Content), shown(d.Lang), shown(d.ExternalID), number(d.Indexed), number(d.Reach), "true"}
 		if strings.Join(got, "\x1f") != strings.Join(line, "\x1f") {
-			a.t.Errorf("window %s, row %d is\n%q, want\n%q", window, i, got, line)
+			a.t.Errorf("%s, row %d is\n%q, want\n%q", where, i, got, line)
 			return
 		}
 	}
 	// The rows also lie in this order, file by file.
 	unordered := one(a.t, out, fmt.Sprintf(`SELECT count(*) FROM (SELECT _ordinal, lag(_ordinal) OVER (PARTITION BY filename ORDER BY file_row_number) AS before
-		FROM lake WHERE window_start::VARCHAR = '%s') WHERE _ordinal <= before`, window))
+		FROM lake WHERE %s) WHERE _ordinal <= before`, where))
 	if unordered != "0" {
-		a.t.Errorf("window %s: %s rows are not in the order of _ordinal", window, unordered)
+		a.t.Errorf("%s: %s rows are not in the order of _ordinal", where, unordered)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 // TestRefetch_FilesComeBack lets files of a complete run go missing and change, and has them read again.
 func TestRefetch_FilesComeBack(t *testing.T) {
+	long(t, "TestRefetch_SurvivesTheStream, and the tests of package pipeline")
 	a := serve(t, small())
 	out := a.output()
 	e := a.export(0, out, oneWindow[:]...)
@@ -66,7 +67,7 @@ func TestRefetch_FilesComeBack(t *testing.T) {
 // TestRefetch_WhenTheCollectorIsGone names what is lost, what it would cost, and touches nothing.
 func TestRefetch_WhenTheCollectorIsGone(t *testing.T) {
 	for name, happens := range map[string]func(a *account, run string){
-		"deleted": func(a *account, run string) { a.run(0, "collectors", "delete", "tw2p-"+run) },
+		"deleted": func(a *account, run string) { a.run(0, "collectors", "delete", "--yes", "tw2p-"+run) },
 		"expired": func(a *account, _ string) { a.Advance(8 * 24 * time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -200,6 +202,22 @@ func TestExport_DamageIsNamed(t *testing.T) {
 	a.expectQuiet(0, out, oneWindow[:]...)
 }
 
+// resealed gives the runs in the logs of an output another seal.
+func resealed(t *testing.T, out string) {
+	t.Helper()
+	logs, err := filepath.Glob(filepath.Join(out, "_tw2parquet", "source-*", "*.json"))
+	found := false
+	for _, name := range logs {
+		text, rerr := os.ReadFile(name)
+		other := regexp.MustCompile(`"seal": ?"[^"]*"`).ReplaceAll(text, []byte(`"seal":"zzzzzzzzzzzzzzzzzzzzzzzzzz"`))
+		found = found || !bytes.Equal(other, text)
+		err = errors.Join(err, rerr, os.Remove(name), os.WriteFile(name, other, 0o440))
+	}
+	if err != nil || !found {
+		t.Fatal("no seal in the log", err)
+	}
+}
+
 // TestRestart_NewerState has the binary meet a run that a later version completed: it says so, buys nothing
 // and touches nothing, with --refetch too.
 func TestRestart_NewerState(t *testing.T) {
@@ -223,6 +241,7 @@ func TestRestart_NewerState(t *testing.T) {
 			if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte(newer), 0o440)); err != nil {
 				t.Fatal(err)
 			}
+			resealed(t, out) // that version's log has a seal of its own
 			before, changing := listing(t, out), len(a.Ledger().Changing())
 			for _, flags := range [][]string{nil, {"--refetch"}} {
 				refused := a.export(53, out, append(oneWindow[:], flags...)...)

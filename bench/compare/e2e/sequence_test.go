@@ -15,7 +15,7 @@ import (
 // make a sequence again, as far as two processes are ever the same twice.
 func (r *torture) sequences(t *testing.T) {
 	t.Parallel()
-	for i := range r.times(40, 5) {
+	for i := range r.times(40, 1) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			s := r.sequence(t, rand.New(rand.NewPCG(r.seed, uint64(i))))

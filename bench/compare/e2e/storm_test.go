@@ -8,7 +8,7 @@ import (
 )
 
 // storm is a scheduler that starts the export again and again, and kills it each time after a random while:
-// fifty times (in the quick run ten), of an export that takes longer than any of these whiles.
+// fifty times (in the quick run five), of an export that takes longer than any of these whiles.
 func (r *torture) storm(t *testing.T) {
 	t.Parallel()
 	for i := range r.n {
@@ -18,7 +18,7 @@ func (r *torture) storm(t *testing.T) {
 			cfg := tried()
 			cfg.DocumentsPerDay = 200
 			x := r.trialWith(t, cfg)
-			for range r.times(50, 10) / r.n {
+			for range r.times(50, 5) / r.n {
 				p := x.start()
 				pause(t.Context(), time.Duration(rng.IntN(200))*time.Millisecond)
 				p.kill()

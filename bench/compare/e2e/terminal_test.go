@@ -17,6 +17,7 @@ import (
 	"github.com/charmbracelet/x/vt"
 	"github.com/creack/pty"
 
+	"tw2parquet/bench/compare/duck"
 	"tw2parquet/source/emulator"
 )
 
@@ -146,8 +147,9 @@ func TestTerminal_DemoIsWhatAPersonSees(t *testing.T) {
 			a := serve(t, emulator.Config{})
 			out := a.output()
 			a.env = []string{"TALKWALKER_ACCESS_TOKEN=" + finalBytes}
-			s := a.sit(c.columns, c.resizes, "demo", "--out", out)
-			rows, r := s.split(t)
+			stored := filepath.Join(t.TempDir(), "result.json")
+			s := a.sit(c.columns, c.resizes, "demo", "--out", out, "--result-file", stored)
+			rows, r := s.rows, storedResult(t, stored)
 			if r.Status != "complete" || len(r.Windows) != 3 {
 				t.Errorf("the result is %+v", r)
 			}
@@ -185,7 +187,11 @@ func TestTerminal_DemoIsWhatAPersonSees(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			text := strings.Join(rows[begin:], "\n") + "\n"
+			text, summary, ok := strings.Cut(strings.Join(rows[begin:], "\n"), "\n\nComplete: 3 windows, ")
+			if !ok || strings.Count(summary, "  complete") != 3 || strings.Contains(summary, "{") {
+				t.Errorf("no summary at the end:\n%s", summary)
+			}
+			text += "\n"
 			if want := strings.Join(files, "\n") + "\n\nThe bill: "; !strings.Contains(text, want) {
 				t.Errorf("the files are not listed:\n%s", text)
 			}
@@ -219,7 +225,7 @@ func TestTerminal_FailureIsShownWhole(t *testing.T) {
 			t.Parallel()
 			a := serve(t, small())
 			s := a.sit(columns, nil, "export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01",
-				"--max-credits", "1", "--out", a.output())
+				"--max-credits", "1", "--output", "json", "--out", a.output())
 			rows, r := s.split(t)
 			if s.code != 11 || r.Error == nil {
 				t.Fatalf("exit %d, %+v", s.code, r)
@@ -229,4 +235,73 @@ func TestTerminal_FailureIsShownWhole(t *testing.T) {
 			}
 		})
 	}
+}
+
+// storedResult is what --result-file holds.
+func storedResult(t *testing.T, name string) (r result) {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestTerminal_SummaryIsTrue holds what a person reads at the end against the result file and DuckDB, which runs the query
+// that is there to be pasted.
+func TestTerminal_SummaryIsTrue(t *testing.T) {
+	for _, columns := range []int{80, 140} {
+		t.Run(strconv.Itoa(columns), func(t *testing.T) {
+			t.Parallel()
+			a := serve(t, small())
+			out := filepath.Join(a.output(), "it's") // its parent is made below
+			if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			stored := filepath.Join(t.TempDir(), "result.json")
+			s := a.sit(columns, nil, "export", "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01",
+				"--limit", "1000", "--out", out, "--result-file", stored)
+			r := storedResult(t, stored)
+			begin := slices.IndexFunc(s.rows, func(row string) bool { return strings.HasPrefix(row, "Complete: 3 windows, ") })
+			if s.code != 0 || begin < 1 || s.rows[begin-1] != "" || r.Rows == 0 {
+				t.Fatalf("exit %d, %+v\n%s", s.code, r, strings.Join(s.rows, "\n"))
+			}
+			if summary := strings.Join(s.rows[begin:], "\n"); strings.ContainsAny(summary, "█{") || !strings.Contains(summary, " "+strconv.FormatInt(r.Credits, 10)+" credits in all") {
+				t.Errorf("a person sees\n%s", summary)
+			}
+			query := regexp.MustCompile(`\n  (SELECT .*;)\r?\n`).FindStringSubmatch(s.raw)
+			if query == nil {
+				t.Fatalf("no query in\n%s", strings.Join(s.rows[begin:], "\n"))
+			}
+			var sum int64
+			for _, row := range ask(t, query[1]) {
+				n, err := strconv.ParseInt(row[len(row)-1], 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum += n
+			}
+			if sum != r.Rows {
+				t.Errorf("%s counts %d rows, the result says %d", query[1], sum, r.Rows)
+			}
+		})
+	}
+}
+
+// ask runs a query of DuckDB as it stands.
+func ask(t *testing.T, query string) [][]string {
+	t.Helper()
+	db, err := duck.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	_, rows, err := db.Text(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
 }

@@ -315,9 +315,9 @@ func TestToken_Commands(t *testing.T) {
 				s.script(rule("*", map[string]any{"respond": map[string]any{"code": 5, "message": echo()}}))
 			}
 			for i, args := range [][]string{
-				{"credits"}, {"projects"}, {"topics", "--project", s.Projects()[0]}, {"tasks", "list"}, {"tasks", "get", "x"}, {"tasks", "abort", "x"},
+				{"credits"}, {"projects"}, {"topics", "--project", s.Projects()[0]}, {"tasks", "list"}, {"tasks", "get", "x"}, {"tasks", "abort", "x", "--yes"},
 				{"collectors", "list"}, {"collectors", "get", "c"}, {"collectors", "create", "c"}, {"collectors", "pause", "c"},
-				{"collectors", "resume", "c"}, {"collectors", "delete", "c"}, {"version"}, {"schema"}, {"export", "--help"},
+				{"collectors", "resume", "c"}, {"collectors", "delete", "c", "--yes"}, {"version"}, {"schema"}, {"export", "--help"},
 			} {
 				for j, format := range []string{"text", "json"} {
 					if testing.Short() && i%2 != j {

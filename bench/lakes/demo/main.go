@@ -1,5 +1,5 @@
 // Command demo runs the product's demo with its output in a bucket: it starts versitygw, exports into it, and has
-// DuckDB read the files back over S3. Where DuckDB cannot fetch its extension for that, another Parquet reader
+// DuckDB read the files back over S3. Where DuckDB is not there, which comes from PyPI, another Parquet reader
 // does, by ranged requests.
 package main
 
@@ -38,7 +38,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	f := flag.NewFlagSet("demo", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	binary := f.String("binary", "../../bin/tw2parquet", "the product")
-	query := f.String("query", "", "the program that asks DuckDB (bench/compare/query); without it the other reader reads")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -60,17 +59,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	if *query != "" {
-		_, missing := ask(ctx, *query, "INSTALL httpfs")
-		if missing == nil {
-			answer, err := ask(ctx, *query, languages(server.Endpoint))
-			if err == nil {
-				fmt.Fprintf(stdout, "\nDuckDB reads it back over S3:\n\n%s", answer)
-			}
-			return err
+	answer, err := server.DuckDB(ctx, languages)
+	if err == nil {
+		fmt.Fprintf(stdout, "\nDuckDB reads it back over S3:\n\n")
+		for _, row := range answer {
+			fmt.Fprintf(stdout, "  %-6v %6v\n", row[0], row[1])
 		}
-		fmt.Fprintf(stdout, "\nDuckDB cannot read over S3 here, because its extension httpfs is not to be had:\n  %s\n", firstLine(missing.Error()))
+		return nil
 	}
+	fmt.Fprintf(stdout, "\nDuckDB cannot read over S3 here:\n  %s\n", firstLine(err.Error()))
 	return readBack(ctx, server, rows, stdout)
 }
 
@@ -94,23 +91,7 @@ func export(ctx context.Context, binary, out string, stdout, stderr io.Writer) (
 }
 
 // languages is the query for those of all documents.
-func languages(endpoint string) string {
-	return fmt.Sprintf(`LOAD httpfs;
-CREATE SECRET (TYPE s3, KEY_ID '%s', SECRET '%s', REGION '%s', ENDPOINT '%s', URL_STYLE 'path', USE_SSL false);
-FROM 's3://%s/%s/*/*.parquet' SELECT lang, count(*) AS documents GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT 10`,
-		servers.AccessKey, servers.SecretKey, servers.Region, strings.TrimPrefix(endpoint, "http://"), bucket, prefix)
-}
-
-// ask runs statements in DuckDB, and returns what the last one answers.
-func ask(ctx context.Context, program, sql string) (answer []byte, err error) {
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, sql)
-	cmd.Stderr = &stderr
-	if answer, err = cmd.Output(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, &stderr)
-	}
-	return answer, nil
-}
+const languages = "FROM 's3://" + bucket + "/" + prefix + "/window_start=*/*.parquet' SELECT lang, count(*) AS documents GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT 10"
 
 // firstLine is a message without what follows, and short.
 func firstLine(text string) string {

@@ -74,8 +74,14 @@ func (a *account) export(out string, more ...string) []string {
 // delivered are the addresses of the documents that the collector of a run got, in order.
 func (a *account) delivered(run string) (urls []string) {
 	a.t.Helper()
+	return a.collected("tw2p-" + run)
+}
+
+// collected are those that a collector got.
+func (a *account) collected(collector string) (urls []string) {
+	a.t.Helper()
 	var lines bytes.Buffer
-	if err := a.WriteResults(&lines, "tw2p-"+run); err != nil {
+	if err := a.WriteResults(&lines, collector); err != nil {
 		a.t.Fatal(err)
 	}
 	scan := bufio.NewScanner(&lines)
@@ -104,9 +110,11 @@ type result struct {
 	Status  string
 	Windows []struct {
 		Start, Run string
+		Runs       []string // that cover the window, where it was covered before
 		Rows       int64
 		Files      []string
 		Credits    int64
+		Partial    string // why it is not complete, where that was accepted
 	}
 	Rows, Credits int64
 	Files         int
@@ -170,7 +178,7 @@ func (p *started) end() ended {
 	p.a.t.Helper()
 	<-p.over
 	e := ended{code: p.ProcessState.ExitCode(), stdout: p.stdout.String(), stderr: p.stderr.String()}
-	if e.code < 0 || !slices.Contains([]string{"export", "convert"}, p.args[0]) {
+	if e.code < 0 || !slices.Contains([]string{"export", "read", "convert"}, p.args[0]) {
 		return e
 	}
 	lines := strings.Split(strings.TrimSuffix(e.stdout, "\n"), "\n")
@@ -193,7 +201,7 @@ func (a *account) run(code int, args ...string) ended {
 	return e
 }
 
-// through runs an export for as long as running again helps, until it is complete.
+// through runs an export, or a reader, for as long as running again helps, until it is complete.
 func (a *account) through(args ...string) ended {
 	a.t.Helper()
 	var e ended

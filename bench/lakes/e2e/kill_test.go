@@ -168,7 +168,7 @@ func TestKill_CommitLandsLate(t *testing.T) {
 
 // Of runners with nothing on their own disk one buys. The others give way, or find everything done.
 func TestRaces(t *testing.T) {
-	for i := range times(t, 10, 3) {
+	for i := range times(t, 200, 3) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			l, a, args := trial(t, i%3 == 0)

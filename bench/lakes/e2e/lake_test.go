@@ -278,7 +278,7 @@ func (a *account) expectRows(l *lake, e ended) {
 }
 
 // record are the names of what belongs to a run besides its files, and of the log of what was claimed.
-var record = regexp.MustCompile(`/_tw2parquet/[^/]+/([0-9]{10}|request|task|failed|manifest(-[0-9]+)?|intent-[^/]+|collector-[0-9]+|outcome-[^/]+)\.json$`)
+var record = regexp.MustCompile(`/_tw2parquet/[^/]+/([0-9]{10}|request|task|failed|dropped|manifest(-[0-9]+)?|intent-[^/]+|collector-[0-9]+|outcome-[^/]+)\.json$`)
 
 // expectBeginning holds what is published in the middle of something: the beginning of what was bought, each row once.
 func (a *account) expectBeginning(l *lake) {

@@ -1,13 +1,11 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -46,56 +44,18 @@ func testMain(m *testing.M) (code int) {
 		return 1
 	}
 	defer func() {
-		for _, stop := range stops {
-			if err := stop(); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				code = 1
-			}
+		if err := shared.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
 		}
 	}()
 	return m.Run()
 }
 
-// stops end the servers of this process.
 var (
-	stopping sync.Mutex
-	stops    []func() error
+	shared                    = servers.NewShared()
+	versity, fakeGCS, azurite = shared.Versity, shared.FakeGCS, shared.Azurite
 )
-
-func stopLater(stop func() error) {
-	stopping.Lock()
-	defer stopping.Unlock()
-	stops = append(stops, stop)
-}
-
-var versity = sync.OnceValues(func() (*servers.S3, error) {
-	dir, err := os.MkdirTemp("", "versitygw-")
-	if err != nil {
-		return nil, err
-	}
-	stopLater(func() error { return os.RemoveAll(dir) })
-	s, err := servers.StartVersity(context.Background(), dir)
-	if err == nil {
-		stopLater(s.Stop)
-	}
-	return s, err
-})
-
-var fakeGCS = sync.OnceValues(func() (*servers.GCS, error) {
-	s, err := servers.StartFakeGCS()
-	if err == nil {
-		stopLater(func() error { s.Stop(); return nil })
-	}
-	return s, err
-})
-
-var azurite = sync.OnceValues(func() (*servers.Azure, error) {
-	s, err := servers.StartAzurite(context.Background())
-	if err == nil {
-		stopLater(s.Stop)
-	}
-	return s, err
-})
 
 func must[T any](t *testing.T) func(v T, err error) T {
 	return func(v T, err error) T {

@@ -57,6 +57,26 @@ func TestStores_EveryCommand(t *testing.T) {
 			mended := a.run(0, a.export(l.out, "--refetch")...)
 			a.expectWhole(l, mended)
 			a.run(0, "verify", l.out)
+
+			var status struct {
+				Runs []struct {
+					Run, State string
+					Rows       int64
+					Files      int
+				}
+				Sources []struct{ Gaps []any }
+			}
+			if err := json.Unmarshal([]byte(a.run(0, "status", l.out, "--output", "json").stdout), &status); err != nil {
+				t.Fatal(err)
+			}
+			if r := status.Runs; len(r) != 1 || r[0].State != "complete" || r[0].Rows != 60 || r[0].Files != len(files) || len(status.Sources) != 1 || len(status.Sources[0].Gaps) > 0 {
+				t.Errorf("status says %+v", status)
+			}
+			a.run(0, "collectors", "gc", l.out)
+			a.run(0, "drop", l.out, status.Runs[0].Run, "--yes")
+			if left := l.parquet(); len(left) > 0 {
+				t.Errorf("dropping left %q", left)
+			}
 		})
 	}
 }

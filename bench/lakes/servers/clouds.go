@@ -44,7 +44,11 @@ func (a *Azure) Stop() error { return a.stop() }
 
 // StartAzurite starts Azurite, which npm installs where `make lakes` says.
 func StartAzurite(ctx context.Context) (*Azure, error) {
-	program := filepath.Join(here(), "..", "azurite", "node_modules", "azurite", "dist", "src", "blob", "main.js")
+	dir, err := module(ctx)
+	if err != nil {
+		return nil, err
+	}
+	program := filepath.Join(dir, "azurite", "node_modules", "azurite", "dist", "src", "blob", "main.js")
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("start azurite, which make lakes installs: %w", err)
 	}

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -31,6 +30,7 @@ const (
 type S3 struct {
 	Endpoint string
 	Dir      string // where versitygw keeps buckets; "" for others
+	program  string // of versitygw
 	stop     func() error
 }
 
@@ -72,29 +72,51 @@ func (s *S3) CreateBucket(ctx context.Context, name string) error {
 // StartVersity starts versitygw, which keeps objects as files below dir and does what S3 does.
 func StartVersity(ctx context.Context, dir string) (*S3, error) {
 	// The module of this package says which version. Its build is cached.
-	program, err := exec.CommandContext(ctx, "go", "-C", here(), "tool", "-n", "versitygw").Output()
+	program, err := exec.CommandContext(ctx, "go", "tool", "-n", "versitygw").Output()
 	if err != nil {
 		return nil, fmt.Errorf("build versitygw: %w", withOutput(err))
 	}
-	objects, meta := filepath.Join(dir, "objects"), filepath.Join(dir, "metadata") // not every file system has attributes
-	if err := errors.Join(os.MkdirAll(objects, 0o700), os.MkdirAll(meta, 0o700)); err != nil {
+	objects, meta, users := filepath.Join(dir, "objects"), filepath.Join(dir, "metadata"), filepath.Join(dir, "users") // not every file system has attributes
+	if err := errors.Join(os.MkdirAll(objects, 0o700), os.MkdirAll(meta, 0o700), os.MkdirAll(users, 0o700)); err != nil {
 		return nil, err
 	}
 	s, err := startS3(ctx, "versitygw", func(ctx context.Context, address string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, line(program), "--quiet", "--keep-alive", "--port", address, "--access", AccessKey, "--secret", SecretKey, "--region", Region,
-			"posix", "--sidecar", meta, objects)
+			"--iam-dir", users, "posix", "--sidecar", meta, objects)
 		cmd.Dir = dir
 		return cmd
 	})
 	if err == nil {
-		s.Dir = objects
+		s.Dir, s.program = objects, line(program)
 	}
 	return s, err
 }
 
+// CreateUser makes one who may do nothing before a bucket's policy says so. Only versitygw has such.
+func (s *S3) CreateUser(ctx context.Context, access, secret string) error {
+	_, err := exec.CommandContext(ctx, s.program, "admin", "--allow-insecure", "--access", AccessKey, "--secret", SecretKey, "--region", Region, "--endpoint-url", s.Endpoint,
+		"create-user", "--access", access, "--secret", secret, "--role", "user").Output()
+	if err != nil {
+		return fmt.Errorf("create the user %s: %w", access, withOutput(err))
+	}
+	return nil
+}
+
+// SetPolicy says who may do what in a bucket.
+func (s *S3) SetPolicy(ctx context.Context, bucket, policy string) error {
+	if _, err := s.Client().PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: &policy}); err != nil {
+		return fmt.Errorf("set the policy of %s: %w", bucket, err)
+	}
+	return nil
+}
+
 // StartMoto starts moto from the environment that `make lakes` makes.
 func StartMoto(ctx context.Context) (*S3, error) {
-	program := filepath.Join(here(), "..", ".venv", "bin", "moto_server")
+	dir, err := module(ctx)
+	if err != nil {
+		return nil, err
+	}
+	program := filepath.Join(dir, ".venv", "bin", "moto_server")
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("moto is not there; run make lakes: %w", err)
 	}
@@ -118,8 +140,12 @@ func startS3(ctx context.Context, name string, command func(context.Context, str
 	return &S3{Endpoint: "http://" + address, stop: stop}, nil
 }
 
-// here is the directory of this package.
-func here() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Dir(file)
+// module is the directory of this module, in which all that starts servers runs. The program does not know it
+// where it was built with -trimpath.
+func module(ctx context.Context) (string, error) {
+	dir, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "tw2parquet/bench/lakes").Output()
+	if err != nil {
+		return "", fmt.Errorf("look for bench/lakes: %w", withOutput(err))
+	}
+	return line(dir), nil
 }

@@ -13,7 +13,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc64"
 	"io"
 	"io/fs"
 	"net/http"
@@ -26,6 +25,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/minio/crc64nvme"
 
 	"tw2parquet/sink/store/object"
 )
@@ -93,9 +93,6 @@ type multipart struct {
 	parts   int
 }
 
-// nvme is the checksum that Azure calls CRC64.
-var nvme = crc64.MakeTable(0x9a6c9329ac4bc9b5)
-
 func (m *multipart) ID() string   { return "" }
 func (m *multipart) Serial() bool { return false }
 func (m *multipart) Sum([]byte)   {}
@@ -109,7 +106,8 @@ func (m *multipart) Part(ctx context.Context, n int, body []byte) error {
 	lent := &object.Lent{}
 	defer lent.TakeBack()
 	_, err := m.client.StageBlock(ctx, m.block(n), lent.Reader(body), &blockblob.StageBlockOptions{
-		TransactionalValidation: blob.TransferValidationTypeCRC64(crc64.Checksum(body, nvme)),
+		// What Azure calls CRC64 has this polynomial.
+		TransactionalValidation: blob.TransferValidationTypeCRC64(crc64nvme.Checksum(body)),
 	})
 	if err != nil {
 		return m.failure(ctx, opStage, m.key, err)

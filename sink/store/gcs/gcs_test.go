@@ -118,7 +118,7 @@ func TestProbe_Requests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Probe(t.Context(), "dir"); err != nil {
+	if err := h.Probe(t.Context(), "dir", nil); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.requests) > 7 {

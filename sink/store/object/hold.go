@@ -37,16 +37,14 @@ func (h *hold) Prepare(ctx context.Context, _ ...string) error { return ctx.Err(
 // old; one that was ended all the same begins again at the last file.
 const abandonedAfter = 24 * time.Hour
 
-// Clear ends uploads that dead processes left. They are seen by nobody, but cost money. Where it may not look for
-// them, a rule of the bucket has to do it.
+// Clear ends uploads that dead processes left. They are seen by nobody, but cost money.
 func (h *hold) Clear(ctx context.Context, prefixes ...string) (removed int, err error) {
 	for _, prefix := range append([]string{h.dir + "/"}, prefixes...) {
 		n, err := h.clear(ctx, h.key(prefix))
 		removed += n
 		var remote *store.RemoteError
 		if errors.As(err, &remote) && (remote.Class == store.Denied || remote.Status == http.StatusNotImplemented) {
-			h.log.Warn("cannot look for uploads that dead processes left; a lifecycle rule of the bucket should remove them", "error", err)
-			return removed, nil
+			return removed, fmt.Errorf("%w: %w", store.ErrUnswept, err)
 		}
 		if err != nil {
 			return removed, err
@@ -134,14 +132,26 @@ func (h *hold) Create(ctx context.Context, name string, _ store.Access) (store.U
 	return newUpload(ctx, h.objects, h.key(name)), nil
 }
 
-// Probe takes seven requests. Its name is that of the run, so that the next start removes what a process leaves that
+// Probe takes six requests on a record that is there, of which the last tells whether objects may be deleted. A store that
+// does not refuse the record has replaced it by itself. Where that happens, or an answer is lost, which the same bytes
+// cannot settle, an object of its own decides.
+//
+// That takes seven. Its name is that of the run, so that the next start removes what a process leaves that
 // dies meanwhile. A twin that probes at the same time may remove it early, which looks as if the store did
 // not refuse: a second look, at a name that nobody else has, decides.
-func (h *hold) Probe(ctx context.Context, dir string) error {
+func (h *hold) Probe(ctx context.Context, dir string, there *store.Record) error {
 	var id [8]byte
 	rand.Read(id[:]) // never fails
 	p := probe{h, h.key(path.Join(dir, ".tw2parquet-"+h.own)), hex.EncodeToString(id[:])}
-	err := p.run(ctx)
+	var err error
+	if there != nil {
+		if err = p.ask(ctx, h.key(there.Name), there.Data, there.Data); err == nil {
+			err = p.remove(ctx)
+		}
+	}
+	if there == nil || errors.Is(err, store.ErrWithoutConditions) {
+		err = p.run(ctx)
+	}
 	if errors.Is(err, store.ErrWithoutConditions) {
 		p.key += "-" + p.id
 		err = p.run(ctx)
@@ -152,48 +162,56 @@ func (h *hold) Probe(ctx context.Context, dir string) error {
 	return nil
 }
 
-// probe is one name that is taken, and then asked for again.
+// probe is a name that is taken, and then asked for again.
 type probe struct {
 	*hold
 	key, id string
 }
 
-// run takes the name in both ways in which files get theirs. There are stores that refuse the one and not
-// the other.
+// run takes a name of its own.
 func (p *probe) run(ctx context.Context) (err error) {
 	unclear, err := p.put(ctx, p.key, p.body(1))
 	if err != nil && !unclear && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	defer func() {
-		_, rerr := p.try(context.WithoutCancel(ctx), 0, func(ctx context.Context) error { return p.bucket.Delete(ctx, p.key, "") })
-		err = errors.Join(err, p.named("remove", p.key, rerr))
-	}()
-	_, err = p.put(ctx, p.key, p.body(2))
-	if err := p.refused(ctx, "PUT", p.body(2), err); err != nil {
+	defer func() { err = errors.Join(err, p.remove(context.WithoutCancel(ctx))) }()
+	return p.ask(ctx, p.key, p.body(2), p.body(3))
+}
+
+// remove removes the probe's own object, if there is one.
+func (p *probe) remove(ctx context.Context) error {
+	_, err := p.try(ctx, 0, func(ctx context.Context) error { return p.bucket.Delete(ctx, p.key, "") })
+	return p.named("remove", p.key, err)
+}
+
+// ask asks for a name that is taken in both ways in which files get theirs. There are stores that refuse the one and not
+// the other.
+func (p *probe) ask(ctx context.Context, key string, put, completed []byte) error {
+	_, err := p.put(ctx, key, put)
+	if err := p.refused(ctx, "PUT", key, put, err); err != nil {
 		return err
 	}
-	u := newUpload(ctx, p.objects, p.key)
+	u := newUpload(ctx, p.objects, key)
 	defer u.Discard()
 	if err := u.begin(); err != nil {
 		return err
 	}
-	u.buf = p.body(3)
-	return p.refused(ctx, "completed upload", p.body(3), u.Commit(ctx))
+	u.buf = completed
+	return p.refused(ctx, "completed upload", key, completed, u.Commit(ctx))
 }
 
 func (p *probe) body(n int) []byte { return fmt.Appendf(nil, "%s %d", p.id, n) }
 
 // refused judges the answer to what had to be refused. If that was lost, what is there tells.
-func (p *probe) refused(ctx context.Context, what string, body []byte, err error) error {
+func (p *probe) refused(ctx context.Context, what, key string, body []byte, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return nil
 	case errors.Is(err, store.ErrUnclear):
 		there := make([]byte, len(body))
-		_, rerr := p.try(ctx, len(body), func(ctx context.Context) error { return p.bucket.Get(ctx, p.key, there, 0) })
+		_, rerr := p.try(ctx, len(body), func(ctx context.Context) error { return p.bucket.Get(ctx, key, there, 0) })
 		if rerr != nil {
-			return errors.Join(err, p.named("read", p.key, rerr))
+			return errors.Join(err, p.named("read", key, rerr))
 		}
 		if !bytes.Equal(there, body) {
 			return nil
@@ -201,7 +219,7 @@ func (p *probe) refused(ctx context.Context, what string, body []byte, err error
 	case err != nil:
 		return err
 	}
-	return &store.RemoteError{Op: "probe", URL: p.bucket.URL(p.key), Class: store.WithoutConditions,
+	return &store.RemoteError{Op: "probe", URL: p.bucket.URL(key), Class: store.WithoutConditions,
 		Err:    fmt.Errorf("%w: a %s replaced an object that was there", store.ErrWithoutConditions, what),
 		Advice: "two processes could overwrite each other's files; choose a store that honours If-None-Match"}
 }

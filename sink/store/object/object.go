@@ -50,7 +50,7 @@ const (
 	// patience is how long one request is tried again while the store is unavailable: the outages that
 	// S3's history knows are minutes long or last for hours.
 	patience = 10 * time.Minute
-	// firstPatience is the same before the store has ever answered. Then a wrong endpoint is likelier.
+	// firstPatience is the same before there was ever a connection. Then a wrong endpoint is likelier.
 	firstPatience = time.Minute
 	// grace is how long requests may still take after the process was told to end. Schedulers kill after 30 s.
 	grace = 10 * time.Second

@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/sink/store"
 	"tw2parquet/sink/store/object"
 	"tw2parquet/sink/store/storetest"
@@ -165,8 +166,37 @@ func TestUpload_AllSizes(t *testing.T) {
 	}
 }
 
-// Nine and a half minutes of 503 are waited out, and eleven are not, on every kind of request. All has its limit.
+// Nine and a half minutes of 503 are waited out, and eleven are not, on every kind of request, be it the first. All has
+// its limit.
 func TestTry_WaitsOutStorms(t *testing.T) {
+	for storm, ends := range map[time.Duration]bool{9*time.Minute + 30*time.Second: true, 11 * time.Minute: false} {
+		for name, answer := range map[string]func(ctx context.Context, op, key string) error{
+			"SlowDown": func(_ context.Context, op, key string) error { return storetest.SlowDown(op, key) },
+			"silence": func(ctx context.Context, op, key string) error {
+				<-ctx.Done()
+				return storetest.Unreachable(op, key)
+			},
+		} {
+			t.Run(fmt.Sprint("first listing ", name, " ", storm), func(t *testing.T) {
+				inBubble(t, func(s *subject) {
+					begun := time.Now()
+					s.bucket.Before = func(ctx context.Context, op, key string) error {
+						if time.Since(begun) < storm {
+							return answer(ctx, op, key)
+						}
+						return nil
+					}
+					var err error
+					for _, lerr := range s.store.List(s.ctx, "") {
+						err = errors.Join(err, lerr)
+					}
+					if took := time.Since(begun); (err == nil) != ends || took < 9*time.Minute || took > 11*time.Minute {
+						t.Errorf("after %s: %v", took, err)
+					}
+				})
+			})
+		}
+	}
 	for _, op := range []string{"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "GetObject", "ListObjectsV2", "DeleteObject", "ListMultipartUploads"} {
 		for storm, ends := range map[time.Duration]bool{9*time.Minute + 30*time.Second: true, 11 * time.Minute: false} {
 			t.Run(fmt.Sprint(op, " ", storm), func(t *testing.T) {
@@ -203,7 +233,7 @@ func TestTry_WaitsOutStorms(t *testing.T) {
 	}
 }
 
-// A wrong address is told after a minute, and not after ten.
+// A wrong address, where nobody takes a connection, is told after a minute, and not after ten.
 func TestTry_StoreThatNeverAnswered(t *testing.T) {
 	inBubble(t, func(s *subject) {
 		s.bucket.Before = func(_ context.Context, op, key string) error { return storetest.Unreachable(op, key) }
@@ -293,6 +323,18 @@ func TestUpload_PartThatFails(t *testing.T) {
 		}, "UploadPart")
 		var remote *store.RemoteError
 		if err := s.commit("large", 8*part); !errors.As(err, &remote) || remote.Class != store.Quota {
+			t.Error(err)
+		}
+		s.want(map[string]int{})
+	})
+}
+
+// A bug while a part is sent, on a goroutine of its own, ends the upload.
+func TestUpload_PartThatPanics(t *testing.T) {
+	inBubble(t, func(s *subject) {
+		s.bucket.Before = first(1, func(string, string) error { panic("a bug") }, "UploadPart")
+		var caught *bug.Error
+		if err := s.commit("large", 8*part); !errors.As(err, &caught) {
 			t.Error(err)
 		}
 		s.want(map[string]int{})

@@ -16,6 +16,8 @@ const (
 	// A request has a minute, and the time its body takes at 100 KB/s. Libraries of stores wait for ever.
 	requestTime  = time.Minute
 	slowestBytes = 100_000 // per second
+	// leastTime is what waits are not shortened below: a busy machine may keep even its own server waiting.
+	leastTime = 20 * time.Second
 
 	firstPause = 200 * time.Millisecond
 	// longestPause is what S3's own clients wait at most; it is short against patience.
@@ -70,11 +72,14 @@ func (s *objects) try(ctx context.Context, size int, request func(context.Contex
 
 func (s *objects) once(ctx context.Context, size int, request func(context.Context) error) error {
 	limit := requestTime + time.Duration(size)*time.Second/slowestBytes
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit.Round(time.Second)))
+	limit = min(limit, max(leastTime, s.scaled(limit)))
+	late := fmt.Errorf("no answer within %s", limit.Round(time.Second))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, late)
 	defer cancel()
 	err := request(ctx)
-	if refused(err) {
-		s.reached()
+	var remote *store.RemoteError
+	if refused(err) || errors.As(err, &remote) && remote.Status != 0 || err != nil && errors.Is(context.Cause(ctx), late) {
+		s.reached() // whoever takes a connection and keeps silent is there: libraries give up connecting before
 	}
 	return err
 }

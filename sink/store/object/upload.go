@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"tw2parquet/pipeline/bug"
 	"tw2parquet/sink/store"
 )
 
@@ -140,9 +141,12 @@ func (u *upload) send() error {
 	n, body := u.parts, u.buf
 	u.buf = nil
 	u.sending.Go(func() {
-		_, err := u.store.try(u.ctx, len(body), func(ctx context.Context) error { return u.multi.Part(ctx, n, body) })
+		err := bug.Guard(func() error {
+			_, err := u.store.try(u.ctx, len(body), func(ctx context.Context) error { return u.multi.Part(ctx, n, body) })
+			return u.store.named(fmt.Sprintf("send part %d of", n), u.key, err)
+		})
 		if err != nil {
-			u.cancel(u.fail(u.store.named(fmt.Sprintf("send part %d of", n), u.key, err))) // the others are in vain
+			u.cancel(u.fail(err)) // the others are in vain
 		}
 		u.store.parts.give(body)
 		u.store.parts.leave()

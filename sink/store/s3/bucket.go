@@ -7,8 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc64"
 	"io"
 	"io/fs"
 	"net/http"
@@ -21,6 +19,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/minio/crc64nvme"
 
 	"tw2parquet/sink/store"
 	"tw2parquet/sink/store/object"
@@ -42,9 +41,6 @@ func (b *bucket) URL(key string) string { return strings.TrimSuffix(Scheme+"://"
 
 func (b *bucket) Close() error { return nil }
 
-// nvme is the one checksum of S3's that holds for a whole object, however it was cut into parts.
-var nvme = crc64.MakeTable(0x9a6c9329ac4bc9b5)
-
 // checksum is as a header has it; nil where it was switched off.
 func (b *bucket) checksum(sum uint64) *string {
 	if b.settings.unchecked {
@@ -64,7 +60,7 @@ func (b *bucket) keyID() *string {
 func (b *bucket) Put(ctx context.Context, key string, body []byte) error {
 	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &b.name, Key: &key, Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))), IfNoneMatch: ifAbsent,
-		ChecksumCRC64NVME: b.checksum(crc64.Checksum(body, nvme)), ServerSideEncryption: b.settings.encryption, SSEKMSKeyId: b.keyID(), StorageClass: b.settings.class,
+		ChecksumCRC64NVME: b.checksum(crc64nvme.Checksum(body)), ServerSideEncryption: b.settings.encryption, SSEKMSKeyId: b.keyID(), StorageClass: b.settings.class,
 	})
 	return b.failure(ctx, "PutObject", key, err)
 }
@@ -180,9 +176,10 @@ func (b *bucket) Abort(ctx context.Context, u object.Unfinished) error {
 type multipart struct {
 	*bucket
 	key, id string
-	sum     hash.Hash64
+	sum     uint64 // of the parts so far
 	size    int64
 	mu      sync.Mutex
+	sums    []uint64 // of each part
 	parts   map[int]types.CompletedPart
 }
 
@@ -198,7 +195,7 @@ func (b *bucket) Begin(ctx context.Context, key string) (object.Multipart, error
 	if err != nil {
 		return nil, b.failure(ctx, "CreateMultipartUpload", key, err)
 	}
-	return &multipart{bucket: b, key: key, id: aws.ToString(out.UploadId), sum: crc64.New(nvme), parts: map[int]types.CompletedPart{}}, nil
+	return &multipart{bucket: b, key: key, id: aws.ToString(out.UploadId), parts: map[int]types.CompletedPart{}}, nil
 }
 
 func (m *multipart) ID() string   { return m.id }
@@ -206,13 +203,25 @@ func (m *multipart) Serial() bool { return false }
 
 func (m *multipart) Sum(body []byte) {
 	m.size += int64(len(body))
+	var sum uint64
 	if !m.settings.unchecked {
-		m.sum.Write(body)
+		sum = crc64nvme.Checksum(body)
 	}
+	m.sum = joined(m.sum, sum, len(body))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sums = append(m.sums, sum)
+}
+
+// sumOf is the checksum of a part that Sum was told.
+func (m *multipart) sumOf(n int) *string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.checksum(m.sums[n-1])
 }
 
 func (m *multipart) Part(ctx context.Context, n int, body []byte) error {
-	number, sum := int32(n), m.checksum(crc64.Checksum(body, nvme))
+	number, sum := int32(n), m.sumOf(n)
 	out, err := m.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: &m.name, Key: &m.key, UploadId: &m.id, PartNumber: &number,
 		Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))), ChecksumCRC64NVME: sum,
@@ -231,7 +240,7 @@ func (m *multipart) Complete(ctx context.Context) error {
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket: &m.name, Key: &m.key, UploadId: &m.id, IfNoneMatch: ifAbsent, MpuObjectSize: &m.size, MultipartUpload: &types.CompletedMultipartUpload{},
 	}
-	if sum := m.checksum(m.sum.Sum64()); sum != nil {
+	if sum := m.checksum(m.sum); sum != nil {
 		in.ChecksumCRC64NVME, in.ChecksumType = sum, types.ChecksumTypeFullObject
 	}
 	m.mu.Lock()

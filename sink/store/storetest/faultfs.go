@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 
 	"tw2parquet/sink/store"
 )
@@ -19,6 +20,8 @@ type FaultFS struct {
 	Count int   // operations so far
 	Dead  bool
 	Op    string // the operation that went wrong, "" if none did
+
+	mu sync.Mutex // guards the last three while operations run
 }
 
 // FaultKind is how an operation goes wrong.
@@ -38,25 +41,37 @@ var ErrDead = errors.New("the process is dead")
 
 // do runs one operation.
 func (f *FaultFS) do(op, name string, operation func() error) error {
+	f.mu.Lock()
 	if f.Dead {
+		f.mu.Unlock()
 		return ErrDead
 	}
 	n := f.Count
 	f.Count++
-	if n != f.At {
-		return operation()
+	wrong := n == f.At
+	if wrong {
+		f.Op = op + " " + name
+		f.Dead = f.Kind == Die
 	}
-	f.Op = op + " " + name
-	switch f.Kind {
-	case Die:
-		f.Dead = true
+	f.mu.Unlock()
+	switch {
+	case !wrong:
+		return operation()
+	case f.Kind == Die:
 		return ErrDead
-	case FailAfter:
+	case f.Kind == FailAfter:
 		if err := operation(); err != nil {
 			return err
 		}
 	}
 	return &fs.PathError{Op: op, Path: name, Err: f.Err}
+}
+
+// Stop ends the process, whatever it is doing.
+func (f *FaultFS) Stop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Dead = true
 }
 
 func value[T any](f *FaultFS, op, name string, operation func() (T, error)) (v T, err error) {

@@ -13,7 +13,8 @@ import (
 	"tw2parquet/sink/store"
 )
 
-// Process is a Memory as one process sees it, which may die, be held up, or lose an answer, at any request.
+// Process is a Memory as one process sees it, which may die, be held up, or lose an answer, at any request. Its store may be
+// used by several goroutines; its fields are set before, and read after.
 type Process struct {
 	memory *Memory
 
@@ -52,15 +53,15 @@ func (p *Process) request(ctx context.Context, op, name string, do func() error)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if p.Gate != nil && !p.Dead {
+	m := p.memory
+	if p.Gate != nil && !p.dead() {
 		p.Gate()
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if p.Dead {
 		return ErrDead
 	}
-	m := p.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	n := p.Count
 	p.Count++
 	m.requests[op]++
@@ -90,6 +91,19 @@ func (p *Process) request(ctx context.Context, op, name string, do func() error)
 		return ErrDead
 	}
 	return p.unclear(op, name)
+}
+
+// Stop ends the process, whatever it is doing.
+func (p *Process) Stop() {
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
+	p.Dead = true
+}
+
+func (p *Process) dead() bool {
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
+	return p.Dead
 }
 
 func (p *Process) unclear(op, name string) error {
@@ -180,10 +194,15 @@ func (h *memoryHold) abort(ctx context.Context, id int) error {
 }
 
 // Probe takes seven requests, as it does on a real store: a put, one that must be refused, an upload in parts whose
-// commit must be refused, and a tidy end.
-func (h *memoryHold) Probe(ctx context.Context, dir string) error {
-	name := path.Join(dir, fmt.Sprintf(".tw2parquet-probe-%d", h.id))
-	for {
+// commit must be refused, and a tidy end. On a record that is there it takes six.
+func (h *memoryHold) Probe(ctx context.Context, dir string, there *store.Record) error {
+	own := path.Join(dir, fmt.Sprintf(".tw2parquet-probe-%d", h.id))
+	name := own
+	var data []byte
+	if there != nil {
+		name, data = there.Name, there.Data
+	}
+	for there == nil {
 		err := h.Put(ctx, name, []byte("probe"), store.Private)
 		if err == nil || errors.Is(err, fs.ErrExist) {
 			break // by an attempt whose answer was lost
@@ -194,7 +213,7 @@ func (h *memoryHold) Probe(ctx context.Context, dir string) error {
 	}
 	u := &memoryUpload{hold: h, name: name}
 	steps := []func() error{
-		func() error { return h.Put(ctx, name, nil, store.Private) },
+		func() error { return h.Put(ctx, name, data, store.Private) },
 		func() error {
 			if err := u.part(ctx, true); err != nil {
 				return err
@@ -210,7 +229,7 @@ func (h *memoryHold) Probe(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	return h.Remove(ctx, name)
+	return h.Remove(ctx, own)
 }
 
 func (h *memoryHold) Create(ctx context.Context, name string, _ store.Access) (store.Upload, error) {

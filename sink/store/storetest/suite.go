@@ -399,9 +399,13 @@ func (b *bench) clearsTheDead() {
 func (b *bench) probes() {
 	b.commit(data(0), "text")
 	for range 2 {
-		b.must(b.hold.Probe(b.ctx, dataDir))
+		b.must(b.hold.Probe(b.ctx, dataDir, nil))
 		b.only(data(0))
 	}
+	b.commit(data(1), "a record")
+	b.must(b.hold.Probe(b.ctx, dataDir, &store.Record{Name: data(1), Data: []byte("a record")}))
+	b.only(data(0), data(1))
+	b.want(data(1), "a record")
 }
 
 func (b *bench) cancelled() {

@@ -1,0 +1,3 @@
+module tw2parquet/bench/tables
+
+go 1.26.0

@@ -1,0 +1,71 @@
+package tables
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func manual(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "cmd", "tw2parquet", "help", "lakes.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var pieces = regexp.MustCompile("(?s)```python\n# (\\w+)[^\n]*\n(.*?)```")
+
+// TestHelp_Pieces runs what people paste out of the manual.
+func TestHelp_Pieces(t *testing.T) {
+	_, out := lake(t)
+	tool(t, "register", out, "--format", "delta")
+	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, paste, ok := strings.Cut(manual(t), "## Copy and paste")
+	paste, _, _ = strings.Cut(paste, "\n## ")
+	found := pieces.FindAllStringSubmatch(paste, -1)
+	if !ok || len(found) != 7 || strings.Count(paste, "```") != 14 {
+		t.Fatalf("%d pieces", len(found))
+	}
+	for _, piece := range found {
+		if testing.Short() && piece[1] == "Spark" {
+			continue // starting it takes most of the quick run's time
+		}
+		cmd := exec.Command(python, "-c", piece[2])
+		cmd.Dir = filepath.Dir(out)
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		if said, err := cmd.Output(); err != nil || strings.TrimSpace(string(said)) != "5005" {
+			t.Errorf("%s: %v, %q\n%s", piece[1], err, said, tail(stderr.String()))
+		}
+	}
+}
+
+// TestHelp_Versions holds the table of engines against what the tests run.
+func TestHelp_Versions(t *testing.T) {
+	installed := read[map[string]string](t, "versions", "")
+	packages := map[string]string{"DuckDB": "duckdb", "DuckDB, extension delta": "duckdb-extension-delta", "DuckDB, extension ducklake": "duckdb-extension-ducklake", "delta-rs": "deltalake",
+		"Spark, delta-spark 4.0.0": "pyspark", "pyarrow": "pyarrow", "polars": "polars", "pandas": "pandas", "ClickHouse (chdb)": "chdb", "fastparquet": "fastparquet"}
+	_, table, _ := strings.Cut(manual(t), "## What reads what")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, " | ")
+		if len(cells) < 4 || strings.HasPrefix(line, "| engine") || strings.HasPrefix(line, "| ---") {
+			continue
+		}
+		engine := strings.TrimPrefix(cells[0], "| ")
+		if version := installed[packages[engine]]; version == "" || !strings.HasSuffix(cells[1], version) {
+			t.Errorf("%s is %q in the manual, installed is %q", engine, cells[1], version)
+		}
+		delete(packages, engine)
+	}
+	if len(packages) > 0 {
+		t.Errorf("the manual does not name %v", packages)
+	}
+}
