@@ -77,13 +77,16 @@ func openSQL(ctx context.Context, cfg Config, dsn string, files *places) (*sqlCa
 	if c.ready(ctx) == nil {
 		return c, nil
 	}
-	_, err = c.exec(ctx, catalogTables)
-	if err == nil {
-		_, err = c.exec(ctx, catalogNamespaces)
-	}
-	if err != nil && c.ready(ctx) != nil { // somebody else may have made them at the same time
-		c.close()
-		return nil, err
+	for _, statement := range []string{catalogTables, catalogNamespaces} {
+		// Whoever makes a table while another process does fails in PostgreSQL, once that process is done, in spite of
+		// IF NOT EXISTS: at the second try the table is there.
+		if _, err = c.exec(ctx, statement); err != nil {
+			_, err = c.exec(ctx, statement)
+		}
+		if err != nil && c.ready(ctx) != nil {
+			c.close()
+			return nil, err
+		}
 	}
 	return c, nil
 }
