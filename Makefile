@@ -1,7 +1,7 @@
 # Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
 # compiler (DuckDB in the tests) and the module proxy; nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help build cross picture released test test-product test-compare test-all race lakes tables report airflow airflow-celery libzstd torture fuzz lint vuln vuln-now release release-test release-image size bench bench-compare bench-peers demo demo-s3 query clean
+.PHONY: help build cross picture released test test-product test-compare test-all full-product full-compare race lakes tables report airflow airflow-celery libzstd torture fuzz lint vuln vuln-now release release-test release-image size bench bench-compare bench-peers demo demo-s3 query clean
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
@@ -50,12 +50,17 @@ test-product:
 test-compare: build # with DuckDB, and the built binary against the emulator
 	cd bench/compare && TESTED_BINARY=$(CURDIR)/bin/tw2parquet $(LAZY) go test $(KEEN) -short -parallel 4 -timeout 30m . ./e2e # many wait; what tests tools of ours, and rivals' decoders: test-all
 
-test-all: ## every test in full length
+test-all: build ## every test in full length
+	@CGO_ENABLED=0 $(LAZY) go list -export ./... >/dev/null
+	@$(MAKE) --no-print-directory -j2 full-product full-compare airflow # AIRFLOWFLAGS=-short leaves out the older Airflow and what takes long
+
+full-product:
 	CGO_ENABLED=0 $(LAZY) go test -timeout 30m ./...
 	CGO_ENABLED=0 GOEXPERIMENT=simd $(LAZY) go test ./schema
-	cd bench/compare && $(LAZY) go test $(KEEN) -timeout 30m ./...
 	cd bench/vuln && go test ./...
-	$(MAKE) airflow # AIRFLOWFLAGS=-short leaves out the older Airflow and what takes long
+
+full-compare:
+	cd bench/compare && $(LAZY) go test $(KEEN) -timeout 45m ./...
 
 # Minutes under the detector, and nothing runs side by side in them that does not in others.
 ALONE := TestExport_AutoIs|TestExport_ARetryOfAuto|TestStandardOutput_Does|TestResult_Is|TestConvert_Judges|TestPlan_SaysWhat|TestVerify_ExitCodes|TestStores_Recordings|TestFlags_|TestEmptyColumns|TestCorpus_|TestProse_
