@@ -1,7 +1,7 @@
 # Every target is a line or two of Go tooling. `make demo` and `make test` need Go, make, a C
 # compiler (DuckDB in the tests) and the module proxy; nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help build cross picture released test test-product test-compare test-all full-product full-compare race lakes tables report airflow airflow-celery libzstd torture fuzz lint vuln vuln-now release release-test release-image size bench bench-compare bench-peers demo demo-s3 query clean
+.PHONY: help build cross picture released test test-product test-compare test-all full-product full-compare race lakes tables report airflow airflow-celery libzstd torture fuzz lint vuln vuln-now release release-test release-image size bench bench-compare bench-guard bench-peers demo demo-s3 query clean
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
@@ -187,6 +187,9 @@ bench: ## benchmarks: make bench BENCH=Decode
 bench-compare: build ## against DuckDB: time, memory, size (COMPAREFLAGS='-sides all', '-mode memory', …)
 	go build -tags libzstd -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tw2parquet-libzstd ./cmd/tw2parquet
 	cd bench/compare && go run . $(COMPAREFLAGS)
+
+bench-guard: build ## fails where time, memory or size are more than a tenth worse than what bench/results/guard.json kept, against DuckDB (COMPAREFLAGS=-update keeps these)
+	cd bench/compare && go run . -mode guard -rounds 7 $(COMPAREFLAGS)
 
 bench-peers: build bench/compare/peers/.venv ## the whole job against a notebook, dlt, and curl with DuckDB: time, memory, what a cut and a kill do (needs python3, PyPI and curl)
 	cd bench/compare && go run . -mode peers -results 50000 -rounds 3 $(COMPAREFLAGS)

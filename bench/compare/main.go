@@ -5,7 +5,7 @@
 // Other modes: query asks DuckDB the same questions of every side's files, read has another reader read the
 // product's, memory holds the peak memory of long streams against that of short ones, export holds reading over
 // HTTP against converting the same documents from a file, stores holds an output in a bucket against one on disk, peers
-// holds the whole job against the ways people do it today.
+// holds the whole job against the ways people do it today, guard holds a short race against the last one that was kept.
 //
 // Machines drift: read the ratios, which pair runs that followed each other, not the seconds.
 package main
@@ -42,6 +42,7 @@ const (
 	modeExport = "export"
 	modeStores = "stores"
 	modePeers  = "peers"
+	modeGuard  = "guard"
 )
 
 // settings are what the flags say.
@@ -62,6 +63,8 @@ type settings struct {
 	libzstd   string
 	dir       string
 	cache     string
+	guarded   string
+	update    bool
 	keep      bool
 	unchecked bool
 
@@ -83,7 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	modes := map[string]func(context.Context) error{
-		modeRace: s.race, modeQuery: s.query, modeRead: s.read, modeMemory: s.memory, modeExport: s.export, modeStores: s.stores, modePeers: s.peers,
+		modeRace: s.race, modeQuery: s.query, modeRead: s.read, modeMemory: s.memory, modeExport: s.export, modeStores: s.stores, modePeers: s.peers, modeGuard: s.guard,
 	}
 	if err := s.inDirectory(func() error { return modes[s.mode](ctx) }); err != nil {
 		fmt.Fprintln(stderr, "compare:", err)
@@ -96,7 +99,7 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	s := &settings{stdout: stdout, stderr: stderr}
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&s.mode, "mode", modeRace, "race, query, read, memory, export, stores or peers")
+	f.StringVar(&s.mode, "mode", modeRace, "race, query, read, memory, export, stores, peers or guard")
 	f.IntVar(&s.results, "results", 200000, "results in a corpus that says no number; with -mode memory in the short streams")
 	f.StringVar(&s.kinds, "kind", "", fmt.Sprintf("documents, of: %v and %s, made of real texts that lie on this machine; each may have its own number of results (default %s; with -mode memory, export and stores %s)",
 		bench.Kinds(), bench.Prose, allCorpora, bench.Mix))
@@ -107,12 +110,14 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	f.IntVar(&s.level, "level", 3, "zstd level of each side")
 	f.StringVar(&s.rowGroup, "row-group-size", "", "the product's --row-group-size (default: its own)")
 	f.StringVar(&s.fileSize, "file-size", "", "the product's --file-size (default: its own; in a race one file)")
-	f.StringVar(&s.sides, "sides", "tw2parquet,compact,libzstd,duckdb",
-		"who takes part, of: tw2parquet, compact (its --encodings), libzstd, duckdb, duckdb-default and, installed through npm, chdb (ClickHouse), polars; or all")
+	f.StringVar(&s.sides, "sides", "tw2parquet,compact,libzstd,duckdb-2,duckdb",
+		"who takes part, of: tw2parquet, compact (its --encodings), libzstd, duckdb-2 (from PyPI), duckdb (1.5), duckdb-default and, installed through npm, chdb (ClickHouse), polars; or all")
 	f.StringVar(&s.binary, "binary", "../../bin/tw2parquet", "the product")
 	f.StringVar(&s.libzstd, "libzstd", "../../bin/tw2parquet-libzstd", "the product built with -tags libzstd")
 	f.StringVar(&s.dir, "dir", "", "where the corpus and the outputs go (default: a temporary directory)")
 	f.StringVar(&s.cache, "cache", "", "where npm's packages go (default: a folder of the user's cache)")
+	f.StringVar(&s.guarded, "guard", "../results/guard.json", "with -mode guard: the figures that were kept")
+	f.BoolVar(&s.update, "update", false, "with -mode guard: keep these figures")
 	f.BoolVar(&s.keep, "keep", false, "leave the corpus and the last outputs there")
 	f.BoolVar(&s.unchecked, "unchecked", false, "measure without comparing the values first")
 	if err := f.Parse(args); err != nil {
@@ -122,7 +127,7 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	if f.NArg() > 0 {
 		bad = append(bad, fmt.Errorf("unexpected argument %q", f.Arg(0)))
 	}
-	if !slices.Contains([]string{modeRace, modeQuery, modeRead, modeMemory, modeExport, modeStores, modePeers}, s.mode) {
+	if !slices.Contains([]string{modeRace, modeQuery, modeRead, modeMemory, modeExport, modeStores, modePeers, modeGuard}, s.mode) {
 		bad = append(bad, fmt.Errorf("no mode %q", s.mode))
 	}
 	if err := s.nameCorpora(); err != nil {
@@ -143,9 +148,11 @@ const allCorpora = "prose:60000,blog:60000,mix:200000,x:600000"
 
 // nameCorpora settles what is measured. Some modes measure one corpus only.
 func (s *settings) nameCorpora() error {
-	several := s.mode == modeRace || s.mode == modeQuery || s.mode == modeRead
+	several := s.mode == modeRace || s.mode == modeQuery || s.mode == modeRead || s.mode == modeGuard
 	switch {
 	case s.kinds != "":
+	case s.mode == modeGuard:
+		s.kinds = guardedCorpora
 	case several:
 		s.kinds = allCorpora
 	default:

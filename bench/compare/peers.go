@@ -29,13 +29,9 @@ type peer struct {
 
 // wholeJob lists what people use, the product last: it is what the others are held against.
 func (s *settings) wholeJob() ([]peer, error) {
-	scripts, err := filepath.Abs("peers")
+	python, scripts, err := python()
 	if err != nil {
 		return nil, err
-	}
-	python := filepath.Join(scripts, ".venv", "bin", "python")
-	if _, err := os.Stat(python); err != nil {
-		return nil, fmt.Errorf("the peers are not installed (make bench-peers does it): %w", err)
 	}
 	script := func(name string, command ...string) func(*account, string) *side {
 		return func(a *account, out string) *side {

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 )
 
 // allSides is everybody, in the order of the table.
-const allSides = "tw2parquet,compact,libzstd,duckdb,duckdb-default,chdb,polars"
+const allSides = "tw2parquet,compact,libzstd,duckdb-2,duckdb,duckdb-default,chdb,polars"
 
 // oneFile makes the product write a single file, as its rivals do.
 const oneFile = "64GiB"
@@ -149,6 +150,15 @@ func (s *settings) choose(ctx context.Context, input string) ([]*side, error) {
 			side.note = "no _ordinal, _extra always null: what has no column is dropped; no page index, no page checksums; Bloom filters of many columns"
 			if name == "duckdb" {
 				side.note = fmt.Sprintf("row groups of %d rows; ", tunedRowGroup) + side.note
+			}
+		case "duckdb-2", "duckdb-2-20480", "duckdb-2-40960", "duckdb-2-122880": // the last is its own
+			rows := tunedRowGroup
+			if _, size, ok := strings.Cut(name, "-2-"); ok {
+				rows, _ = strconv.Atoi(size) // one of those above
+			}
+			if err := s.duckdb2(side, input, rows); err != nil {
+				fmt.Fprintf(s.stdout, "%s takes no part: %v\n", name, err)
+				continue
 			}
 		case "chdb", "polars":
 			if err := s.node(ctx, side, input); err != nil {

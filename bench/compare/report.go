@@ -6,15 +6,45 @@ import (
 	"strings"
 )
 
-// report is a table of medians with their spread, and the ratios of every side to the tuned DuckDB (or, when it
-// takes no part, to the last side): the median of the ratios of each round, not the ratio of medians.
-func report(sides []*side, input int64) string {
-	base := sides[len(sides)-1]
-	for _, s := range sides {
-		if s.name == "duckdb" {
-			base = s
+// measure is what is told of a run.
+type measure struct {
+	name string
+	of   func(cost) float64
+	unit string // its format
+}
+
+var measures = []measure{
+	{"wall", func(c cost) float64 { return c.Wall }, "%.2f"},
+	{"cpu", func(c cost) float64 { return c.CPU }, "%.2f"},
+	{"peak rss", func(c cost) float64 { return c.RSS }, "%.0f"},
+}
+
+// yardstick is the side that the others are held against: the newest tuned DuckDB, and when none takes part, the last.
+func yardstick(sides []*side) *side {
+	for _, name := range []string{"duckdb-2", "duckdb"} {
+		for _, s := range sides {
+			if s.name == name {
+				return s
+			}
 		}
 	}
+	return sides[len(sides)-1]
+}
+
+// ratios of a side to another one, round by round, sorted.
+func (m measure) ratios(s, base *side) []float64 {
+	v := make([]float64, len(s.costs))
+	for i := range v {
+		v[i] = m.of(s.costs[i]) / m.of(base.costs[i])
+	}
+	slices.Sort(v)
+	return v
+}
+
+// report is a table of medians with their spread, and the ratios of every side to the yardstick: the median of the
+// ratios of each round, not the ratio of medians.
+func report(sides []*side, input int64) string {
+	base := yardstick(sides)
 	var b strings.Builder
 	row := func(cells ...string) {
 		fmt.Fprintf(&b, "%-16s", cells[0])
@@ -23,17 +53,8 @@ func report(sides []*side, input int64) string {
 		}
 		b.WriteByte('\n')
 	}
-	measures := []struct {
-		name string
-		of   func(cost) float64
-		unit string
-	}{
-		{"wall s", func(c cost) float64 { return c.Wall }, "%.2f"},
-		{"cpu s", func(c cost) float64 { return c.CPU }, "%.2f"},
-		{"peak rss MiB", func(c cost) float64 { return c.RSS }, "%.0f"},
-	}
 	fmt.Fprintf(&b, "\nmedian (lowest to highest) of %d rounds\n", len(base.costs))
-	row("", measures[0].name, measures[1].name, measures[2].name, "size MB", "input MB/s")
+	row("", "wall s", "cpu s", "peak rss MiB", "size MB", "input MB/s")
 	for _, s := range sides {
 		cells := []string{s.name}
 		for _, m := range measures {
@@ -51,11 +72,7 @@ func report(sides []*side, input int64) string {
 		}
 		cells := []string{s.name}
 		for _, m := range measures {
-			v := make([]float64, len(s.costs))
-			for i := range v {
-				v[i] = m.of(s.costs[i]) / m.of(base.costs[i])
-			}
-			slices.Sort(v)
+			v := m.ratios(s, base)
 			cells = append(cells, fmt.Sprintf("%.3f (%.3f to %.3f)", median(v), v[0], v[len(v)-1]))
 		}
 		row(append(cells, fmt.Sprintf("%.3f", float64(s.size)/float64(base.size)))...)

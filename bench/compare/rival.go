@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"tw2parquet/bench/compare/columns"
@@ -45,21 +46,58 @@ func runRival(ctx context.Context, args []string, stderr io.Writer) int {
 
 // rivalCopy writes the product's columns in the order of the stream.
 func rivalCopy(ctx context.Context, in, out string, threads, level int, tuned bool) error {
-	options := fmt.Sprintf("COMPRESSION zstd, COMPRESSION_LEVEL %d", level)
+	rowGroup := 0
 	if tuned {
-		options += fmt.Sprintf(", ROW_GROUP_SIZE %d", tunedRowGroup)
+		rowGroup = tunedRowGroup
 	}
-	return copyDocuments(ctx, in, out, "*", options, fmt.Sprintf("threads = %d", threads))
+	return copyDocuments(ctx, in, out, "*", rivalOptions(level, rowGroup), fmt.Sprintf("threads = %d", threads))
 }
 
-// copyDocuments copies a projection of the stream's documents to a Parquet file in out. Of the product's own
-// columns _key is computed and _extra is null; the position is implied by the order, which is kept.
+// rivalOptions are those of its COPY; a row group of 0 rows is DuckDB's own size.
+func rivalOptions(level, rowGroup int) string {
+	options := fmt.Sprintf("COMPRESSION zstd, COMPRESSION_LEVEL %d", level)
+	if rowGroup > 0 {
+		options += fmt.Sprintf(", ROW_GROUP_SIZE %d", rowGroup)
+	}
+	return options
+}
+
+// copyDocuments copies a projection of the stream's documents to a Parquet file in out.
 func copyDocuments(ctx context.Context, in, out, projection, options string, settings ...string) (err error) {
 	db, err := duck.Open(ctx, append(settings, "preserve_insertion_order = true")...)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.Exec(ctx, copyStatement(in, out, projection, options))
+}
+
+// copyStatement does it. Of the product's own columns _key is computed and _extra is null; the position is implied by the order,
+// which is kept.
+func copyStatement(in, out, projection, options string) string {
 	documents := "SELECT coalesce(url, external_provider || ':' || external_id) AS _key, NULL::VARCHAR AS _extra, * FROM (" + columns.Documents(in) + ")"
-	return db.Exec(ctx, fmt.Sprintf("COPY (FROM (%s) SELECT %s) TO %s (FORMAT parquet, %s)", documents, projection, duck.Quote(filepath.Join(out, "data.parquet")), options))
+	return fmt.Sprintf("COPY (FROM (%s) SELECT %s) TO %s (FORMAT parquet, %s)", documents, projection, duck.Quote(filepath.Join(out, "data.parquet")), options)
+}
+
+// duckdb2 makes a side of DuckDB's newest version, which Python carries; there is no library of it for Go yet.
+func (s *settings) duckdb2(side *side, input string, rowGroup int) error {
+	python, scripts, err := python()
+	if err != nil {
+		return err
+	}
+	side.command = []string{python, filepath.Join(scripts, "statement.py"), fmt.Sprint(s.threads), copyStatement(input, side.out, "*", rivalOptions(s.level, rowGroup))}
+	side.note = fmt.Sprintf("DuckDB 2.0.1, with the start of its Python; row groups of %d rows; otherwise as duckdb", rowGroup)
+	return nil
+}
+
+// python is the interpreter that has DuckDB and what people use otherwise, and where the scripts for it lie.
+func python() (interpreter, scripts string, err error) {
+	if scripts, err = filepath.Abs("peers"); err != nil {
+		return "", "", err
+	}
+	interpreter = filepath.Join(scripts, ".venv", "bin", "python")
+	if _, err := os.Stat(interpreter); err != nil {
+		return "", "", fmt.Errorf("not installed (make bench/compare/peers/.venv does it): %w", err)
+	}
+	return interpreter, scripts, nil
 }

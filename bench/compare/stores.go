@@ -126,12 +126,7 @@ func (j storeJob) judgeMemory(disk, inBucket *side) error {
 
 // judgeTime does the same.
 func (j storeJob) judgeTime(disk, inBucket *side) error {
-	ratios := make([]float64, len(disk.costs))
-	for i := range ratios {
-		ratios[i] = inBucket.costs[i].Wall / disk.costs[i].Wall
-	}
-	slices.Sort(ratios)
-	if ratio := median(ratios); ratio > slower {
+	if ratio := median(measures[0].ratios(inBucket, disk)); ratio > slower {
 		return fmt.Errorf("%s: the bucket takes %.2f times as long as a disk, and may %.2f", j.name, ratio, slower)
 	}
 	return nil
