@@ -5,7 +5,8 @@
 // Other modes: query asks DuckDB the same questions of every side's files, read has another reader read the
 // product's, memory holds the peak memory of long streams against that of short ones, export holds reading over
 // HTTP against converting the same documents from a file, stores holds an output in a bucket against one on disk, peers
-// holds the whole job against the ways people do it today, guard holds a short race against the last one that was kept.
+// holds the whole job against the ways people do it today, guard holds a short race against the last one that was kept, looks
+// holds verify, cat and report against convert.
 //
 // Machines drift: read the ratios, which pair runs that followed each other, not the seconds.
 package main
@@ -43,6 +44,7 @@ const (
 	modeStores = "stores"
 	modePeers  = "peers"
 	modeGuard  = "guard"
+	modeLooks  = "looks"
 )
 
 // settings are what the flags say.
@@ -86,7 +88,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	modes := map[string]func(context.Context) error{
-		modeRace: s.race, modeQuery: s.query, modeRead: s.read, modeMemory: s.memory, modeExport: s.export, modeStores: s.stores, modePeers: s.peers, modeGuard: s.guard,
+		modeRace: s.race, modeQuery: s.query, modeRead: s.read, modeMemory: s.memory, modeExport: s.export, modeStores: s.stores, modePeers: s.peers, modeGuard: s.guard, modeLooks: s.looks,
 	}
 	if err := s.inDirectory(func() error { return modes[s.mode](ctx) }); err != nil {
 		fmt.Fprintln(stderr, "compare:", err)
@@ -99,7 +101,7 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	s := &settings{stdout: stdout, stderr: stderr}
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&s.mode, "mode", modeRace, "race, query, read, memory, export, stores, peers or guard")
+	f.StringVar(&s.mode, "mode", modeRace, "race, query, read, memory, export, stores, peers, guard or looks")
 	f.IntVar(&s.results, "results", 200000, "results in a corpus that says no number; with -mode memory in the short streams")
 	f.StringVar(&s.kinds, "kind", "", fmt.Sprintf("documents, of: %v and %s, made of real texts that lie on this machine; each may have its own number of results (default %s; with -mode memory, export and stores %s)",
 		bench.Kinds(), bench.Prose, allCorpora, bench.Mix))
@@ -127,7 +129,7 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	if f.NArg() > 0 {
 		bad = append(bad, fmt.Errorf("unexpected argument %q", f.Arg(0)))
 	}
-	if !slices.Contains([]string{modeRace, modeQuery, modeRead, modeMemory, modeExport, modeStores, modePeers, modeGuard}, s.mode) {
+	if !slices.Contains([]string{modeRace, modeQuery, modeRead, modeMemory, modeExport, modeStores, modePeers, modeGuard, modeLooks}, s.mode) {
 		bad = append(bad, fmt.Errorf("no mode %q", s.mode))
 	}
 	if err := s.nameCorpora(); err != nil {
