@@ -108,7 +108,7 @@ func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
 	defer func() { err = errors.Join(err, out.Close()) }()
 	r.UnsafeOverwrite = out.UnsafeOverwrite
 	x := &export{job: j, window: w, out: out, report: r, log: j.log(), mover: mover{
-		window: w, sink: out.Sink, chain: out.Chain, rowGroup: j.RowGroup, workers: j.Workers, observers: j.Observers, log: j.log(),
+		window: w, sink: out.Sink, chain: out.Chain, rowGroup: j.RowGroup, workers: j.Workers, observers: j.Observers, log: j.log(), reading: &Reading{},
 	}}
 	err = x.run(ctx)
 	if err != nil && !r.Complete && !j.Refetch && j.Accept != nil && j.Accept(err) {
@@ -250,7 +250,7 @@ func (x *export) accept(ctx context.Context, because error) error {
 
 // acquire buys the export, unless it was bought before. With Refetch it is only looked for.
 func (x *export) acquire(ctx context.Context) (source.Acquired, error) {
-	x.report.Reading, x.report.Labels = &x.mover.reading, x.job.Labels // what an earlier start took is its own
+	x.report.Reading, x.report.Labels = x.mover.reading, x.job.Labels // what an earlier start took is its own
 	if !x.out.Fresh {
 		if _, err := write(ctx, x.out.Journal, RequestRecord, x.window.Asking()); err != nil {
 			return source.Acquired{}, err

@@ -51,7 +51,7 @@ type mover struct {
 	observers observers
 	telling   sync.Mutex // the one who reads sees tasks while others publish files
 	log       *slog.Logger
-	reading   Reading // of all streams
+	reading   *Reading // of all streams; apart, because a report keeps it when the mover and its output are long gone
 
 	collector string // that is read; "" = the run's own
 	origin    string // offset at which the run begins; "" = the earliest result

@@ -70,9 +70,9 @@ func (j *Read) Run(ctx context.Context, w Window) (Report, error) {
 func (j *Read) run(ctx context.Context, w Window, r *Report) error {
 	m := mover{
 		window: w, sink: j.Output.Sink, chain: j.Output.Chain, rowGroup: j.RowGroup, workers: j.Workers, observers: j.Observers,
-		log: orDiscard(j.Log), collector: j.Collector, endless: j.Follow > 0,
+		log: orDiscard(j.Log), reading: &Reading{}, collector: j.Collector, endless: j.Follow > 0,
 	}
-	r.Reading = &m.reading
+	r.Reading = m.reading
 	m.begin()
 	o, err := j.origin(ctx, w.Run)
 	if err != nil {

@@ -266,3 +266,21 @@ func TestConvert_HostileDocuments(t *testing.T) {
 		t.Errorf("want %d rejects: %s", rejected, &stdout)
 	}
 }
+
+// TestMemory_OfManyWindows: what a window needed must be free when it has ended, however many more come.
+func TestMemory_OfManyWindows(t *testing.T) {
+	long(t, "pipeline's TestExport_ReportsKeepNoOutput")
+	cfg := tiny()
+	cfg.DocumentsPerDay = 1
+	a := serve(t, cfg)
+	p := a.launch("export", "--out", a.output(), "--project", a.Projects()[0], "--start", "2024-01-01", "--stop", "2024-04-01", "--split", "day", "--parallel", "2")
+	peak := p.peak()
+	e := p.wait()
+	t.Logf("%d MiB", peak)
+	if e.code != 0 || e.result.Rows != 91 {
+		t.Fatalf("exit %d\n%.3000s", e.code, e)
+	}
+	if peak > 130 {
+		t.Errorf("%d MiB for 91 windows", peak)
+	}
+}
