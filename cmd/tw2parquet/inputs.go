@@ -116,7 +116,7 @@ func (in *input) fill(size int) {
 	}
 }
 
-// Close frees what is open.
+// Close frees what is open, and what was read ahead: all inputs of a command live as long as it does.
 func (in *input) Close() error {
 	var first error
 	for _, c := range in.closers {
@@ -124,7 +124,7 @@ func (in *input) Close() error {
 			first = err
 		}
 	}
-	in.closers = nil
+	in.closers, in.head, in.raw = nil, nil, nil
 	return first
 }
 

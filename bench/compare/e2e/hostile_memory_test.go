@@ -284,3 +284,30 @@ func TestMemory_OfManyWindows(t *testing.T) {
 		t.Errorf("%d MiB for 91 windows", peak)
 	}
 }
+
+// TestMemory_OfManyRecordings: nor may a recording leave something behind.
+func TestMemory_OfManyRecordings(t *testing.T) {
+	long(t, "TestMemory_OfABomb")
+	a := serve(t, tiny())
+	dir := t.TempDir()
+	args := []string{"convert", "--out", a.output()}
+	const n = 200
+	for i := range n {
+		name := filepath.Join(dir, fmt.Sprintf("%03d.ndjson", i))
+		text := fmt.Sprintf(chunkHead+`{"url":"https://example.org/%d"}`+chunkTail+controlChunk("end"), i)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, name)
+	}
+	p := a.launch(args...)
+	peak := p.peak()
+	e := p.wait()
+	t.Logf("%d MiB", peak)
+	if e.code != 0 || e.result.Rows != n {
+		t.Fatalf("exit %d\n%.3000s", e.code, e)
+	}
+	if peak > 130 {
+		t.Errorf("%d MiB for %d recordings", peak, n)
+	}
+}
