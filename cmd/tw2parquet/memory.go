@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
+	"sync"
 )
 
 // defaultMemory is the soft memory limit of commands that move no data, and the least of those that do.
@@ -20,12 +22,39 @@ const defaultMemory = 1 << 30
 // along.
 const gcPercent = 20
 
+// leastGarbage may pile up in any case. Many small windows one after the other have little in use and leave a few MiB each:
+// a percentage alone would have the collector run six times for every one of them.
+const leastGarbage = 8 << 20
+
+var collecting sync.Once
+
+// watchCollector adjusts the percentage after each collection, when it is known what is in use.
+func watchCollector() {
+	next := new([32]byte) // garbage at once, so that the next collection finds it
+	runtime.AddCleanup(next, func(struct{}) {
+		tuneCollector()
+		watchCollector()
+	}, struct{}{})
+}
+
+func tuneCollector() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	debug.SetGCPercent(collectorPercent(live[0].Value.Uint64()))
+}
+
+// collectorPercent is GOGC while so many bytes are in use.
+func collectorPercent(live uint64) int {
+	return max(gcPercent, int(leastGarbage*100/max(live, 1<<20)))
+}
+
 // limitMemory tells the runtime what a command that writes in so many windows at a time may take, with
 // the buffers of what it reads from and writes to object stores. A
 // limit that was asked for holds, whatever it costs.
 func (w *writing) limitMemory(a *app, windows int, out place, inputs ...*input) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		tuneCollector()
+		collecting.Do(watchCollector)
 	}
 	usual, most := w.memory(windows)
 	more := remoteMemory(windows, out, inputs...)
