@@ -109,3 +109,34 @@ func TestVariables_OfOtherCommandsAreIgnored(t *testing.T) {
 		}
 	}
 }
+
+// fenced are examples, which run in tests of their own.
+var fenced = regexp.MustCompile("(?s)```.*?```")
+
+// Commands in the text of the manual and README, with or without the program's name, have flags that they take.
+func TestManual_CommandsTakeTheirFlags(t *testing.T) {
+	seen := 0
+	for name, page := range pages(t) {
+		for _, text := range matches("`([^`\n]+(?:\n[^`\n]+)?)`", fenced.ReplaceAllString(page, "")) { // may be broken over two lines
+			words := strings.Fields(strings.TrimPrefix(text, "tw2parquet "))
+			if len(words) == 0 || child(model().Node, words[0]) == nil {
+				continue
+			}
+			line := readLine(model(), words)
+			if err := line.checkTaken(model().Node); err != nil {
+				t.Errorf("%s, %s: %v", name, text, err)
+			}
+			for _, word := range words {
+				if flag, ok := strings.CutPrefix(word, "--"); ok && flag != "" {
+					flag, _, _ = strings.Cut(flag, "=")
+					if seen++; line.flags[flag] == nil {
+						t.Errorf("%s, %s: there is no --%s", name, text, flag)
+					}
+				}
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("%d flags", seen)
+	}
+}
