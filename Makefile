@@ -26,7 +26,7 @@ LAZY := GOGC=400
 KEEN := -exec 'env -u GOGC'
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## the static binary, bin/tw2parquet
 	CGO_ENABLED=0 $(LAZY) go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tw2parquet ./cmd/tw2parquet
@@ -170,7 +170,7 @@ vuln-now: ## known vulnerabilities that the binary can reach, as vuln.go.dev kno
 release: ## archives, packages, image, bills of materials and checksums of the checkout's commit, in bin/release
 	go -C bench/ship run . $(RELEASEFLAGS)
 
-release-test: release ## install, run and remove them; make them again elsewhere: the same bytes? (needs dpkg, unshare, root or sudo, and a clean checkout; Linux)
+release-test: release ## install, run and remove them; make them again elsewhere: the same bytes? (needs dpkg, unshare, a clean checkout, and root, sudo or user namespaces; Linux)
 	cd bench/ship && CGO_ENABLED=0 go test ./size && CGO_ENABLED=0 go test -timeout 60m . $(RELEASETESTFLAGS)
 
 release-image: ## push the release's image: make release-image IMAGE=registry/name; REGISTRY_USER and REGISTRY_PASSWORD are read from the environment

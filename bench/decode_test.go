@@ -1,15 +1,13 @@
 package bench
 
 import (
-	stdjson "encoding/json"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/goccy/go-json"
 
 	"tw2parquet/schema"
 )
@@ -30,7 +28,8 @@ type decoder struct {
 
 // BenchmarkDecode reads result chunks in memory, on one core: ours into Arrow columns, with UTF-8
 // checked, unknown members and null kept apart, and duplicates counted; the others into Go structs of the
-// same members, which leaves out all of that (and the columns are still to be filled).
+// same members, which leaves out all of that (and the columns are still to be filled). Faster decoders are in
+// bench/compare/decode.
 func BenchmarkDecode(b *testing.B) {
 	value := reflect.New(structOf())
 	document := value.Interface()
@@ -55,8 +54,7 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			return err
 		}},
-		{"goccy", 1, into(json.Unmarshal)},
-		{"encodingjson", 1, into(stdjson.Unmarshal)},
+		{"encodingjson", 1, into(json.Unmarshal)},
 	}
 	for _, kind := range Kinds() {
 		chunks, err := Corpus{Seed: 1, Kind: kind, Results: benchResults}.Chunks()
@@ -137,7 +135,7 @@ func structOf() reflect.Type {
 		case schema.Scores:
 			return reflect.TypeFor[map[string]float64]()
 		case schema.JSON:
-			return reflect.TypeFor[stdjson.RawMessage]()
+			return reflect.TypeFor[json.RawMessage]()
 		default:
 			return reflect.TypeFor[string]()
 		}

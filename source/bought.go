@@ -1,10 +1,9 @@
 package source
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
-
-	"github.com/goccy/go-json"
 )
 
 // BoughtAt reads from a run's TaskRecord when its export task was created, by the server's clock; zero if the

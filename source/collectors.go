@@ -2,11 +2,10 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
-
-	"github.com/goccy/go-json"
 )
 
 // Collector is a server-side queue of results, kept for seven days.

@@ -2,25 +2,19 @@ package source
 
 import (
 	"bytes"
-	stdjson "encoding/json"
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-json"
 )
 
 // object is a JSON object whose members are looked at one by one: names are compared exactly, what is
 // unknown stays out of the way, and a member of an unexpected type spoils nothing but itself.
 type object map[string]json.RawMessage
 
-// parseObject accepts exactly one JSON object. The standard library checks the text first: it bounds the
-// nesting and has no unsafe code, which the fast decoder has.
+// parseObject accepts exactly one JSON object.
 func parseObject(text []byte) (object, bool) {
-	if !stdjson.Valid(text) {
-		return nil, false
-	}
 	var o object
 	if json.Unmarshal(text, &o) != nil || o == nil {
 		return nil, false
@@ -28,11 +22,10 @@ func parseObject(text []byte) (object, bool) {
 	return o, true
 }
 
-// jsonText is JSON that people may read: <, > and & stay as they are, which the fast encoder does not promise
-// for raw members.
+// jsonText is JSON that people may read: <, > and & stay as they are.
 func jsonText(v any) ([]byte, error) {
 	var b bytes.Buffer
-	e := stdjson.NewEncoder(&b)
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err

@@ -2,10 +2,9 @@ package source
 
 import (
 	"bytes"
+	"encoding/json"
 	"regexp"
 	"strconv"
-
-	"github.com/goccy/go-json"
 )
 
 // chunkKind is what an object of the stream is, told by its top-level members alone: a document may hold

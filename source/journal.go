@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/goccy/go-json"
 )
 
 // Journal is what buying needs of the place beside the output: small records that are written once.

@@ -3,6 +3,7 @@ package source
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -12,8 +13,6 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/goccy/go-json"
 )
 
 // Kind names where the documents of an export come from.

@@ -2,12 +2,11 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-json"
 )
 
 // Status is the state of a task, in lower case: the documentation writes it upper, the wire lower.

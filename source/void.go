@@ -2,11 +2,10 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"slices"
-
-	"github.com/goccy/go-json"
 )
 
 // Trace is what the records of a run say of it, without a look at the server.

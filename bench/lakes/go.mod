@@ -2,7 +2,10 @@ module tw2parquet/bench/lakes
 
 go 1.26.0
 
-replace tw2parquet => ../..
+replace (
+	github.com/goccy/go-json => ../../sink/parquet/gojson // as in tw2parquet, so that its packages are compiled once
+	tw2parquet => ../..
+)
 
 tool github.com/versity/versitygw/cmd/versitygw
 

@@ -57,20 +57,46 @@ func command(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// asRoot is command for what only root may do; others need sudo without a password, as CI's machines have it.
+// rights is how this test comes to do what only root may do.
+type rights int
+
+const (
+	isRoot    rights = iota
+	sudo             // without a password, as CI's machines have it
+	namespace        // root in a user namespace of one's own, which owns nothing but what the test made
+)
+
+func rightsOf(t *testing.T) rights {
+	t.Helper()
+	switch {
+	case os.Geteuid() == 0:
+		return isRoot
+	case exec.CommandContext(t.Context(), "sudo", "--non-interactive", "true").Run() == nil:
+		return sudo
+	case exec.CommandContext(t.Context(), "unshare", "--map-root-user", "--mount", "true").Run() == nil:
+		return namespace
+	}
+	t.Fatal("this test installs packages and mounts: it needs root, or sudo without a password, or user namespaces for everybody (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)")
+	return 0
+}
+
+// asRoot is command for what only root may do.
 func asRoot(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	if os.Geteuid() == 0 {
-		return command(t, name, args...)
+	switch rightsOf(t) {
+	case sudo:
+		return command(t, "sudo", append([]string{"--non-interactive", name}, args...)...)
+	case namespace:
+		return command(t, "unshare", append([]string{"--map-root-user", "--mount", name}, args...)...)
 	}
-	return command(t, "sudo", append([]string{"--non-interactive", name}, args...)...)
+	return command(t, name, args...)
 }
 
 // rootsPlace is a directory in which root, or somebody it becomes, leaves files that the test must be able to remove.
 func rootsPlace(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if os.Geteuid() != 0 {
+	if rightsOf(t) == sudo {
 		t.Cleanup(func() {
 			if err := exec.Command("sudo", "--non-interactive", "chown", "-R", fmt.Sprint(os.Geteuid()), dir).Run(); err != nil {
 				t.Error(err)

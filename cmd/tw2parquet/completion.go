@@ -44,8 +44,9 @@ func (c *completionCmd) Run(a *app) error {
 type completed struct {
 	path     string // its words: "", "export", "tasks list"
 	help     string
-	commands []completed // only their last word and help count
-	flags    []completedFlag
+	commands []completed     // only their last word and help count
+	flags    []completedFlag // its own
+	common   []completedFlag // those of the program that it, or a command below it, takes
 	arg      offer
 }
 
@@ -61,14 +62,23 @@ type offer struct {
 	files, dirs bool
 }
 
-// completions are a command and all below it. The flags that every command knows are with the first, which is the
-// program itself.
+// completions are a command and all below it. The first is the program itself.
 func completions(n *kong.Node, path string) []completed {
 	c := completed{path: path, help: sentence(n.Help)}
 	for _, f := range n.Flags {
 		if !f.Hidden {
-			valued := !f.IsBool() && !f.IsCounter()
-			c.flags = append(c.flags, completedFlag{f.Name, sentence(f.Help), f.FormatPlaceHolder(), valued, f.IsSlice(), offered(f.Value, f.PlaceHolder)})
+			c.flags = append(c.flags, completedFlagOf(f))
+		}
+	}
+	if path != "" {
+		program := n
+		for program.Parent != nil {
+			program = program.Parent
+		}
+		for _, f := range program.Flags {
+			if !f.Hidden && takesBelow(n, f.Name) {
+				c.common = append(c.common, completedFlagOf(f))
+			}
 		}
 	}
 	for _, p := range n.Positional {
@@ -85,6 +95,19 @@ func completions(n *kong.Node, path string) []completed {
 		all = append(all, below...)
 	}
 	return all
+}
+
+// takesBelow tells whether a command takes a flag, or one below it.
+func takesBelow(n *kong.Node, name string) bool {
+	if len(n.Children) == 0 {
+		return takes(n, name)
+	}
+	return slices.ContainsFunc(n.Children, func(c *kong.Node) bool { return takesBelow(c, name) })
+}
+
+func completedFlagOf(f *kong.Flag) completedFlag {
+	valued := !f.IsBool() && !f.IsCounter()
+	return completedFlag{f.Name, sentence(f.Help), f.FormatPlaceHolder(), valued, f.IsSlice(), offered(f.Value, f.PlaceHolder)}
 }
 
 // offered goes by the list of a value, or by what help shows as the value: FILE, PATH, OUT.

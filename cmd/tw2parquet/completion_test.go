@@ -33,8 +33,12 @@ func wantedCompletions(t *testing.T) (all []completing) {
 			all = append(all, completing{n.Name + " ", below})
 			continue
 		}
+		shown := pageFlags(t, n)
 		for _, group := range n.AllFlags(true) {
 			for _, f := range group {
+				if !slices.Contains(shown, f.Name) {
+					continue
+				}
 				flags = append(flags, "--"+f.Name)
 				if f.Enum != "" {
 					all = append(all, completing{n.Name + " --" + f.Name + " ", strings.Split(f.Enum, ",")})
@@ -57,7 +61,7 @@ func wantedCompletions(t *testing.T) (all []completing) {
 		completing{"export --encodings ", []string{"broad", "compact"}},
 		completing{"export --compression zs", []string{"zstd"}},
 		completing{"--log-format json tasks li", []string{"list"}},
-		completing{"--token-file export verify --output js", []string{"json"}},
+		completing{"--log-format json verify --output js", []string{"json"}},
 		completing{"export --project export --spl", []string{"--split"}},
 		completing{"export --project ", nil},
 		completing{"check-", nil}, // hidden

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -64,7 +65,7 @@ _tw2parquet() {
   fi
   _tw2parquet_command "$path"
   if [[ $cur == -* ]]; then
-    COMPREPLY=($(compgen -W "$_tw2parquet_global $flags" -- "$cur"))
+    COMPREPLY=($(compgen -W "$flags" -- "$cur"))
     return
   fi
   case $words in
@@ -81,18 +82,13 @@ func bashCompletion(all []completed) string {
 	var b strings.Builder
 	b.WriteString("# Completion for bash. Written by: tw2parquet completion bash\n\n")
 	fmt.Fprintf(&b, "_tw2parquet_valued=%s\n", shellQuoted(" "+strings.Join(valuedFlags(all), " ")+" "))
-	fmt.Fprintf(&b, "_tw2parquet_global=%s\n", shellQuoted(flagNames(all[0])))
 	b.WriteString("\n_tw2parquet_command() {\n  commands= flags= words=\n  case $1 in\n")
 	for _, c := range all {
 		var commands []string
 		for _, sub := range c.commands {
 			commands = append(commands, sub.last())
 		}
-		own := ""
-		if c.path != "" {
-			own = flagNames(c)
-		}
-		fmt.Fprintf(&b, "  %s) commands=%s flags=%s words=%s ;;\n", shellQuoted(c.path), shellQuoted(strings.Join(commands, " ")), shellQuoted(own), shellQuoted(bashWords(c.arg)))
+		fmt.Fprintf(&b, "  %s) commands=%s flags=%s words=%s ;;\n", shellQuoted(c.path), shellQuoted(strings.Join(commands, " ")), shellQuoted(flagNames(c)), shellQuoted(bashWords(c.arg)))
 	}
 	b.WriteString("  esac\n}\n\n_tw2parquet_value() {\n  case \"$1:$2\" in\n")
 	for _, c := range append(all[1:len(all):len(all)], all[0]) { // a command's own flags first
@@ -112,7 +108,7 @@ func bashCompletion(all []completed) string {
 
 func flagNames(c completed) string {
 	var names []string
-	for _, f := range c.flags {
+	for _, f := range slices.Concat(c.common, c.flags) {
 		names = append(names, "--"+f.name)
 	}
 	return strings.Join(names, " ")

@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// fishEngine tells which command the words before the cursor mean.
+// fishEngine tells whether the words before the cursor mean one of some commands.
 const fishEngine = `
 function __tw2parquet_command
     set -l words (commandline -opc)
@@ -27,7 +28,7 @@ function __tw2parquet_command
                 contains -- $next $__tw2parquet_commands; and set command $next
         end
     end
-    test "$command" = "$argv[1]"
+    contains -- "$command" $argv
 end
 
 complete -c tw2parquet -f
@@ -51,10 +52,10 @@ func fishCompletion(all []completed) string {
 		if what := fishOffer(c.arg, ""); what != "" {
 			fmt.Fprintf(&b, "complete -c tw2parquet %s%s\n", at, what)
 		}
-		if c.path == "" {
-			at = "" // flags of every command
-		}
 		for _, f := range c.flags {
+			if c.path == "" {
+				at = fishTakers(all, f.name)
+			}
 			value := ""
 			if f.valued {
 				value = fishOffer(f.value, " -r")
@@ -66,6 +67,17 @@ func fishCompletion(all []completed) string {
 		}
 	}
 	return b.String()
+}
+
+// fishTakers is the condition for a flag of the program: before any command, and after those that take it.
+func fishTakers(all []completed, name string) string {
+	at := `-n "__tw2parquet_command ''`
+	for _, c := range all[1:] {
+		if slices.ContainsFunc(c.common, func(f completedFlag) bool { return f.name == name }) {
+			at += " '" + c.path + "'"
+		}
+	}
+	return at + `"`
 }
 
 func fishOffer(o offer, required string) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,12 +15,7 @@ func zshCompletion(root completed, all []completed) string {
 _tw2parquet() {
   local curcontext=$curcontext state line ret=1
   typeset -A opt_args
-  local -a global=(
 `)
-	for _, f := range root.flags {
-		b.WriteString("    " + zshFlag(f) + "\n")
-	}
-	b.WriteString("  )\n")
 	zshCommand(&b, root, all, "  ")
 	b.WriteString(`  return ret
 }
@@ -35,10 +31,7 @@ fi
 // zshCommand completes what follows a command. Where it has commands of its own, words and CURRENT begin anew with them.
 func zshCommand(b *strings.Builder, c completed, all []completed, indent string) {
 	if len(c.commands) == 0 {
-		fmt.Fprintf(b, "%s_arguments $global", indent)
-		for _, f := range c.flags {
-			fmt.Fprintf(b, " \\\n%s  %s", indent, zshFlag(f))
-		}
+		fmt.Fprintf(b, "%s_arguments%s", indent, zshFlags(c, indent))
 		if action := zshAction(c.arg); action != "" {
 			fmt.Fprintf(b, " \\\n%s  %s", indent, shellQuoted("*:argument:"+action))
 		}
@@ -49,7 +42,7 @@ func zshCommand(b *strings.Builder, c completed, all []completed, indent string)
 	for _, sub := range c.commands {
 		list = append(list, sub.last()+`\:`+zshDescribed(sub.help))
 	}
-	fmt.Fprintf(b, "%s_arguments -C $global %s '*:: :->rest' && ret=0\n", indent, shellQuoted("1:command:(("+strings.Join(list, " ")+"))"))
+	fmt.Fprintf(b, "%s_arguments -C%s \\\n%s  %s '*:: :->rest' && ret=0\n", indent, zshFlags(c, indent), indent, shellQuoted("1:command:(("+strings.Join(list, " ")+"))"))
 	fmt.Fprintf(b, "%s[[ $state == rest ]] && case $words[1] in\n", indent)
 	for _, sub := range c.commands {
 		fmt.Fprintf(b, "%s%s)\n", indent, sub.last())
@@ -61,6 +54,15 @@ func zshCommand(b *strings.Builder, c completed, all []completed, indent string)
 		fmt.Fprintf(b, "%s  ;;\n", indent)
 	}
 	fmt.Fprintf(b, "%sesac\n", indent)
+}
+
+// zshFlags are those that stand after a command, each on a line.
+func zshFlags(c completed, indent string) string {
+	var b strings.Builder
+	for _, f := range slices.Concat(c.common, c.flags) {
+		fmt.Fprintf(&b, " \\\n%s  %s", indent, zshFlag(f))
+	}
+	return b.String()
 }
 
 func zshFlag(f completedFlag) string {

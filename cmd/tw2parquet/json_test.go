@@ -69,7 +69,7 @@ func TestJSON_IsNotEscapedForHTML(t *testing.T) {
 		{[]string{"cat", out, "--columns", "url,_key,_extra"}, exitOK, "<member>&"},
 		{[]string{"cat", out, "--chunks"}, exitOK, "<1>&b"},
 	} {
-		code, stdout, stderr := call(t, append(tt.args, "--base-url="+api.URL)...)
+		code, stdout, stderr := call(t, calling(api.URL, tt.args...)...)
 		if tt.want == "" {
 			tt.want = `<b>&lt;\"x\" & 'y'</b>`
 		}

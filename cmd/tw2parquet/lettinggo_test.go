@@ -75,7 +75,7 @@ func (m *mortal) die(at int, args ...string) (reached bool) {
 		m.Handler().ServeHTTP(w, r)
 	}))
 	defer proxy.Close()
-	code, stdout, stderr := call(m.t, append(args, "--base-url", proxy.URL)...)
+	code, stdout, stderr := call(m.t, calling(proxy.URL, args...)...)
 	m.b.refuse = nil
 	if reached = m.requests() > at; !reached && code != exitOK {
 		m.t.Fatalf("%v: exit %d\n%s%s", args, code, stdout, stderr)

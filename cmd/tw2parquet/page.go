@@ -200,7 +200,7 @@ func codeItems(text string) (items []item) {
 }
 
 // uses tells whether a command, or the one that it is part of, is tagged to use something: "api" calls, "data" that is moved,
-// much "memory", a "store" for outputs. One that uses "text" alone prints what it knows.
+// much "memory", a progress "bar", a "store" for outputs. One that uses "text" alone prints what it knows.
 func uses(n *kong.Node, what string) bool {
 	for ; n != nil && n.Tag != nil; n = n.Parent {
 		if tag := n.Tag.Get("uses"); tag != "" {
@@ -210,12 +210,11 @@ func uses(n *kong.Node, what string) bool {
 	return false
 }
 
-// shownFlags are the flags that a command uses. Of the common settings every command takes all, so that a wrapper can give
-// them to any; shown are those that mean something to it.
+// shownFlags are the flags that a command takes: its own, and the common settings that it uses.
 func shownFlags(n *kong.Node) (flags []*kong.Flag) {
 	for _, group := range n.AllFlags(true) {
 		for _, f := range group {
-			if n.Type == kong.ApplicationNode || slices.Contains(n.Flags, f) || meansSomething(n, f.Name) {
+			if takes(n, f.Name) {
 				flags = append(flags, f)
 			}
 		}
@@ -223,18 +222,32 @@ func shownFlags(n *kong.Node) (flags []*kong.Flag) {
 	return flags
 }
 
+// takes tells whether a command takes a flag of that name.
+func takes(n *kong.Node, name string) bool {
+	for at := n; at != nil; at = at.Parent {
+		for _, f := range at.Flags {
+			if f.Name == name {
+				return at == n || at.Type != kong.ApplicationNode || meansSomething(n, name)
+			}
+		}
+	}
+	return false
+}
+
+// meansSomething tells whether a command uses a common setting. How errors are told, and where they are stored, is for every
+// command to know.
 func meansSomething(n *kong.Node, common string) bool {
 	switch common {
-	case "help":
-		return true
 	case "token-file", "base-url":
 		return uses(n, "api")
 	case "progress":
-		return uses(n, "data")
+		return uses(n, "data") || uses(n, "bar")
 	case "memory-limit":
 		return uses(n, "data") || uses(n, "memory")
+	case "log-level":
+		return !uses(n, "text")
 	}
-	return !uses(n, "text")
+	return true
 }
 
 // environmentOf are the variables that a command reads.

@@ -29,7 +29,7 @@ type cli struct {
 	Convert    convertCmd    `cmd:"" kind:"Move data" uses:"data,store" help:"Turn recorded result streams into Parquet, offline."`
 	Verify     verifyCmd     `cmd:"" kind:"Look at an output" uses:"memory,store" help:"Re-read the files of an output and compare them with their manifests."`
 	Status     statusCmd     `cmd:"" kind:"Look at an output" uses:"api,store" help:"List the runs of an output: state, rows, credits, time left; and the gaps."`
-	Report     reportCmd     `cmd:"" kind:"Look at an output" uses:"memory,store" help:"Write one HTML page about an output: coverage, volumes, drift, file health."`
+	Report     reportCmd     `cmd:"" kind:"Look at an output" uses:"memory,bar,store" help:"Write one HTML page about an output: coverage, volumes, drift, file health."`
 	Register   registerCmd   `cmd:"" kind:"Change an output" uses:"store" help:"Make complete runs known to an Iceberg or Delta table, or print the SQL for DuckLake."`
 	Drop       dropCmd       `cmd:"" kind:"Change an output" uses:"store" help:"Remove runs from an output: files, manifests and journals."`
 	Cat        catCmd        `cmd:"" kind:"Look at an output" uses:"memory,store" help:"Print the documents of Parquet files as JSON lines."`
@@ -168,6 +168,9 @@ func (a *app) dispatch(ctx context.Context, p *parser) error {
 	}
 	if !a.line.help {
 		if err := a.line.checkEmpty(); err != nil {
+			return err
+		}
+		if err := a.line.checkTaken(p.Model.Node); err != nil {
 			return err
 		}
 	}

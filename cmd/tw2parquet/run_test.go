@@ -34,6 +34,14 @@ func call(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
+// calling adds the address of an API to a command that calls one.
+func calling(url string, args ...string) []string {
+	if n := readLine(model(), args).command; n == nil || !takes(n, "base-url") {
+		return args
+	}
+	return append(args[:len(args):len(args)], "--base-url", url)
+}
+
 // lastLine parses what schedulers parse.
 func lastLine(t testing.TB, stdout string) result {
 	t.Helper()

@@ -22,7 +22,7 @@ import (
 // tool runs a command of this account that does not move data.
 func (x *trial) tool(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(x.t.Context(), append(args, "--base-url", x.url), strings.NewReader(""), &out, &errs)
+	code = run(x.t.Context(), calling(x.url, args...), strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
 }
 

@@ -108,6 +108,6 @@ func TestDidYouMean_Ids(t *testing.T) {
 func (x *trial) plain(args ...string) (code int, stdout, stderr string) {
 	x.t.Helper()
 	var out, errs strings.Builder
-	code = run(x.t.Context(), append(args, "--base-url", x.url), strings.NewReader(""), &out, &errs)
+	code = run(x.t.Context(), calling(x.url, args...), strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
 }

@@ -34,7 +34,7 @@ func TestTables_AtATerminal(t *testing.T) {
 			{[]string{"help"}, []string{"troubleshooting"}},
 		} {
 			at := newTerminal(t, columns)
-			args := append(c.args, "--base-url", x.url)
+			args := calling(x.url, c.args...)
 			code, shown := at.run("", args...)
 			if code != exitOK || strings.ContainsAny(shown, "\x1b\u202e") {
 				t.Fatalf("%v: exit %d\n%s", args, code, shown)

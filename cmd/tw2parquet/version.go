@@ -118,7 +118,6 @@ func writer(version, commit string) string {
 // libraries are those the output's bytes depend on.
 var libraries = []string{
 	"github.com/apache/arrow-go/v18", "github.com/parquet-go/parquet-go", "github.com/klauspost/compress", "github.com/DataDog/zstd",
-	"github.com/goccy/go-json",
 }
 
 // sqlQuote is a string as an SQL literal.

@@ -56,21 +56,28 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return nil
 }
 
+// build builds the program as it is shipped, or with its symbols, and returns its size. The environment is added to this
+// process's.
+func build(ctx context.Context, root, program, tags, strip string, env ...string) (int64, error) {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-ldflags", strip, "-o", program, "./cmd/tw2parquet")
+	cmd.Dir, cmd.Env, cmd.Stderr = root, slices.Concat(os.Environ(), []string{"CGO_ENABLED=0", "GOFLAGS="}, env), os.Stderr
+	if err := cmd.Run(); err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(program)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 // measure builds the program twice: as it is shipped for its size, and with its symbols.
 func measure(ctx context.Context, root, program, tags string) (total int64, parts map[string]int64, err error) {
-	for _, strip := range []string{"-s -w", "-w"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-ldflags", strip, "-o", program, "./cmd/tw2parquet")
-		cmd.Dir, cmd.Env, cmd.Stderr = root, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="), os.Stderr
-		if err := cmd.Run(); err != nil {
-			return 0, nil, err
-		}
-		if total == 0 {
-			info, err := os.Stat(program)
-			if err != nil {
-				return 0, nil, err
-			}
-			total = info.Size()
-		}
+	if total, err = build(ctx, root, program, tags, "-s -w"); err != nil {
+		return 0, nil, err
+	}
+	if _, err := build(ctx, root, program, tags, "-w"); err != nil {
+		return 0, nil, err
 	}
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {

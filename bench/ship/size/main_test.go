@@ -1,6 +1,23 @@
 package main
 
-import "testing"
+import (
+	"path/filepath"
+	"testing"
+)
+
+// A binary is fetched into each pod and onto each laptop. What makes it grow over its bound needs a reason, or has to go.
+func TestBinary_StaysWithinItsBounds(t *testing.T) {
+	for tags, most := range map[string]int64{"": 100e6, "nocloud": 45e6} {
+		size, err := build(t.Context(), "../../..", filepath.Join(t.TempDir(), "tw2parquet"), tags, "-s -w", "GOOS=linux", "GOARCH=amd64")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("-tags %q: %.2f MB", tags, float64(size)/1e6)
+		if size > most {
+			t.Errorf("-tags %q: %d bytes, more than %d; `make size` says what is in it", tags, size, most)
+		}
+	}
+}
 
 // Symbols as `go tool nm -size` prints them, of which some are not in the file.
 func TestShare_PutsEachSymbolToTheModuleThatHoldsItsPackage(t *testing.T) {
