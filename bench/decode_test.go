@@ -29,7 +29,7 @@ type decoder struct {
 // BenchmarkDecode reads result chunks in memory, on one core: ours into Arrow columns, with UTF-8
 // checked, unknown members and null kept apart, and duplicates counted; the others into Go structs of the
 // same members, which leaves out all of that (and the columns are still to be filled). Faster decoders are in
-// bench/compare/decode.
+// bench/decode.
 func BenchmarkDecode(b *testing.B) {
 	value := reflect.New(structOf())
 	document := value.Interface()

@@ -1,7 +1,7 @@
 // Package decode races the decoder of package schema against other JSON libraries over the same result
 // chunks, one call a chunk:
 //
-//	cd bench/compare && go test -run '^$' -bench . ./decode
+//	cd bench/decode && go test -run '^$' -bench .
 //
 // Nobody else does the same work, so each figure is read with this table beside it. Every row is true for
 // the way the library is called here, and checked by TestClaims; that each has read every value of the
