@@ -51,6 +51,9 @@ func (x *Trial) Close() {
 	x.table.files.close()
 }
 
+// There tells whether the catalog is there: a database in a file is made by the first registration.
+func (x *Trial) There() bool { return x.table.catalog != nil }
+
 // Load tells whether the table is there. An error says why it cannot be read, or takes no files of ours.
 func (x *Trial) Load(ctx context.Context) (there bool, err error) {
 	if x.empty {
