@@ -2,14 +2,11 @@ package tables
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // unread is what an engine reads for conditions that exclude most. Some engines tell row groups, some rows.
@@ -23,23 +20,9 @@ type unread struct {
 }
 
 // index asks an engine what it reads of two outputs.
-func index[T any](t *testing.T, engine, windows, many string) (result T) {
+func index[T any](t *testing.T, engine, windows, many string) T {
 	t.Helper()
-	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	cmd := exec.Command(python, "indexes.py", engine, windows, many, t.TempDir())
-	cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
-	text, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", engine, err, tail(stderr.String()))
-	}
-	if err := json.Unmarshal(text, &result); err != nil {
-		t.Fatalf("%s: %v\n%s", engine, err, text)
-	}
-	return result
+	return script[T](t, "indexes.py", engine, windows, many, t.TempDir())
 }
 
 // manyRows is an output of one file with two row groups.
