@@ -27,10 +27,10 @@ whether the output can be written, listed, read and deleted from, and refuses to
 export --register tells it. All calls are free and change nothing at the API. In the output a few small files are written and
 removed again; a directory that is not there is created.
 
---register takes the flags of export. The log of a Delta table is read. The catalog of an Iceberg table is asked, and of one in
-a database it is tried, and taken back, whether it can be written; a table that is there is read, and its columns compared; and
-where its metadata lie outside of the output, that place is tried as the output is. No table is made. Whether a REST catalog
-takes commits shows at the first one.
+--register takes the flags of export. The log of a Delta table is read. The catalog of an Iceberg table is asked; a database is
+written to in a transaction that is taken back. A table that is there is read, and its columns are compared. Where its metadata
+lie outside of the output, that place is tried as the output is. No table is made. Whether a REST catalog takes commits
+shows at the first one.
 
 Each line says ok, warning or failed, and what to do. An export goes on in spite of a warning. The exit code is that of the
 first failure.
