@@ -84,7 +84,7 @@ func TestCheck_REST(t *testing.T) {
 			t.Errorf("exit %d, %q, %s", code, finer, detail)
 		}
 	}
-	tool(t, "register", out, "--format=iceberg", "--table=docs.talkwalker", args[1])
+	tool(t, "register", out, "--format=iceberg", "--table=docs.talkwalker", args[2])
 	// The server keeps the metadata elsewhere on this disk.
 	if code, detail, finer := a.checked(t, "metadata: put", args...); code != 0 || finer != "" {
 		t.Errorf("exit %d, %q, %s", code, finer, detail)
