@@ -80,11 +80,11 @@ func restServer(t *testing.T) (address string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan string, 1)
+	go func() { ended <- fmt.Sprint(cmd.Wait()) }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		<-ended
+		<-ended // killed, or over
 		log.Close()
 	})
 	// However long that takes on a busy machine: it is ready when it answers, and never if it has ended.
@@ -97,10 +97,10 @@ func restServer(t *testing.T) (address string) {
 			}
 		}
 		select {
-		case err := <-ended:
-			ended <- err
+		case how := <-ended:
+			ended <- how
 			text, _ := os.ReadFile(log.Name())
-			t.Fatalf("the REST catalog has ended: %v\n%s", err, tail(string(text)))
+			t.Fatalf("the REST catalog has ended: %s\n%s", how, tail(string(text)))
 		case <-time.After(100 * time.Millisecond): // another program starts
 		}
 	}
