@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,14 +25,20 @@ var pieces = regexp.MustCompile("(?s)```python\n# (\\w+)[^\n]*\n(.*?)```")
 func TestHelp_Pieces(t *testing.T) {
 	_, out := lake(t)
 	tool(t, "register", out, "--format", "delta")
+	paste(t, out, documents)
+}
+
+// paste runs the pieces over an output that is called lake, and holds what they print against its rows.
+func paste(t *testing.T, out string, rows int64) {
+	t.Helper()
 	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, paste, ok := strings.Cut(manual(t), "## Copy and paste")
-	paste, _, _ = strings.Cut(paste, "\n## ")
-	found := pieces.FindAllStringSubmatch(paste, -1)
-	if !ok || len(found) != 7 || strings.Count(paste, "```") != 14 {
+	_, text, ok := strings.Cut(manual(t), "## Copy and paste")
+	text, _, _ = strings.Cut(text, "\n## ")
+	found := pieces.FindAllStringSubmatch(text, -1)
+	if !ok || len(found) != 7 || strings.Count(text, "```") != 14 {
 		t.Fatalf("%d pieces", len(found))
 	}
 	for _, piece := range found {
@@ -42,7 +49,7 @@ func TestHelp_Pieces(t *testing.T) {
 		cmd.Dir = filepath.Dir(out)
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
-		if said, err := cmd.Output(); err != nil || strings.TrimSpace(string(said)) != "5005" {
+		if said, err := cmd.Output(); err != nil || strings.TrimSpace(string(said)) != fmt.Sprint(rows) {
 			t.Errorf("%s: %v, %q\n%s", piece[1], err, said, tail(stderr.String()))
 		}
 	}

@@ -1,8 +1,6 @@
 package tables
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -25,23 +23,9 @@ type inIceberg struct {
 }
 
 // ask asks an engine for an Iceberg table.
-func ask[T any](t *testing.T, engine, place string) (result T) {
+func ask[T any](t *testing.T, engine, place string) T {
 	t.Helper()
-	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	cmd := exec.Command(python, "iceberg.py", engine, place, t.TempDir())
-	cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
-	text, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", engine, err, tail(stderr.String()))
-	}
-	if err := json.Unmarshal(text, &result); err != nil {
-		t.Fatalf("%s: %v\n%s", engine, err, text)
-	}
-	return result
+	return script[T](t, "iceberg.py", engine, place, t.TempDir())
 }
 
 // outcome counts the runs of a registration by what became of them.
@@ -96,23 +80,29 @@ func restServer(t *testing.T) (address string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan string, 1)
+	go func() { ended <- fmt.Sprint(cmd.Wait()) }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed
+		<-ended // killed, or over
 		log.Close()
 	})
+	// However long that takes on a busy machine: it is ready when it answers, and never if it has ended.
 	address = fmt.Sprintf("http://127.0.0.1:%d", port)
-	for deadline := time.Now().Add(2 * time.Minute); ; {
-		answer, err := http.Get(address + "/v1/config")
-		if err == nil {
+	for {
+		if answer, err := http.Get(address + "/v1/config"); err == nil {
 			answer.Body.Close()
-			return address
+			if answer.StatusCode == http.StatusOK {
+				return address
+			}
 		}
-		if time.Now().After(deadline) {
+		select {
+		case how := <-ended:
+			ended <- how
 			text, _ := os.ReadFile(log.Name())
-			t.Fatalf("the REST catalog does not start: %v\n%s", err, tail(string(text)))
+			t.Fatalf("the REST catalog has ended: %s\n%s", how, tail(string(text)))
+		case <-time.After(100 * time.Millisecond): // another program starts
 		}
-		<-time.After(100 * time.Millisecond) // another program starts
 	}
 }
 
@@ -128,7 +118,9 @@ func TestIceberg_REST(t *testing.T) {
 	for range 3 {
 		group.Go(func() {
 			cmd := exec.Command(binary, args...)
-			if text, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != 30 {
+			text, err := cmd.CombinedOutput()
+			// On a busy machine the server may not answer one of them in time: the next call does what is left.
+			if code := cmd.ProcessState.ExitCode(); err != nil && code != 30 && (code != 54 || !strings.Contains(string(text), "nothing is lost; run again")) {
 				t.Errorf("%v\n%s", err, text)
 			}
 		})

@@ -15,14 +15,22 @@ type checkCmd struct {
 	Project string `name:"project" placeholder:"ID" help:"Also find out whether the token may use this project."`
 	Out     string `name:"out" placeholder:"OUT" help:"Also try this output out: a directory, or a URL: file://, s3://bucket/prefix, gs://…, azblob://…"`
 	unsafely
+	Register bool `name:"register" help:"Also find out whether a table takes the windows of OUT, as it is with export --register." group:"Running"`
+	tableFlags
 }
 
 // Help is the long form of --help.
 func (checkCmd) Help() string {
 	return `Finds out, before any money is spent, whether an export would fail for a reason that can be known now: whether the API takes the
 token, and lets it export; whether it may use the project; whether there are credits; whether the local clock is right;
-whether the output can be written, listed, read and deleted from, and refuses to overwrite. All calls are free and change
-nothing at the API. In the output a few small files are written and removed again; a directory that is not there is created.
+whether the output can be written, listed, read and deleted from, and refuses to overwrite; and whether a table takes what an
+export --register tells it. All calls are free and change nothing at the API. In the output a few small files are written and
+removed again; a directory that is not there is created.
+
+--register takes the flags of export. The log of a Delta table is read. The catalog of an Iceberg table is asked; a database is
+written to in a transaction that is taken back. A table that is there is read, and its columns are compared. Where its metadata
+lie outside of the output, that place is tried as the output is. No table is made. Whether a REST catalog takes commits
+shows at the first one.
 
 Each line says ok, warning or failed, and what to do. An export goes on in spite of a warning. The exit code is that of the
 first failure.
@@ -30,10 +38,12 @@ first failure.
 Example:
   tw2parquet check --project aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee --out lake
   tw2parquet check --out s3://bucket/lake --output json
+  tw2parquet check --out lake --register --format iceberg --table docs.talkwalker \
+    --catalog sql:sqlite:////srv/catalog.db
 
-Exit codes: 0 all is well, 2 usage, 10 auth, 11 credits, 12 rejected, 20 unavailable (retry helps), 50 storage, 130 and 143
-stopped.
-See also: stores, money, troubleshooting`
+Exit codes: 0 all is well, 2 usage, 10 auth, 11 credits, 12 rejected, 20 unavailable (retry helps), 50 storage, 54 the table
+cannot take the windows, 130 and 143 stopped.
+See also: stores, lakes, money, troubleshooting`
 }
 
 // checked is one line of what check found.
@@ -51,7 +61,8 @@ type findings struct {
 	ExitCode int       `json:"exit_code"`
 	Checks   []checked `json:"checks"`
 
-	first outcome // of the first failure
+	first outcome           // of the first failure
+	as    func(error) error // what a failure is here; nil: itself
 }
 
 // add puts a line into the findings and tells whether it is a good one.
@@ -59,6 +70,9 @@ func (f *findings) add(check string, err error, format string, args ...any) bool
 	if err == nil {
 		f.Checks = append(f.Checks, checked{Check: check, OK: true, Detail: fmt.Sprintf(format, args...)})
 		return true
+	}
+	if f.as != nil {
+		err = f.as(err)
 	}
 	o := classify(err)
 	if f.first.Code == exitOK {
@@ -77,6 +91,13 @@ func (f *findings) warn(check string, err error) {
 
 // Run checks one thing after the other, and does not stop at a failure where the next can still be told.
 func (c *checkCmd) Run(ctx context.Context, a *app) error {
+	iceberg, err := c.named(c.Register)
+	if err != nil {
+		return err
+	}
+	if c.Register && c.Out == "" {
+		return usagef("--register needs --out: the files that the table is to have")
+	}
 	var to *destination
 	if c.Out != "" {
 		at, err := outPlace(c.Out)
@@ -89,7 +110,10 @@ func (c *checkCmd) Run(ctx context.Context, a *app) error {
 	f := &findings{}
 	c.account(ctx, a, f, to)
 	if to != nil && ctx.Err() == nil {
-		checkOutput(ctx, f, to)
+		checkOutput(ctx, f, to, "store")
+	}
+	if c.Register && ctx.Err() == nil {
+		tryTable(ctx, a, f, to, iceberg)
 	}
 	if ctx.Err() != nil {
 		return interrupted(ctx, context.Cause(ctx))

@@ -14,25 +14,26 @@ import (
 	"tw2parquet/sink/store"
 )
 
-// checkOutput tries out what an export will do to an output, under names of its own.
-func checkOutput(ctx context.Context, f *findings, to *destination) {
+// checkOutput tries out what an export will do to an output, or to another place, under names of its own. What is that place in
+// the findings.
+func checkOutput(ctx context.Context, f *findings, to *destination, what string) {
 	s, err := to.use(ctx, true)
-	t := &trying{findings: f, to: to}
+	t := &trying{findings: f, to: to, what: what}
 	if err == nil {
 		if to.unsafe {
 			s = &lenient{Store: s, to: to}
 		}
 		err = t.open(ctx, s)
 	}
-	if !f.add("store: open", err, "%s", to.name) {
+	if !f.add(t.what+": open", err, "%s", to.name) {
 		return
 	}
 	defer t.leave(context.WithoutCancel(ctx))
 	err = t.hold.Probe(ctx, ".", nil)
 	if to.gaveUp.Load() {
-		f.add("store: conditions", err, "ignored, and accepted with --unsafe-overwrite")
+		f.add(t.what+": conditions", err, "ignored, and accepted with --unsafe-overwrite")
 	} else {
-		f.add("store: conditions", err, "writing refuses names that are taken")
+		f.add(t.what+": conditions", err, "writing refuses names that are taken")
 	}
 	t.rights(ctx)
 }
@@ -41,6 +42,7 @@ func checkOutput(ctx context.Context, f *findings, to *destination) {
 type trying struct {
 	*findings
 	to    *destination
+	what  string
 	store store.Store
 	hold  store.Hold
 	dir   string
@@ -70,7 +72,7 @@ func (t *trying) open(ctx context.Context, s store.Store) (err error) {
 func (t *trying) rights(ctx context.Context) {
 	content := []byte(`{"written_by":"tw2parquet check"}` + "\n")
 	put := t.hold.Put(ctx, t.name, content, store.Private)
-	t.add("store: put", put, "an object was written")
+	t.add(t.what+": put", put, "an object was written")
 	e, err := store.Stat(ctx, t.store, t.name)
 	switch {
 	case put != nil && errors.Is(err, fs.ErrNotExist):
@@ -80,7 +82,7 @@ func (t *trying) rights(ctx context.Context) {
 	case put == nil && errors.Is(err, fs.ErrNotExist):
 		err = &store.Error{Op: "list", Path: t.store.Path(t.name), Err: errors.New("what was just written is not listed")}
 	}
-	t.add("store: list", err, "what is there is listed")
+	t.add(t.what+": list", err, "what is there is listed")
 	if put != nil {
 		return
 	}
@@ -89,14 +91,14 @@ func (t *trying) rights(ctx context.Context) {
 	if err == nil && !bytes.Equal(read, content) {
 		err = &store.Error{Op: "read", Path: t.store.Path(t.name), Err: errors.New("the store gave other bytes than were written")}
 	}
-	t.add("store: read", err, "what was written is read")
-	t.add("store: delete", t.hold.Remove(ctx, t.name), "and deleted")
+	t.add(t.what+": read", err, "what was written is read")
+	t.add(t.what+": delete", t.hold.Remove(ctx, t.name), "and deleted")
 	_, err = t.hold.Clear(ctx)
 	if errors.Is(err, store.ErrUnswept) {
-		t.warn("store: leftovers", err)
+		t.warn(t.what+": leftovers", err)
 		return
 	}
-	t.add("store: leftovers", err, "what a dead process leaves unfinished can be found")
+	t.add(t.what+": leftovers", err, "what a dead process leaves unfinished can be found")
 }
 
 // leave removes what trying left. A disk keeps a lock and a directory for each hold, and removes a directory only if

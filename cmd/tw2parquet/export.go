@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -47,9 +46,7 @@ type exportCmd struct {
 	AbortOnCancel bool           `name:"abort-on-cancel" help:"On SIGTERM or SIGINT also abort the (paid) export task." group:"Running"`
 	Accept        []string       `name:"accept" placeholder:"CODES" complete:"40,41,43" help:"Of 40, 41 and 43: windows that end so count as covered with what they have; exit 0." group:"Running"`
 	Register      bool           `name:"register" help:"Make each window known to a table when it is complete; run again, and it does what is left." group:"Running"`
-	Format        *string        `name:"format" enum:"iceberg,delta" help:"With --register: iceberg, a table in a catalog, or delta, the table that OUT then is (default delta)." group:"Running"`
-	Table         string         `name:"table" placeholder:"NAMESPACE.NAME" help:"With --format iceberg: the table." group:"Running"`
-	catalogFlags
+	tableFlags
 	assuming
 	Refetch   bool `name:"refetch" help:"Read missing or damaged files again from the collector, for free, while it lives; nothing is bought." group:"Running"`
 	heartbeat time.Duration
@@ -405,18 +402,8 @@ func (c *exportCmd) plan(ctx context.Context, a *app, api *source.Client, claims
 
 // target checks what the flags say of the table: nil settings if it is not an Iceberg table.
 func (c *exportCmd) target() (*icebergSettings, error) {
-	format := ""
-	if c.Format != nil {
-		format = *c.Format
+	if !c.Register && c.Assume != "" {
+		return nil, usagef("--assume goes with --register")
 	}
-	switch about := c.Table != "" || c.given(); {
-	case !c.Register && (format != "" || c.Assume != "" || about):
-		return nil, usagef("--format, --table, --catalog, --catalog-property and --assume go with --register")
-	case format != "iceberg" && about:
-		return nil, usagef("--table, --catalog and --catalog-property go with --format iceberg")
-	case format != "iceberg":
-		return nil, nil
-	}
-	s, err := c.settings(c.Table, os.Environ())
-	return &s, err
+	return c.named(c.Register)
 }

@@ -24,6 +24,31 @@ type catalogFlags struct {
 
 func (c catalogFlags) given() bool { return c.Catalog != "" || len(c.Properties) > 0 }
 
+// tableFlags say in which table windows are registered.
+type tableFlags struct {
+	Format *string `name:"format" enum:"iceberg,delta" help:"With --register: iceberg, a table in a catalog, or delta, the table that OUT then is (default delta)." group:"Running"`
+	Table  string  `name:"table" placeholder:"NAMESPACE.NAME" help:"With --format iceberg: the table." group:"Running"`
+	catalogFlags
+}
+
+// named checks what the flags say of the table: nil settings if it is not an Iceberg table.
+func (c tableFlags) named(register bool) (*icebergSettings, error) {
+	format := ""
+	if c.Format != nil {
+		format = *c.Format
+	}
+	switch about := c.Table != "" || c.given(); {
+	case !register && (format != "" || about):
+		return nil, usagef("--format, --table, --catalog and --catalog-property go with --register")
+	case format != "iceberg" && about:
+		return nil, usagef("--table, --catalog and --catalog-property go with --format iceberg")
+	case format != "iceberg":
+		return nil, nil
+	}
+	s, err := c.settings(c.Table, os.Environ())
+	return &s, err
+}
+
 // icebergSettings name an Iceberg table.
 type icebergSettings struct {
 	Catalog, Table, Name string
@@ -221,6 +246,15 @@ func storageAccount(parameters url.Values, getenv func(string) string) string {
 
 // elsewhere opens a place outside of an output, where a catalog wants the metadata of a table.
 func elsewhere(ctx context.Context, to *destination, location string) (store.Store, error) {
+	other, err := beyond(to, location)
+	if err != nil {
+		return nil, err
+	}
+	return other.use(ctx, true)
+}
+
+// beyond is that place. One on a disk is made.
+func beyond(to *destination, location string) (*destination, error) {
 	scheme, rest, _ := strings.Cut(location, "://")
 	if scheme == "abfss" || scheme == "abfs" || scheme == "wasbs" {
 		container, path, _ := strings.Cut(rest, "@")
@@ -231,7 +265,7 @@ func elsewhere(ctx context.Context, to *destination, location string) (store.Sto
 		bucket, key, _ := strings.Cut(rest, "/")
 		u := *to.url
 		u.Host = bucket
-		return place{url: &u, open: to.open}.within(key).bucket(ctx, to.how)
+		return &destination{place: place{url: &u, open: to.open}.within(key), how: to.how}, nil
 	}
 	at, err := locate(scheme + "://" + rest)
 	if err != nil {
@@ -242,6 +276,5 @@ func elsewhere(ctx context.Context, to *destination, location string) (store.Sto
 			return nil, err
 		}
 	}
-	other := &destination{place: at, how: to.how}
-	return other.use(ctx, true)
+	return &destination{place: at, how: to.how}, nil
 }

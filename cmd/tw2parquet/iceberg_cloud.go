@@ -55,3 +55,16 @@ func findIceberg(ctx context.Context, a *app, to *destination, cfg tables.Config
 	}
 	return t, nil
 }
+
+// tryIceberg opens the catalog of an Iceberg table, and makes and changes nothing.
+func tryIceberg(ctx context.Context, a *app, to *destination, cfg tables.Config, s icebergSettings) (tableTrial, error) {
+	full, err := icebergConfig(a, to, cfg, s)
+	if err != nil {
+		return nil, err
+	}
+	t, err := iceberg.Try(ctx, full)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}

@@ -20,3 +20,7 @@ func openIceberg(context.Context, *app, *destination, tables.Config, icebergSett
 func findIceberg(context.Context, *app, *destination, tables.Config, icebergSettings, string) (knownTable, error) {
 	return nil, usagef("%w", errNoIceberg)
 }
+
+func tryIceberg(context.Context, *app, *destination, tables.Config, icebergSettings) (tableTrial, error) {
+	return nil, usagef("%w", errNoIceberg)
+}

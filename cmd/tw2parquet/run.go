@@ -33,7 +33,7 @@ type cli struct {
 	Register   registerCmd   `cmd:"" kind:"Change an output" uses:"store" help:"Make complete runs known to an Iceberg or Delta table, or print the SQL for DuckLake."`
 	Drop       dropCmd       `cmd:"" kind:"Change an output" uses:"store" help:"Remove runs from an output: files, manifests and journals."`
 	Cat        catCmd        `cmd:"" kind:"Look at an output" uses:"memory,store" help:"Print the documents of Parquet files as JSON lines."`
-	Check      checkCmd      `cmd:"" kind:"Ask the API" uses:"api,store" help:"Find out, before any money, whether token, rights, credits, clock and output will do."`
+	Check      checkCmd      `cmd:"" kind:"Ask the API" uses:"api,store" help:"Find out, before any money, whether token, rights, credits, clock, output and table will do."`
 	Tasks      tasksCmd      `cmd:"" kind:"Ask the API" uses:"api" help:"List, show or abort export tasks."`
 	Collectors collectorsCmd `cmd:"" kind:"Ask the API" uses:"api" help:"List, show, create, pause, resume or delete collectors."`
 	Credits    creditsCmd    `cmd:"" kind:"Ask the API" uses:"api" help:"Show the credits that are left."`

@@ -72,7 +72,8 @@ func Find(ctx context.Context, cfg Config, uuid string) (*Table, error) {
 	return t, err
 }
 
-func open(ctx context.Context, cfg Config, create bool) (*Table, error) {
+// prepare is a table whose catalog is not open yet.
+func prepare(cfg Config) (*Table, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -82,8 +83,14 @@ func open(ctx context.Context, cfg Config, create bool) (*Table, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	t := &Table{cfg: cfg, files: newPlaces(cfg), ident: strings.Split(cfg.Table, ".")}
-	var err error
+	return &Table{cfg: cfg, files: newPlaces(cfg), ident: strings.Split(cfg.Table, ".")}, nil
+}
+
+func open(ctx context.Context, cfg Config, create bool) (*Table, error) {
+	t, err := prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
 	if t.catalog, err = t.connect(ctx); err != nil {
 		return nil, t.refused("open the catalog", err)
 	}

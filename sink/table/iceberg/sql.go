@@ -161,6 +161,15 @@ func (c *sqlCatalog) LoadTable(ctx context.Context, ident []string) (*icebergtab
 	return icebergtable.NewFromLocation(ctx, ident, location, c.files.system, c)
 }
 
+// home is where a table is made to lie that is in a database.
+func home(cfg Config, files *places, ident []string) string {
+	namespace, name := strings.Join(ident[:len(ident)-1], "."), ident[len(ident)-1]
+	if warehouse := cfg.Properties["warehouse"]; warehouse != "" {
+		return strings.TrimRight(warehouse, "/") + "/" + namespace + ".db/" + name
+	}
+	return files.uri(path.Join(Dir, namespace, name))
+}
+
 // create makes the table, and its namespace.
 func (c *sqlCatalog) create(ctx context.Context, ident []string, schema *lib.Schema, properties lib.Properties) error {
 	namespace := strings.Join(ident[:len(ident)-1], ".")
@@ -168,11 +177,7 @@ func (c *sqlCatalog) create(ctx context.Context, ident []string, schema *lib.Sch
   ON CONFLICT DO NOTHING`, c.cfg.name(), namespace); err != nil {
 		return err
 	}
-	place := c.files.uri(path.Join(Dir, namespace, ident[len(ident)-1]))
-	if warehouse := c.cfg.Properties["warehouse"]; warehouse != "" {
-		place = strings.TrimRight(warehouse, "/") + "/" + namespace + ".db/" + ident[len(ident)-1]
-	}
-	meta, err := icebergtable.NewMetadata(schema, lib.UnpartitionedSpec, icebergtable.UnsortedSortOrder, place, properties)
+	meta, err := icebergtable.NewMetadata(schema, lib.UnpartitionedSpec, icebergtable.UnsortedSortOrder, home(c.cfg, c.files, ident), properties)
 	if err != nil {
 		return err
 	}
