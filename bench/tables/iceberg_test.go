@@ -1,8 +1,6 @@
 package tables
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -25,23 +23,9 @@ type inIceberg struct {
 }
 
 // ask asks an engine for an Iceberg table.
-func ask[T any](t *testing.T, engine, place string) (result T) {
+func ask[T any](t *testing.T, engine, place string) T {
 	t.Helper()
-	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	cmd := exec.Command(python, "iceberg.py", engine, place, t.TempDir())
-	cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
-	text, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", engine, err, tail(stderr.String()))
-	}
-	if err := json.Unmarshal(text, &result); err != nil {
-		t.Fatalf("%s: %v\n%s", engine, err, text)
-	}
-	return result
+	return script[T](t, "iceberg.py", engine, place, t.TempDir())
 }
 
 // outcome counts the runs of a registration by what became of them.
@@ -81,8 +65,8 @@ func TestIceberg_SQL(t *testing.T) {
 	tool(t, "verify", out) // what PyIceberg wrote is not a stranger's
 }
 
-// restServer starts the REST catalog that Iceberg's own tests use.
-func restServer(t *testing.T) (address string) {
+// restServer starts the REST catalog that Iceberg's own tests use; settings are further ones.
+func restServer(t *testing.T, settings ...string) (address string) {
 	t.Helper()
 	port := freePort(t)
 	dir := t.TempDir()
@@ -90,9 +74,10 @@ func restServer(t *testing.T) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("java", "-Xmx512m", "-cp", filepath.Join(".jars", "*"), "org.apache.iceberg.rest.RESTCatalogServer")
+	cmd := exec.Command("java", "-Xmx512m", "-cp", filepath.Join(".jars-rest", "*")+":"+filepath.Join(".jars-s3", "iceberg-aws-bundle-1.10.0.jar"), "org.apache.iceberg.rest.RESTCatalogServer")
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), "CATALOG_REST_PORT="+fmt.Sprint(port), "CATALOG_WAREHOUSE=file://"+filepath.Join(dir, "warehouse"), "CATALOG_URI=jdbc:sqlite:"+filepath.Join(dir, "rest.db"))
+	cmd.Env = append(cmd.Env, settings...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -72,21 +72,27 @@ func demo(t *testing.T) string {
 }
 
 // read asks an engine.
-func read[T any](t *testing.T, engine, out string) (result T) {
+func read[T any](t *testing.T, engine, out string) T {
+	t.Helper()
+	return script[T](t, "engines.py", engine, out, t.TempDir(), binary)
+}
+
+// script runs one of the scripts, and reads what it prints.
+func script[T any](t *testing.T, args ...string) (result T) {
 	t.Helper()
 	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	cmd := exec.Command(python, "engines.py", engine, out, t.TempDir(), binary)
-	cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
+	cmd := exec.Command(python, args...)
+	cmd.Stderr, cmd.WaitDelay = &stderr, time.Minute // Spark's Java outlives the script by a moment
 	text, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s: %v\n%s", engine, err, tail(stderr.String()))
+		t.Fatalf("%s: %v\n%s", args[:2], err, tail(stderr.String()))
 	}
 	if err := json.Unmarshal(text, &result); err != nil {
-		t.Fatalf("%s: %v\n%s", engine, err, text)
+		t.Fatalf("%s: %v\n%s", args[:2], err, text)
 	}
 	return result
 }
