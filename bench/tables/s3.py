@@ -70,6 +70,7 @@ def spark_session(scratch, found, **more):
     return engines.session(scratch, **{
         "spark.jars.packages": "",
         "spark.jars": ",".join(found),
+        "spark.databricks.delta.snapshotPartitions": "2",
         **more,
     })
 
@@ -131,6 +132,7 @@ def defaults(out, catalog, scratch):
         "spark.jars": ",".join(rest_jars() if rest else s3a_jars()),
         "spark.master": "local[2]",
         "spark.ui.enabled": "false",
+        "spark.databricks.delta.snapshotPartitions": "2",
         "spark.hadoop.fs.s3a.endpoint": ENDPOINT,
         "spark.hadoop.fs.s3a.endpoint.region": REGION,
         "spark.hadoop.fs.s3a.path.style.access": "true",
