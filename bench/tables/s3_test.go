@@ -96,7 +96,7 @@ func TestS3(t *testing.T) {
 		t.Fatal(said)
 	}
 	t.Run("Files", r.files)
-	t.Run("Iceberg", func(t *testing.T) { r.iceberg(t, catalog) })
+	t.Run("Iceberg", func(t *testing.T) { r.iceberg(t, catalog, register) })
 	t.Run("Skipped", func(t *testing.T) { r.skipped(t, catalog) })
 	t.Run("Spark", func(t *testing.T) { r.spark(t, catalog) })
 	t.Run("Pasted", func(t *testing.T) { r.pasted(t, catalog, "pyarrow", "polars", "delta-rs", "PyIceberg", "Spark: files") })
@@ -118,8 +118,9 @@ func (r remote) files(t *testing.T) {
 	}
 }
 
-// iceberg reads a table whose metadata lie in a warehouse beside the output.
-func (r remote) iceberg(t *testing.T, catalog string) {
+// iceberg reads a table whose metadata lie in a warehouse beside the output. Whoever has the address of the server from the
+// output's URL finds the warehouse, too, and adds nothing twice.
+func (r remote) iceberg(t *testing.T, catalog string, register []string) {
 	want, blind := ask[inIceberg](t, "files", r.disk), ask[inIceberg](t, "files-blind", r.disk)
 	py := ask[inIceberg](t, "pyiceberg", catalog)
 	same(t, "PyIceberg", py.found, blind.found)
@@ -127,6 +128,16 @@ func (r remote) iceberg(t *testing.T, catalog string) {
 		t.Errorf("PyIceberg finds %d files in %d snapshots", py.Files, py.Snapshots)
 	}
 	same(t, "DuckDB", script[found](t, "s3.py", "duckdb", r.url, catalog, t.TempDir()), want.found)
+	through(t, "")
+	again := slices.Clone(register)
+	again[1] = r.url + "?endpoint=" + r.endpoint
+	if said := tool(t, again...); outcome(said, "known") != 3 {
+		t.Error(said)
+	}
+	through(t, r.endpoint)
+	if py := ask[inIceberg](t, "pyiceberg", catalog); py.Files != 6 || py.Snapshots != 1 {
+		t.Errorf("PyIceberg finds %d files in %d snapshots", py.Files, py.Snapshots)
+	}
 }
 
 // spark reads files and tables by Hadoop's S3A.
@@ -141,6 +152,8 @@ func (r remote) spark(t *testing.T, catalog string) {
 // rewritten lets PyIceberg rewrite the table in the bucket. Then nothing is added again.
 func (r remote) rewritten(t *testing.T, catalog string, register []string) {
 	blind := ask[inIceberg](t, "files-blind", r.disk)
+	// By s3fs: pyarrow's own writer gets "400 An error occurred when parsing the HTTP request" from versitygw now and then.
+	t.Setenv("PYICEBERG_CATALOG__DEFAULT__PY_IO_IMPL", "pyiceberg.io.fsspec.FsspecFileIO")
 	rewritten := ask[inIceberg](t, "rewritten", catalog)
 	same(t, "rewritten", rewritten.found, blind.found)
 	if said := tool(t, register...); outcome(said, "known") != 3 {
