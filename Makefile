@@ -87,13 +87,14 @@ bench/report/node_modules: bench/report/package-lock.json
 	cd bench/report && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-tables: bench/tables/.venv $(if $(filter -short,$(TABLESFLAGS)),,bench/tables/.jars bench/tables/.duckdb-1.5.6 bench/tables/.duckdb-2.0.1) ## files, views and tables of an output, read by the engines people have (needs python3 and PyPI, and without -short Java, Maven and Maven Central; Linux)
+tables: bench/tables/.venv $(if $(filter -short,$(TABLESFLAGS)),,bench/tables/.jars-rest bench/tables/.jars-s3 bench/tables/.duckdb-1.5.6 bench/tables/.duckdb-2.0.1) ## files, views and tables of an output, read by the engines people have (needs python3 and PyPI, and without -short Java, Maven and Maven Central; Linux)
 	cd bench/tables && CGO_ENABLED=0 go test -timeout 30m $(TABLESFLAGS) ./...
 
-bench/tables/.jars: bench/tables/rest/pom.xml bench/tables/rest/jars.sha256 # a REST catalog of Iceberg's own tests
+# rest: a REST catalog of Iceberg's own tests; s3: Spark on buckets.
+bench/tables/.jars-%: bench/tables/%/pom.xml bench/tables/%/jars.sha256
 	rm -rf $@
-	cd bench/tables/rest && mvn -q -B dependency:copy-dependencies -DoutputDirectory=../.jars
-	cd $@ && sha256sum --quiet -c ../rest/jars.sha256
+	cd bench/tables/$* && mvn -q -B dependency:copy-dependencies -DoutputDirectory=../.jars-$*
+	cd $@ && sha256sum --quiet -c ../$*/jars.sha256
 	touch $@
 
 # Further versions of one package, beside the one in .venv.

@@ -1,14 +1,6 @@
 package tables
 
-import (
-	"bufio"
-	"encoding/json"
-	"io"
-	"os"
-	"os/exec"
-	"strings"
-	"testing"
-)
+import "testing"
 
 // documents is how many there are in the outputs that engines read: three months of 55 a day.
 const documents = 5005
@@ -89,60 +81,5 @@ func TestFiles_ReadByEngines(t *testing.T) {
 	}](t, "fastparquet", out)
 	if fast.Rows != documents || len(fast.Same)+len(fast.Plainly) < 43 || fast.Theirs == 0 {
 		t.Errorf("fastparquet: %d rows, %d columns are the same, and %d in its time; of pyarrow's file %d lists differ", fast.Rows, len(fast.Same), len(fast.Plainly), fast.Theirs)
-	}
-}
-
-// TestFiles_InABucket reads files and table from an S3 server.
-func TestFiles_InABucket(t *testing.T) {
-	if testing.Short() {
-		t.Skip("left to the full run; here: DuckDB and delta-rs on a disk")
-	}
-	server := exec.Command("go", "-C", "../lakes", "run", "./serve")
-	server.Env = append(os.Environ(), "CGO_ENABLED=0")
-	server.Stderr = os.Stderr
-	stdin, err := server.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := server.StdoutPipe()
-	if err == nil {
-		err = server.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		_, _ = io.Copy(io.Discard, stdout)
-		_ = server.Wait()
-	})
-	var ready struct {
-		Bucket, Endpoint string
-		Env              []string
-	}
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &ready)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range append(ready.Env, "AWS_ENDPOINT_URL="+ready.Endpoint) {
-		name, value, _ := strings.Cut(e, "=")
-		t.Setenv(name, value)
-	}
-	a, disk := lake(t)
-	url := "s3://" + ready.Bucket + "/lake"
-	a.fill(t, url, "AWS_ENDPOINT_URL="+ready.Endpoint)
-	tool(t, "register", url, "--format", "delta")
-	want := read[found](t, "files", disk)
-	for engine, got := range read[map[string]found](t, "buckets", url) {
-		if engine == "clickhouse" { // it has no lists and structs that are null: see above
-			if got.Rows != documents || got.Columns["content"] != want.Columns["content"] || got.Columns["published"] != want.Columns["published"] {
-				t.Errorf("ClickHouse differs")
-			}
-			continue
-		}
-		same(t, engine, got, want)
 	}
 }

@@ -65,8 +65,8 @@ func TestIceberg_SQL(t *testing.T) {
 	tool(t, "verify", out) // what PyIceberg wrote is not a stranger's
 }
 
-// restServer starts the REST catalog that Iceberg's own tests use.
-func restServer(t *testing.T) (address string) {
+// restServer starts the REST catalog that Iceberg's own tests use; settings are further ones.
+func restServer(t *testing.T, settings ...string) (address string) {
 	t.Helper()
 	port := freePort(t)
 	dir := t.TempDir()
@@ -74,9 +74,10 @@ func restServer(t *testing.T) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("java", "-Xmx512m", "-cp", filepath.Join(".jars", "*"), "org.apache.iceberg.rest.RESTCatalogServer")
+	cmd := exec.Command("java", "-Xmx512m", "-cp", filepath.Join(".jars-rest", "*")+":"+filepath.Join(".jars-s3", "iceberg-aws-bundle-1.10.0.jar"), "org.apache.iceberg.rest.RESTCatalogServer")
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), "CATALOG_REST_PORT="+fmt.Sprint(port), "CATALOG_WAREHOUSE=file://"+filepath.Join(dir, "warehouse"), "CATALOG_URI=jdbc:sqlite:"+filepath.Join(dir, "rest.db"))
+	cmd.Env = append(cmd.Env, settings...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
