@@ -34,11 +34,12 @@ var methods = regexp.MustCompile(`^(Chmod|Link|Lstat|Mkdir|ReadDir|Readdir|Readd
 // package store.
 var elsewhere = map[string]string{
 	"sink/dataset/limit_linux.go limit": "/proc",
+	"sink/table/iceberg/try.go unmade":  "a catalog's own database",
 
 	"cmd/tw2parquet/convert.go expand":           "recordings",
 	"cmd/tw2parquet/inputs.go open":              "recordings",
 	"cmd/tw2parquet/inputs.go identify":          "recordings",
-	"cmd/tw2parquet/iceberg.go elsewhere":        "a catalog's own directory",
+	"cmd/tw2parquet/iceberg.go beyond":           "a catalog's own directory",
 	"cmd/tw2parquet/man.go replacePage":          "pages of the manual",
 	"cmd/tw2parquet/roots.go bringRoots":         "the system's certificates",
 	"cmd/tw2parquet/emulate.go config":           "the fault script",
