@@ -37,6 +37,8 @@ type Config struct {
 	MaxFileRows  int64
 	Compression  parquet.Compression
 	Encodings    parquet.Encodings
+	// RowGroup says how many records make a row group; the zero value makes one of each.
+	RowGroup parquet.RowGroupLimits
 	// SkipEmpty makes Finish publish nothing when there was no result at all. Otherwise one file
 	// without rows tells readers the schema.
 	SkipEmpty bool

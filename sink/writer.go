@@ -160,7 +160,7 @@ func (o *Output) openData(ctx context.Context) error {
 		return err
 	}
 	data := newUpload(u)
-	o.open.name, o.open.data, o.open.writer = name, data, parquet.NewWriter(data, o.encoder)
+	o.open.name, o.open.data, o.open.writer = name, data, parquet.NewWriter(data, o.encoder, o.cfg.RowGroup)
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 type columnClass struct {
 	name       string
 	encoding   format.Encoding // where no dictionary is used
-	dictionary int             // most entries a dictionary may have; 0: none is tried
+	dictionary int             // most distinct values in a record of which a dictionary is made; 0: none is tried
 	pageBytes  int             // values of a page, before encoding
 	boundBytes int             // longest min or max kept in statistics
 }
@@ -20,11 +20,15 @@ const (
 	pageBytes     = 1 << 20
 	textPageBytes = 8 << 20
 
-	// dictionaryEntries keeps an index below 12 bits and the hash table inside the first level cache.
+	// dictionaryEntries, of a record, keeps the hash table inside the first level cache.
 	dictionaryEntries = 4096
 	// dictionaryShare is the most distinct values per value a dictionary pays for: it won in every
 	// column up to 0.43 and lost in every one from 0.8.
 	dictionaryShare = 0.43
+	// chunkEntries and dictionaryBytes bound the dictionary of a column of a whole row group, which readers hold in
+	// memory: 15 bits a number, and what DuckDB and parquet-mr allow by default.
+	chunkEntries    = 1 << 15
+	dictionaryBytes = 1 << 20
 	// fewIntegers: up to it a dictionary of integers always wins, above it the sizes are compared.
 	fewIntegers = 11
 	// dictionaryMinBytes: below it the second page header costs more than a dictionary saves.

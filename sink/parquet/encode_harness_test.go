@@ -27,7 +27,7 @@ import (
 func encodeTo(t testing.TB, e *Encoder, keyValues map[string]string, records ...arrow.RecordBatch) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	f := NewWriter(&out, e)
+	f := NewWriter(&out, e, RowGroupLimits{})
 	for _, rec := range records {
 		tasks, g := e.Encode(rec)
 		errs := make([]error, len(tasks))

@@ -127,7 +127,7 @@ func TestFooter_KeyValuesAndWriter(t *testing.T) {
 func TestFooter_Checksum(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
 	var out bytes.Buffer
-	sum, err := NewWriter(&out, NewEncoder(schema, Compression{}, Broad)).Finish(Metadata{KeyValues: map[string]string{"a": "1"}, ChecksumKey: "sum"})
+	sum, err := NewWriter(&out, NewEncoder(schema, Compression{}, Broad), RowGroupLimits{}).Finish(Metadata{KeyValues: map[string]string{"a": "1"}, ChecksumKey: "sum"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +310,7 @@ func TestEmptyColumnsCostNextToNothing(t *testing.T) {
 	if err := tasks[0](); err != nil {
 		t.Fatal(err)
 	}
-	f := NewWriter(new(bytes.Buffer), e)
+	f := NewWriter(new(bytes.Buffer), e, RowGroupLimits{})
 	if err := f.Append(g); err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +324,7 @@ func TestFile_SizeAndRowsCount(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
 	e := NewEncoder(schema, Compression{}, Broad)
 	var out bytes.Buffer
-	f := NewWriter(&out, e)
+	f := NewWriter(&out, e, RowGroupLimits{})
 	for i := range 3 {
 		tasks, g := e.Encode(textRecord(schema, "a", "b"))
 		for _, task := range tasks {
