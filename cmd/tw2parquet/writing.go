@@ -39,7 +39,7 @@ func (w *writing) validate() (parquet.Compression, error) {
 	}
 	check(w.FileSize > 0, "--file-size must be above 0")
 	check(w.FileRows >= 0, "--file-rows is %d; it must be above 0", w.FileRows)
-	check(w.RowGroupSize >= 64<<10 && w.RowGroupSize <= pipeline.MaxRowGroupBytes, "--row-group-size must lie between 64KiB and 256MiB")
+	check(w.RowGroupSize >= 64<<10 && w.RowGroupSize <= 1<<30, "--row-group-size must lie between 64KiB and 1GiB")
 	check(w.Workers >= 0 && w.Workers <= 1024, "--workers is %d; it must lie between 1 and 1024", w.Workers)
 	check(w.MaxRejects >= -1, "--max-rejects is %d; it must be -1 or more", w.MaxRejects)
 	check(w.MaxDocumentSize >= 1<<10 && w.MaxDocumentSize <= pipeline.MaxDocumentBytes, "--max-document-size must lie between 1KiB and 128MiB")
@@ -53,8 +53,13 @@ func (w *writing) validate() (parquet.Compression, error) {
 // documents are tiny.
 const maxRowGroupRows = 131072
 
-func (w *writing) rowGroup() pipeline.RowGroup {
-	return pipeline.RowGroup{Bytes: int(w.RowGroupSize), Rows: maxRowGroupRows}
+// recordBytes is what is held as columns at once, as received: a part of a row group. Larger parts make larger pages of
+// texts, smaller ones take less memory.
+const recordBytes = 16 << 20
+
+// record says when what was decoded is encoded.
+func (w *writing) record() pipeline.RowGroup {
+	return pipeline.RowGroup{Bytes: int(min(w.RowGroupSize, recordBytes)), Rows: maxRowGroupRows}
 }
 
 // target is one run's place in an output.
@@ -82,7 +87,7 @@ func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	}
 	out, err := sink.Open(ctx, sink.Config{
 		Store: place, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
-		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, Encodings: w.Encodings, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Begin: t.begin, Tail: t.tail, Logger: a.log,
+		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, Encodings: w.Encodings, RowGroup: parquet.RowGroupLimits{Rows: maxRowGroupRows, Bytes: int64(w.RowGroupSize)}, SkipEmpty: t.skipEmpty, Refetch: t.refetch, Begin: t.begin, Tail: t.tail, Logger: a.log,
 		Probes: &t.to.probes,
 	})
 	if err != nil {

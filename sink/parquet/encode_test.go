@@ -76,6 +76,11 @@ func TestEncode_EveryTypeNestingAndNullPatternReadsBack(t *testing.T) {
 						if encodings == Broad {
 							checkBroad(t, data)
 						}
+						joined := encodeGroups(t, NewEncoder(schema, Compression{}, encodings), together, nil, records...)
+						if n := len(readFooter(t, joined).RowGroups); n != 1 {
+							t.Fatalf("%d row groups", n)
+						}
+						checkFile(t, joined, records...)
 					}
 				}
 			})
@@ -276,6 +281,14 @@ func TestEncode_SameInputSameBytes(t *testing.T) {
 		if got := encodeTo(t, e, map[string]string{"a": "1", "b": "2"}, rec, rec); !bytes.Equal(got, want) {
 			t.Fatal("the same records made another file")
 		}
+	}
+	other := makeRecord(schema, 2, 700, 30, func(i int) bool { return i%4 == 0 })
+	want = encodeGroups(t, NewEncoder(schema, Compression{}, Broad), together, nil, rec, other, rec)
+	for range 3 {
+		if got := encodeGroups(t, e, together, nil, rec, other, rec); !bytes.Equal(got, want) {
+			t.Fatal("the same records made another row group")
+		}
+		encodeGroups(t, e, together, nil, other) // another file between them
 	}
 }
 
