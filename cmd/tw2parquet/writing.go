@@ -57,9 +57,9 @@ const maxRowGroupRows = 131072
 // texts, smaller ones take less memory.
 const recordBytes = 16 << 20
 
-// record says when what was decoded is encoded.
-func (w *writing) record() pipeline.RowGroup {
-	return pipeline.RowGroup{Bytes: int(min(w.RowGroupSize, recordBytes)), Rows: maxRowGroupRows}
+// records says when what was decoded is encoded.
+func (w *writing) records() pipeline.Records {
+	return pipeline.Records{Bytes: int(min(w.RowGroupSize, recordBytes)), Rows: maxRowGroupRows}
 }
 
 // target is one run's place in an output.
