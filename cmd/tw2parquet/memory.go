@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+
+	"tw2parquet/sink/parquet"
 )
 
 // defaultMemory is the soft memory limit of commands that move no data, and the least of those that do.
@@ -48,9 +50,10 @@ func (w *writing) limitMemory(a *app, windows int, out place, inputs ...*input) 
 //	row group 32, 2 workers, 60 MiB documents: 501     row group 256, 8 workers: 1,544
 func (w *writing) memory(windows int) (usual, most int64) {
 	workers := int64(cmp.Or(w.Workers, runtime.GOMAXPROCS(0)))
-	// Two row groups as columns, with room that growing left behind, and their pages; two batches and
-	// odds and ends; of each worker the codec's tables and history, and a page.
-	usual = int64(windows) * (4*int64(w.RowGroupSize) + 16<<20 + workers<<24)
+	// Two records as columns, with room that growing left behind, and their pages; two batches and
+	// odds and ends; of each worker the codec's tables and history, and a page; a row group, compressed.
+	record, waiting := int64(w.records().Bytes), min(int64(w.RowGroupSize), parquet.MaxWaitingBytes)
+	usual = int64(windows) * (4*record + 16<<20 + workers<<24 + waiting)
 	// A large document makes buffers of all of these that large.
 	return usual, usual + int64(windows)*(4+workers)*int64(w.MaxDocumentSize)
 }

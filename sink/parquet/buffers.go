@@ -162,7 +162,7 @@ func (l *pageLog) pieces(at int64, n int, each func([]byte)) {
 
 // reset empties the log. What one huge row group left behind is not kept.
 func (l *pageLog) reset() {
-	const most = MaxWaitingBytes/slabBytes + MaxWaitingBytes/slabBytes/4
+	const most = MaxWaitingBytes / slabBytes
 	if len(l.slabs) > most {
 		clear(l.slabs[most:])
 		l.slabs = l.slabs[:most]

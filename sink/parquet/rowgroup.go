@@ -15,8 +15,8 @@ type RowGroupLimits struct {
 	Bytes int64 // of the pages before compression
 }
 
-// MaxWaitingBytes bounds the pages that wait for their row group to end, compressed, whatever its other limits say: the
-// record that reaches it is the row group's last.
+// MaxWaitingBytes bounds the pages that wait for their row group to end, compressed, whatever its other limits say: a row
+// group ends before a record that, as large as the one before it, would bring it above that.
 const MaxWaitingBytes = 64 << 20
 
 // rowGroup is the row group at the end of a file, which is not written yet. The chunks of its columns lie one after the
@@ -69,17 +69,21 @@ func (g *rowGroup) reset() {
 	g.rows, g.raw = 0, 0
 }
 
-// full tells whether a row group ends with its latest record, of so many bytes.
-func (l RowGroupLimits) full(g *rowGroup, latest int64) bool {
-	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.size >= MaxWaitingBytes
+// groupBytes are those of a record's pages, before compression and as they wait.
+type groupBytes struct{ raw, waiting int64 }
+
+// full tells whether a row group ends with its latest record.
+func (l RowGroupLimits) full(g *rowGroup, latest groupBytes) bool {
+	return g.raw+latest.raw/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.size+latest.waiting > MaxWaitingBytes
 }
 
 // add takes over the pages of a record.
-func (g *rowGroup) add(s *scratch, rec *Group) (raw int64, err error) {
+func (g *rowGroup) add(s *scratch, rec *Group) (added groupBytes, err error) {
+	before := groupBytes{g.raw, g.pages.size}
 	for i := range rec.chunks {
 		from, to := &rec.chunks[i], &g.columns[i]
 		if !from.encoded() {
-			return 0, fmt.Errorf("append row group: column %s is not encoded", from.leaf.name)
+			return added, fmt.Errorf("append row group: column %s is not encoded", from.leaf.name)
 		}
 		if from.empty {
 			to.addEmpty(from.level, rec.rows)
@@ -88,29 +92,28 @@ func (g *rowGroup) add(s *scratch, rec *Group) (raw int64, err error) {
 		if from.coded.used {
 			p := from.pages[0] // a copy: its body is the scratch's, not one to be given back with the record's
 			if err := to.finish(s, &p, &from.coded); err != nil {
-				return 0, err
+				return added, err
 			}
-			raw += g.keep(to, p)
+			g.keep(to, p)
 			continue
 		}
 		to.hashes = append(to.hashes, from.hashes...)
 		for _, p := range from.pages {
-			raw += g.keep(to, p)
+			g.keep(to, p)
 		}
 	}
 	g.rows += int64(rec.rows)
-	g.raw += raw
-	return raw, nil
+	return groupBytes{g.raw - before.raw, g.pages.size - before.waiting}, nil
 }
 
-// keep copies a page, and returns its length before compression.
-func (g *rowGroup) keep(c *waitingChunk, p page) (raw int64) {
+// keep copies a page.
+func (g *rowGroup) keep(c *waitingChunk, p page) {
 	p.at, p.headerBytes, p.bytes = g.pages.size, len(p.header), len(p.header)+len(p.body)
 	g.pages.add(p.header)
 	g.pages.add(p.body)
 	p.header, p.body = nil, nil
 	c.pages = append(c.pages, p)
-	return int64(p.headerBytes + p.raw)
+	g.raw += int64(p.headerBytes + p.raw)
 }
 
 // addEmpty adds rows without values, all at one level. Those of neighbouring records share a page.
