@@ -162,7 +162,7 @@ func (l *pageLog) pieces(at int64, n int, each func([]byte)) {
 
 // reset empties the log. What one huge row group left behind is not kept.
 func (l *pageLog) reset() {
-	const most = MaxWaitingBytes / slabBytes
+	const most = MaxWaitingBytes/slabBytes + MaxWaitingBytes/slabBytes/8 // a record of 16 MiB takes some four
 	if len(l.slabs) > most {
 		clear(l.slabs[most:])
 		l.slabs = l.slabs[:most]

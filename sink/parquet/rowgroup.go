@@ -15,8 +15,9 @@ type RowGroupLimits struct {
 	Bytes int64 // of the pages before compression
 }
 
-// MaxWaitingBytes bounds the pages that wait for their row group to end, compressed, whatever its other limits say: a row
-// group ends before a record that, as large as the one before it, would bring it above that.
+// MaxWaitingBytes bounds the pages that wait for their row group to end, compressed, whatever its other limits say: the
+// record that reaches it is the row group's last. So four such row groups make a file of 256 MiB, without a short one
+// at its end.
 const MaxWaitingBytes = 64 << 20
 
 // rowGroup is the row group at the end of a file, which is not written yet. The chunks of its columns lie one after the
@@ -69,21 +70,18 @@ func (g *rowGroup) reset() {
 	g.rows, g.raw = 0, 0
 }
 
-// groupBytes are those of a record's pages, before compression and as they wait.
-type groupBytes struct{ raw, waiting int64 }
-
-// full tells whether a row group ends with its latest record.
-func (l RowGroupLimits) full(g *rowGroup, latest groupBytes) bool {
-	return g.raw+latest.raw/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.size+latest.waiting > MaxWaitingBytes
+// full tells whether a row group ends with its latest record, of so many bytes before compression.
+func (l RowGroupLimits) full(g *rowGroup, latest int64) bool {
+	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.size >= MaxWaitingBytes
 }
 
-// add takes over the pages of a record.
-func (g *rowGroup) add(s *scratch, rec *Group) (added groupBytes, err error) {
-	before := groupBytes{g.raw, g.pages.size}
+// add takes over the pages of a record, and returns their bytes before compression.
+func (g *rowGroup) add(s *scratch, rec *Group) (raw int64, err error) {
+	before := g.raw
 	for i := range rec.chunks {
 		from, to := &rec.chunks[i], &g.columns[i]
 		if !from.encoded() {
-			return added, fmt.Errorf("append row group: column %s is not encoded", from.leaf.name)
+			return 0, fmt.Errorf("append row group: column %s is not encoded", from.leaf.name)
 		}
 		if from.empty {
 			to.addEmpty(from.level, rec.rows)
@@ -92,7 +90,7 @@ func (g *rowGroup) add(s *scratch, rec *Group) (added groupBytes, err error) {
 		if from.coded.used {
 			p := from.pages[0] // a copy: its body is the scratch's, not one to be given back with the record's
 			if err := to.finish(s, &p, &from.coded); err != nil {
-				return added, err
+				return 0, err
 			}
 			g.keep(to, p)
 			continue
@@ -103,7 +101,7 @@ func (g *rowGroup) add(s *scratch, rec *Group) (added groupBytes, err error) {
 		}
 	}
 	g.rows += int64(rec.rows)
-	return groupBytes{g.raw - before.raw, g.pages.size - before.waiting}, nil
+	return g.raw - before, nil
 }
 
 // keep copies a page.

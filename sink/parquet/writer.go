@@ -106,15 +106,15 @@ func (f *Writer) Append(g *Group) error {
 	if f.limits.Rows > 0 && f.waiting.rows+int64(g.rows) > f.limits.Rows {
 		f.endRowGroup()
 	}
-	var added groupBytes
+	var raw int64
 	f.with(func(s *scratch) (err error) {
-		added, err = f.waiting.add(s, g)
+		raw, err = f.waiting.add(s, g)
 		return err
 	})
 	if f.err == nil {
 		f.encoder.recycle(g)
 	}
-	if f.err == nil && f.limits.full(f.waiting, added) {
+	if f.err == nil && f.limits.full(f.waiting, raw) {
 		f.endRowGroup()
 	}
 	return f.err
