@@ -150,7 +150,7 @@ func open(b *testing.B, codec string) *sink.Output {
 	}
 	b.Cleanup(func() { _ = disk.Close() })
 	out, err := sink.Open(b.Context(), sink.Config{Store: disk, Run: "bench", Schema: schema.Arrow(),
-		SchemaVersion: schema.Version, Compression: compression})
+		SchemaVersion: schema.Version, Compression: compression, RowGroup: parquet.RowGroupLimits{Rows: 131072, Bytes: 256 << 20}})
 	if err != nil {
 		b.Fatal(err)
 	}
