@@ -43,11 +43,11 @@ func (w *writing) limitMemory(a *app, windows int, out place, inputs ...*input) 
 }
 
 // memory estimates what is in use at once, with documents of a few KiB and with the largest there may
-// be. Measured after collections, in MiB, where it says 176, 272, 560 and 1,040 (the documents then have 60 of the 64
+// be. Measured after collections, in MiB, where it says 164, 260, 548 and 1,028 (the documents then have 60 of the 64
 // allowed):
 //
-//	2 workers, 4 KiB documents: 171      8 workers: 249
-//	2 workers, 60 MiB documents: 523     8 workers: 504
+//	2 workers, 4 KiB documents: 159      8 workers: 228
+//	2 workers, 60 MiB documents: 523     8 workers: 504, with 64 MiB instead of 52 that wait
 func (w *writing) memory(windows int) (usual, most int64) {
 	workers := int64(cmp.Or(w.Workers, runtime.GOMAXPROCS(0)))
 	// Two records as columns, with room that growing left behind, and their pages; two batches and

@@ -18,7 +18,7 @@ type writing struct {
 	unsafely
 	FileSize        size              `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size (default ${default})." group:"Writing"`
 	FileRows        int64             `name:"file-rows" placeholder:"N" help:"Or after this many rows, and always after 256 row groups." group:"Writing"`
-	RowGroupSize    size              `name:"row-group-size" default:"256MiB" placeholder:"SIZE" help:"Bytes of columns, before compression, in a row group; at most 131072 rows, and 64MiB compressed (default ${default})." group:"Writing"`
+	RowGroupSize    size              `name:"row-group-size" default:"256MiB" placeholder:"SIZE" help:"Bytes of columns, before compression, in a row group; at most 131072 rows, and 52MiB compressed (default ${default})." group:"Writing"`
 	Compression     string            `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" complete:"zstd,snappy,none" help:"zstd, snappy or none (default ${default})." group:"Writing"`
 	Encodings       parquet.Encodings `name:"encodings" default:"broad" placeholder:"CHOICE" complete:"broad,compact" help:"broad: plain and dictionary, which every engine reads; compact: delta encodings where they are smaller (default ${default})." group:"Writing"`
 	Workers         int               `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
@@ -57,7 +57,7 @@ const (
 )
 
 // recordBytes is what is held as columns at once, as received: a part of a row group, of which each column is a page or
-// more. 1,000,000 results of the mix in row groups of 64 MiB take, with parts of 16 MiB, 1.114 GB; in row groups of
+// more. 1,000,000 results of the mix take, in row groups of parts of 16 MiB, 1.114 GB; in row groups of
 // one part of 32 MiB, 1.112. Row groups of parts of 32 MiB are 1.7 % smaller and take 55 MiB more memory.
 const recordBytes = 16 << 20
 

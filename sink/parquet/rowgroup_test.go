@@ -65,22 +65,22 @@ func TestRowGroups_WhatWaitsCountsAndIsBounded(t *testing.T) {
 	rec := textRecord(schema, slices.Repeat([]string{strings.Repeat("x", 1<<20)}, 15)...)
 	var out bytes.Buffer
 	f := NewWriter(&out, e, together)
-	for n := 1; n <= 5; n++ {
+	for n := 1; n <= 4; n++ {
 		if err := f.Append(encodeAll(t, e, rec)); err != nil {
 			t.Fatal(err)
 		}
 		if f.Rows() != int64(15*n) || f.Size() < int64(n)*15<<20 || f.Size() > int64(n)*15<<20+4096 || f.RowGroups() != 1 {
 			t.Errorf("after %d records: %d rows, %d bytes, %d row groups", n, f.Rows(), f.Size(), f.RowGroups())
 		}
-		waits := out.Len() <= 4 // 60 MiB may wait, 75 may not
-		if waits != (n < 5) {
+		waits := out.Len() <= 4 // 45 MiB may wait, 60 may not
+		if waits != (n < 4) {
 			t.Errorf("after %d records %d bytes are written", n, out.Len())
 		}
 	}
 	if _, err := f.Finish(Metadata{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := rowsOfGroups(t, out.Bytes()); !slices.Equal(got, []int64{75}) {
+	if got := rowsOfGroups(t, out.Bytes()); !slices.Equal(got, []int64{60}) {
 		t.Errorf("row groups of %v rows", got)
 	}
 }
