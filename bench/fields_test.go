@@ -79,7 +79,7 @@ func TestFields_HintsReachTheFile(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	w := parquet.NewWriter(&out, encoder)
+	w := parquet.NewWriter(&out, encoder, parquet.RowGroupLimits{})
 	if err := w.Append(group); err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@ import (
 	"tw2parquet/source/emulator"
 )
 
-// rowGroup is the command's default.
-func rowGroup() pipeline.RowGroup { return pipeline.RowGroup{Bytes: 32 << 20, Rows: 131072} }
+// records are the command's default.
+func records() pipeline.Records { return pipeline.Records{Bytes: 16 << 20, Rows: 131072} }
 
 // BenchmarkConvert moves a recorded stream from memory into a published Parquet file: framing, decoding,
 // encoding with zstd 3, writing, fsync. Everything of `tw2parquet convert` but the process.
@@ -38,7 +38,7 @@ func BenchmarkConvert(b *testing.B) {
 			var written int64
 			for b.Loop() {
 				out := open(b, "zstd:3")
-				recording := source.NewRecording(bytes.NewReader(stream.Bytes()), 0, rowGroup().Batches())
+				recording := source.NewRecording(bytes.NewReader(stream.Bytes()), 0, records().Batches())
 				written = move(b, recording, out)
 			}
 			rate(b, corpus.Results)
@@ -86,7 +86,7 @@ func BenchmarkExport(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		stream := client.Stream(source.StreamConfig{Collector: source.CollectorID(run), Ending: source.TaskDone{ID: got.Task.ID}, Limits: rowGroup().Batches()})
+		stream := client.Stream(source.StreamConfig{Collector: source.CollectorID(run), Ending: source.TaskDone{ID: got.Task.ID}, Limits: records().Batches()})
 		move(b, stream, out)
 		stats = stream.Stats()
 		if err := stream.Close(); err != nil {
@@ -150,7 +150,7 @@ func open(b *testing.B, codec string) *sink.Output {
 	}
 	b.Cleanup(func() { _ = disk.Close() })
 	out, err := sink.Open(b.Context(), sink.Config{Store: disk, Run: "bench", Schema: schema.Arrow(),
-		SchemaVersion: schema.Version, Compression: compression})
+		SchemaVersion: schema.Version, Compression: compression, RowGroup: parquet.RowGroupLimits{Rows: 131072, Bytes: 256 << 20}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func open(b *testing.B, codec string) *sink.Output {
 // move runs a flow to its end and returns the bytes of the published files.
 func move(b *testing.B, from pipeline.Batches, out *sink.Output) int64 {
 	b.Helper()
-	outcome, err := (&pipeline.Flow{Batches: from, Sink: out, RowGroup: rowGroup()}).Run(b.Context())
+	outcome, err := (&pipeline.Flow{Batches: from, Sink: out, Records: records()}).Run(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -21,7 +21,7 @@ type Conversion struct {
 	Batches   Batches   // continues where the output ends
 	Recorded  *Recorded // complete once Batches has ended
 	Output    Output    // only its Sink, Chain and Manifest
-	RowGroup  RowGroup
+	Records   Records
 	Workers   int
 	Labels    map[string]string // stand in the manifest
 	Observers []Observer
@@ -37,7 +37,7 @@ func (c *Conversion) Run(ctx context.Context, w Window) (Report, error) {
 }
 
 func (c *Conversion) run(ctx context.Context, w Window, r *Report) (err error) {
-	m := mover{window: w, sink: c.Output.Sink, chain: c.Output.Chain, rowGroup: c.RowGroup, workers: c.Workers, observers: c.Observers}
+	m := mover{window: w, sink: c.Output.Sink, chain: c.Output.Chain, records: c.Records, workers: c.Workers, observers: c.Observers}
 	m.begin()
 	if err := r.tally(c.Output.Chain.Files()); err != nil {
 		return err

@@ -13,11 +13,12 @@
 //
 // Who owns which memory: two batches and two encoders exist per flow, whatever the stream's length.
 // A batch (raw bytes) belongs to the reader while it is filled, to one worker while it is decoded,
-// and then goes back; it is small, and several make a row group. An encoder (column buffers of a
-// whole row group) belongs to one worker at a time while batches are decoded into it; the record it
-// yields is then only read, by all workers, until its last page task has ended; after its row group
+// and then goes back; it is small, and several make a record. An encoder (column buffers of a
+// whole record) belongs to one worker at a time while batches are decoded into it; the record it
+// yields is then only read, by all workers, until its last page task has ended; after its record
 // is appended the encoder is emptied and goes back. So the memory in flight is bounded by the size
-// of two row groups, not by the number of documents, and a slow disk holds back the network.
+// of two records, not by the number of documents, and a slow disk holds back the network.
+// What the sink keeps of a row group that is not complete, compressed, comes on top (sink/parquet).
 //
 // Invariants:
 //   - Row groups are appended in the order of the stream, by whichever worker finished the next one.

@@ -18,7 +18,7 @@ import (
 // the report names.
 func TestExport_TellsEveryObserver(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 100, LimitBatch: 50, ControlEvery: 20, TaskDuration: 20 * time.Millisecond})
-	w.rows, w.job.RowGroup = 100, pipeline.RowGroup{Bytes: 64 << 10}
+	w.rows, w.job.Records = 100, pipeline.Records{Bytes: 64 << 10}
 	open := w.job.Open
 	for i, start := range []struct {
 		name  string

@@ -189,7 +189,7 @@ func url(t *testing.T, chunk []byte) string {
 
 func TestExport_DeliversTheQueueAndBuysOnce(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 100, LimitBatch: 50, ControlEvery: 20, TaskDuration: 50 * time.Millisecond})
-	w.rows, w.job.RowGroup = 100, pipeline.RowGroup{Bytes: 64 << 10}
+	w.rows, w.job.Records = 100, pipeline.Records{Bytes: 64 << 10}
 	r, err := w.job.Export(t.Context(), w.window)
 	if err != nil || !r.Complete || r.Rows != 400 || r.Credits != 400 || len(r.Files) < 3 {
 		t.Fatalf("report %+v, error %v", r, err)
@@ -210,7 +210,7 @@ func TestExport_DeliversTheQueueAndBuysOnce(t *testing.T) {
 // one, and a break before it costs reading again, never a row.
 func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 50, ControlEvery: 25})
-	w.rows, w.job.RowGroup = 40, pipeline.RowGroup{Bytes: 16 << 10}
+	w.rows, w.job.Records = 40, pipeline.Records{Bytes: 16 << 10}
 	w.server.SetFaults(&emulator.Faults{Rules: []emulator.Rule{
 		{Endpoint: emulator.EndpointResults, To: 3, Cut: &emulator.Cut{At: 250_000, How: "reset"}},
 	}})
@@ -232,7 +232,7 @@ func TestExport_SurvivesBreaksBehindResultsWithoutAnOffset(t *testing.T) {
 
 func TestExport_NoControlChunkUntilTheEnd(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 50})
-	w.rows, w.job.RowGroup = 20, pipeline.RowGroup{Bytes: 16 << 10}
+	w.rows, w.job.Records = 20, pipeline.Records{Bytes: 16 << 10}
 	r, err := w.job.Export(t.Context(), w.window)
 	if err != nil || r.Rows != 200 || len(r.Files) != 1 {
 		t.Fatalf("report %+v, error %v: a file can only be cut at a control chunk", r, err)
@@ -242,7 +242,7 @@ func TestExport_NoControlChunkUntilTheEnd(t *testing.T) {
 
 func TestExport_StoppedOnTheWayContinues(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 60, ControlEvery: 5})
-	w.rows, w.job.RowGroup = 20, pipeline.RowGroup{Bytes: 16 << 10}
+	w.rows, w.job.Records = 20, pipeline.Records{Bytes: 16 << 10}
 	for stops := 0; ; stops++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		var files int

@@ -148,27 +148,27 @@ func TestFlow_KeepsOrderAndConservesResults(t *testing.T) {
 }
 
 // Of the batches 1 to 10, of some 5 KB, the third, sixth and ninth have no offset.
-func TestFlow_JoinsBatchesIntoRowGroups(t *testing.T) {
+func TestFlow_JoinsBatchesIntoRecords(t *testing.T) {
 	for _, c := range []struct {
-		group RowGroup
-		marks []string // one per row group that ends at an offset
-		all   int      // row groups
+		group Records
+		marks []string // one per record that ends at an offset
+		all   int      // records
 	}{
-		{RowGroup{Bytes: 1 << 30}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 4},
-		{RowGroup{Bytes: 1 << 30, Rows: 100}, []string{"offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 6},
-		{RowGroup{Bytes: 1 << 30, Rows: 99}, []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 10},
-		{RowGroup{Bytes: 12 << 10}, []string{"offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 6}, // two are nearer than three
-		{RowGroup{Bytes: 13 << 10}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 4},
-		{RowGroup{Bytes: 1}, []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 10},
+		{Records{Bytes: 1 << 30}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 4},
+		{Records{Bytes: 1 << 30, Rows: 100}, []string{"offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 6},
+		{Records{Bytes: 1 << 30, Rows: 99}, []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 10},
+		{Records{Bytes: 12 << 10}, []string{"offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 6}, // two are nearer than three
+		{Records{Bytes: 13 << 10}, []string{"offset-2", "offset-5", "offset-8", "offset-10"}, 4},
+		{Records{Bytes: 1}, []string{"offset-1", "offset-2", "offset-4", "offset-5", "offset-7", "offset-8", "offset-10"}, 10},
 	} {
 		for workers := 1; workers <= 8; workers++ {
 			m := &memory{t: t, tasks: 3}
-			o, err := (&Flow{Batches: &feed{batches: 10, size: 50}, Sink: m, Workers: workers, RowGroup: c.group}).Run(t.Context())
+			o, err := (&Flow{Batches: &feed{batches: 10, size: 50}, Sink: m, Workers: workers, Records: c.group}).Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(m.marks, c.marks) || int(m.appends.Load()) != c.all {
-				t.Errorf("%+v, %d workers: %d row groups, marks %v, want %d and %v", c.group, workers, m.appends.Load(), m.marks, c.all, c.marks)
+				t.Errorf("%+v, %d workers: %d records, marks %v, want %d and %v", c.group, workers, m.appends.Load(), m.marks, c.all, c.marks)
 			}
 			if !slices.IsSorted(m.ordinals) || int64(len(m.ordinals)) != o.Rows || o.Rows+o.Rejected != 500 || !o.Sealed || o.Next != 500 {
 				t.Errorf("%+v, %d workers: outcome %+v", c.group, workers, o)
@@ -191,7 +191,7 @@ func TestFlow_FirstErrorEndsEverything(t *testing.T) {
 		t.Fatalf("error %v, want %v", err, errFull)
 	}
 	if n := m.appends.Load(); n != 3 {
-		t.Errorf("%d row groups were appended behind a failed one", n-3)
+		t.Errorf("%d records were appended behind a failed one", n-3)
 	}
 	if o.Offset != "offset-2" || o.Next != 40 {
 		t.Errorf("outcome %+v", o)

@@ -46,10 +46,10 @@ func raced() bool {
 	return slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
 
-// TestFlow_GiBInBoundedHeap moves a GiB of results through a flow whose row groups are 4 MiB. What is
+// TestFlow_GiBInBoundedHeap moves a GiB of results through a flow whose records are 4 MiB. What is
 // live must be a few of those, from early on to the end.
 func TestFlow_GiBInBoundedHeap(t *testing.T) {
-	const rowGroup, workers = 4 << 20, 2
+	const records, workers = 4 << 20, 2
 	defer debug.SetGCPercent(debug.SetGCPercent(20)) // many collections, and so many looks at what is live
 	in := &results{n: 1 << 30}
 	if testing.Short() {
@@ -86,9 +86,9 @@ func TestFlow_GiBInBoundedHeap(t *testing.T) {
 	metrics.Read(live)
 	before := live[0].Value.Uint64()
 	var halves [2]uint64 // the most that was live in each, but for the start
-	group := pipeline.RowGroup{Bytes: rowGroup, Rows: 131072}
+	group := pipeline.Records{Bytes: records, Rows: 131072}
 	flow := &pipeline.Flow{
-		Batches: source.NewRecording(in, 0, group.Batches()), Sink: out, Workers: workers, RowGroup: group,
+		Batches: source.NewRecording(in, 0, group.Batches()), Sink: out, Workers: workers, Records: group,
 		OnAppend: func(c pipeline.Counts) {
 			if c.Bytes < all/16 {
 				return
@@ -106,7 +106,7 @@ func TestFlow_GiBInBoundedHeap(t *testing.T) {
 		t.Errorf("outcome %+v of %d results, %d files", o, in.given, len(out.Files()))
 	}
 	// The command's estimate.
-	if most := uint64(4*rowGroup + workers<<24 + 16<<20); halves[0] == 0 || halves[0] > most || halves[1] > most {
+	if most := uint64(4*records + workers<<24 + 16<<20); halves[0] == 0 || halves[0] > most || halves[1] > most {
 		t.Errorf("%d MiB were live, then %d, of at most %d", halves[0]>>20, halves[1]>>20, most>>20)
 	}
 	if !raced() && halves[1] > halves[0]+halves[0]/10 {

@@ -46,7 +46,7 @@ type mover struct {
 	window    Window
 	sink      Sink
 	chain     Chain
-	rowGroup  RowGroup
+	records   Records
 	workers   int
 	observers observers
 	telling   sync.Mutex // the one who reads sees tasks while others publish files
@@ -77,7 +77,7 @@ func (m *mover) begin() {
 func (m *mover) flow(ctx context.Context, batches Batches) (Outcome, error) {
 	from, next := m.chain.Position()
 	flow := &Flow{
-		Batches: batches, Sink: m.sink, RowGroup: m.rowGroup, Workers: m.workers, From: from, Next: next,
+		Batches: batches, Sink: m.sink, Records: m.records, Workers: m.workers, From: from, Next: next,
 		OnAppend: func(c Counts) { m.observe(Moved{c}) },
 		OnCut:    m.observeFile,
 	}
@@ -87,7 +87,7 @@ func (m *mover) flow(ctx context.Context, batches Batches) (Outcome, error) {
 // stream moves what a stream brings from the chain's position on, and rewinds where the stream breaks behind
 // results that no offset covers. What is appended at its end is not published yet.
 func (m *mover) stream(ctx context.Context, open func(source.StreamConfig) *source.Stream, cfg source.StreamConfig) (Outcome, error) {
-	cfg.Collector, cfg.Limits = cmp.Or(m.collector, source.CollectorID(m.window.Run)), m.rowGroup.Batches()
+	cfg.Collector, cfg.Limits = cmp.Or(m.collector, source.CollectorID(m.window.Run)), m.records.Batches()
 	for broken := 0; ; {
 		cfg.From, cfg.Results = m.chain.Position()
 		cfg.From = cmp.Or(cfg.From, m.origin)

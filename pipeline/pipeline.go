@@ -26,8 +26,9 @@ type Batches interface {
 // other methods, and the function that appends, are called by one goroutine at a time, in the order
 // of the stream.
 type Sink interface {
-	// Encode cuts the encoding of one row group into independent tasks, heaviest first. rec stays
-	// valid until all of them returned; then appendGroup writes the row group out.
+	// Encode cuts the encoding of one record into independent tasks, heaviest first. rec stays
+	// valid until all of them returned; then appendGroup adds what they made to the
+	// open file, at the end of a row group or in the middle of one.
 	Encode(rec arrow.RecordBatch) (tasks []func() error, appendGroup func(context.Context) error)
 	// Reject keeps a result that is not a readable document. raw is only borrowed.
 	Reject(ctx context.Context, ordinal, position int64, reason string, raw []byte) error
@@ -42,13 +43,13 @@ type Flow struct {
 	Batches Batches
 	Sink    Sink
 	Workers int // decoding and encoding goroutines; 0 = one per CPU
-	// RowGroup says how many batches make a row group; the zero value makes one of each.
-	RowGroup RowGroup
+	// Records says how many batches make a record; the zero value makes one of each.
+	Records Records
 	// From and Next are the position the stream starts at: its offset and the ordinal of its first
 	// result.
 	From string
 	Next int64
-	// OnAppend, if set, is told of every row group after it was appended, in order.
+	// OnAppend, if set, is told of every record after it was appended, in order.
 	OnAppend func(Counts)
 	// OnCut, if set, is told when a mark ended a file.
 	OnCut func()
@@ -81,42 +82,40 @@ var ErrConservation = errors.New("rows and rejects do not add up to the results 
 // is decoded; one being decoded while the other is encoded and appended.
 const inFlight = 2
 
-// RowGroup says when a row group is complete: with the batch that brings it closest to Bytes, if the next
+// Records says when a record is complete: with the batch that brings it closest to Bytes, if the next
 // is as large, before one that would bring it above Rows or twice Bytes, and at an offset if no offset
 // covers the next batch: what is read again after a break must not take what is safe along.
-type RowGroup struct {
+type Records struct {
 	Bytes int // as received
 	Rows  int // 0: no limit
 }
 
 // batchBytes is the size of batches: large enough that handing them over costs nothing, and small
-// beside a row group, of which the raw bytes then need not be in memory at once.
+// beside a record, of which the raw bytes then need not be in memory at once.
 const batchBytes = 4 << 20
 
-// What an encoder takes: a row group of the largest size and one more batch with a largest document in it.
-const (
-	MaxRowGroupBytes = 256 << 20
-	MaxDocumentBytes = 128 << 20
-)
+// MaxDocumentBytes bounds a document: an encoder takes a record of twice its size and one more batch with such a
+// document in it.
+const MaxDocumentBytes = 128 << 20
 
-// Batches are the limits of a source whose batches make such row groups. Without a control chunk in
+// Batches are the limits of a source whose batches make such records. Without a control chunk in
 // sight a batch is cut at twice its size: memory is bounded by this, not by what the server does.
-func (g RowGroup) Batches() source.BatchLimits {
+func (g Records) Batches() source.BatchLimits {
 	target := min(batchBytes, g.Bytes)
 	return source.BatchLimits{TargetBytes: target, MaxBytes: 2 * target, TargetRows: g.Rows / 8, MaxRows: g.Rows / 4}
 }
 
 // fits tells whether b may join the results of it.
-func (g RowGroup) fits(it *item, b *source.Batch) bool {
+func (g Records) fits(it *item, b *source.Batch) bool {
 	if len(b.Chunks) == 0 {
 		return true // an offset for those before it
 	}
 	return (b.Offset != "" || it.position.offset == "") && it.bytes+len(b.Raw) <= 2*g.Bytes && (g.Rows == 0 || it.results+len(b.Chunks) <= g.Rows)
 }
 
-// complete tells whether it ends with b, its latest batch. Buffers grow to what the largest row group needs,
+// complete tells whether it ends with b, its latest batch. Buffers grow to what the largest record needs,
 // so one must not be larger than others by a whole batch.
-func (g RowGroup) complete(it *item, b *source.Batch) bool {
+func (g Records) complete(it *item, b *source.Batch) bool {
 	return it.bytes+len(b.Raw)/2 >= g.Bytes || len(b.Chunks) == 0
 }
 

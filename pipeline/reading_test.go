@@ -14,7 +14,7 @@ import (
 // The manifest says what reading took, as the server has it in its ledger; a complete run says it again.
 func TestReport_SaysWhatReadingTook(t *testing.T) {
 	w := newWorld(t, emulator.Config{DocumentsPerDay: 100, ControlEvery: 25, TaskDuration: 200 * time.Millisecond})
-	w.rows, w.job.RowGroup = 150, pipeline.RowGroup{Bytes: 16 << 10}
+	w.rows, w.job.Records = 150, pipeline.Records{Bytes: 16 << 10}
 	busy := "busy"
 	w.server.SetFaults(&emulator.Faults{Rules: []emulator.Rule{
 		{Endpoint: emulator.EndpointResults, To: 2, Cut: &emulator.Cut{At: 600_000, How: "reset"}},

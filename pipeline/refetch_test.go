@@ -27,7 +27,7 @@ const damagedRows = 160
 func damagedWorld(t *testing.T, complete bool) *world {
 	t.Helper()
 	w := newWorld(t, emulator.Config{DocumentsPerDay: damagedRows / 4, ControlEvery: 5})
-	w.rows, w.job.RowGroup = damagedRows/8, pipeline.RowGroup{Bytes: 16 << 10}
+	w.rows, w.job.Records = damagedRows/8, pipeline.Records{Bytes: 16 << 10}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	files := 0

@@ -13,8 +13,8 @@ import (
 	"tw2parquet/source"
 )
 
-// item is one row group on its way: an encoder that batches are decoded into, then a record with
-// page tasks, then a row group to append.
+// item is one record on its way: an encoder that batches are decoded into, then columns with
+// page tasks, then pages to append.
 type item struct {
 	seq      int // 0, 1, 2 … in stream order
 	encoder  *schema.Encoder
@@ -99,7 +99,7 @@ func newStages(f *Flow) *stages {
 		batches:  make(chan *source.Batch, inFlight),
 		encoders: make(chan *schema.Encoder, inFlight),
 		decode:   make(chan *item, inFlight),
-		// Room for the columns of two row groups; a full channel only means that a worker runs the
+		// Room for the columns of two records; a full channel only means that a worker runs the
 		// task itself.
 		tasks: make(chan task, 1024),
 		done:  make(chan struct{}),
@@ -119,7 +119,7 @@ func newStages(f *Flow) *stages {
 // the stream must not drop what it brought before: the workers finish that first.
 func (s *stages) read(ctx, work context.Context) error {
 	seq := 0
-	var it *item // the row group that is being filled
+	var it *item // the one that is being filled
 	for {
 		b, err := s.readBatch(ctx)
 		if err != nil {
@@ -128,7 +128,7 @@ func (s *stages) read(ctx, work context.Context) error {
 			}
 			break
 		}
-		if it != nil && !s.flow.RowGroup.fits(it, b) {
+		if it != nil && !s.flow.Records.fits(it, b) {
 			s.hand(it, nil, true)
 			it = nil
 		}
@@ -144,7 +144,7 @@ func (s *stages) read(ctx, work context.Context) error {
 		it.bytes += len(b.Raw)
 		it.results += len(b.Chunks)
 		it.position = mark{b.Offset, b.First + int64(len(b.Chunks))}
-		whole := s.flow.RowGroup.complete(it, b)
+		whole := s.flow.Records.complete(it, b)
 		s.hand(it, b, whole)
 		if whole {
 			it = nil
@@ -169,7 +169,7 @@ func (s *stages) readBatch(ctx context.Context) (*source.Batch, error) {
 	return b, s.flow.Batches.Next(ctx, b)
 }
 
-// hand gives a batch to whoever decodes its row group.
+// hand gives a batch to whoever decodes its record.
 func (s *stages) hand(it *item, b *source.Batch, whole bool) {
 	if it.add(b, whole) {
 		s.decode <- it // never blocks: there are no more items than encoders
@@ -215,7 +215,7 @@ func (s *stages) work(ctx context.Context) error {
 }
 
 // decodeItem turns raw chunks into columns as long as there are any, gives the batches back, and
-// spreads the page tasks when the row group is complete.
+// spreads the page tasks when the record is complete.
 func (s *stages) decodeItem(ctx context.Context, it *item) error {
 	for {
 		b, whole := it.take()

@@ -32,11 +32,14 @@ type Config struct {
 	// Meta are further footer key-values of every file, without the "tw2parquet." prefix.
 	Meta map[string]string
 	// MaxFileBytes and MaxFileRows are the sizes at which a file is closed, at the first mark from
-	// there on; 0 is unlimited. The bytes are those written before the footer.
+	// there on; 0 is unlimited. The bytes are those before the footer, pages that wait for their row group to be
+	// complete included.
 	MaxFileBytes int64
 	MaxFileRows  int64
 	Compression  parquet.Compression
 	Encodings    parquet.Encodings
+	// RowGroup says how many records make a row group; the zero value makes one of each.
+	RowGroup parquet.RowGroupLimits
 	// SkipEmpty makes Finish publish nothing when there was no result at all. Otherwise one file
 	// without rows tells readers the schema.
 	SkipEmpty bool

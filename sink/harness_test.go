@@ -169,7 +169,7 @@ func (j job) runOn(o *Output, published func(next int64)) (err error) {
 	return o.Complete(ctx, []byte(`{"task":"task"}`))
 }
 
-// feed appends the results first to next-1 as one row group and its rejects.
+// feed appends the results first to next-1 as one record and its rejects.
 func (j job) feed(o *Output, first, next int64) error {
 	var ordinals []int64
 	for n := first; n < next; n++ {

@@ -18,7 +18,11 @@ import (
 // mendJob is tortureJob with 1 to 3 row groups for each file, and what a caller with --refetch does.
 func mendJob() job {
 	j := tortureJob()
-	j.config = func(c *Config) { c.Refetch = true }
+	torture := j.config
+	j.config = func(c *Config) {
+		torture(c)
+		c.Refetch = true
+	}
 	return j
 }
 

@@ -14,8 +14,8 @@ import (
 // openFile is the file being written: staged, seen by nobody.
 type openFile struct {
 	name     string
-	data     *upload         // nil before the first row group
-	writer   *parquet.Writer // nil before the first row group
+	data     *upload         // nil before the first record
+	writer   *parquet.Writer // nil before the first record
 	rejects  *openRejects    // nil before the first reject
 	rows     int64
 	rejected int64

@@ -64,7 +64,7 @@ func (r *openRejects) discard() {
 
 // Reject keeps a result that is not a readable document, with the reason, its ordinal in the run and
 // its byte position in the read. raw is only borrowed. It is called in stream order with the
-// functions that append row groups.
+// functions that append records.
 func (o *Output) Reject(ctx context.Context, ordinal, position int64, reason string, raw []byte) error {
 	if err := o.usable(); err != nil {
 		return err

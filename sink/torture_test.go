@@ -12,12 +12,16 @@ import (
 	"syscall"
 	"testing"
 
+	"tw2parquet/sink/parquet"
 	"tw2parquet/sink/store"
 	"tw2parquet/sink/store/storetest"
 )
 
-// tortureJob has files with and without rejects, cuts after several row groups, a short last file.
-func tortureJob() job { return job{total: 23, group: 3, reject: 5} }
+// tortureJob has files with and without rejects, cuts after several row groups and in the middle of one, a short last
+// file. Row groups have one or two records, and end before a mark or long before it.
+func tortureJob() job {
+	return job{total: 23, group: 3, reject: 5, config: func(c *Config) { c.RowGroup = parquet.RowGroupLimits{Rows: 5, Bytes: 1 << 20} }}
+}
 
 // attempt runs the job once on a faulty disk and returns the position up to which publication was
 // confirmed to the caller.

@@ -34,7 +34,7 @@ type Output struct {
 	mend     *mending  // nil unless files have to be written again; files then are those before the first hole
 
 	open   openFile
-	epoch  int   // counts Rewinds, so that a row group from before one cannot be appended
+	epoch  int   // counts Rewinds, so that a record from before one cannot be appended
 	failed error // the open file is lost; Rewind clears it
 	lost   error // what is visible is unknown; only a new Open helps
 	closed bool
@@ -117,10 +117,11 @@ func (o *Output) Position() (offset string, next int64) {
 	return last.ToOffset, last.NextOrdinal
 }
 
-// Encode cuts the encoding of one row group into independent tasks, the heaviest first. It reads
+// Encode cuts the encoding of one record into independent tasks, the heaviest first. It reads
 // rec only; rec must stay valid until all tasks have returned. Once they all succeeded, appendGroup
-// writes the row group to the open file; it is called once. Where a file ends is decided by Mark, so
-// a row group may be encoded before the file it will go to is open.
+// adds the record to the open file; it is called once. Where a file ends is decided by Mark, so
+// a record may be encoded before the file it will go to is open. What waits there for its row group to be
+// complete counts as part of the file, and ends with it: at a cut it is published, at a Rewind it is gone.
 func (o *Output) Encode(rec arrow.RecordBatch) (tasks []func() error, appendGroup func(context.Context) error) {
 	if !rec.Schema().Equal(o.cfg.Schema) {
 		err := fmt.Errorf("%w: the record's schema is not the output's", ErrMisuse)
@@ -136,13 +137,13 @@ func (o *Output) Encode(rec arrow.RecordBatch) (tasks []func() error, appendGrou
 			return err
 		}
 		if epoch != o.epoch {
-			return fmt.Errorf("%w: a row group from before a rewind", ErrMisuse)
+			return fmt.Errorf("%w: a record from before a rewind", ErrMisuse)
 		}
 		if err := o.openData(ctx); err != nil {
 			return o.giveUp(err)
 		}
 		if err := o.open.writer.Append(group); err != nil {
-			return o.giveUp(fmt.Errorf("append a row group to %s: %w", o.partName(len(o.files)), err))
+			return o.giveUp(fmt.Errorf("append to %s: %w", o.partName(len(o.files)), err))
 		}
 		o.open.rows += rows
 		return nil
@@ -160,7 +161,7 @@ func (o *Output) openData(ctx context.Context) error {
 		return err
 	}
 	data := newUpload(u)
-	o.open.name, o.open.data, o.open.writer = name, data, parquet.NewWriter(data, o.encoder)
+	o.open.name, o.open.data, o.open.writer = name, data, parquet.NewWriter(data, o.encoder, o.cfg.RowGroup)
 	return nil
 }
 
@@ -231,7 +232,7 @@ func (o *Output) checkMark(offset string, next int64, notes map[string]string) e
 func (o *Output) Overtaken() bool { return o.overtaken }
 
 // Rewind discards everything since the last published file; the stream is read again from Position.
-// Row groups that were encoded before it can no longer be appended.
+// Records that were encoded before it can no longer be appended.
 func (o *Output) Rewind(ctx context.Context) error {
 	if o.closed {
 		return fs.ErrClosed

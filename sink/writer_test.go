@@ -94,8 +94,14 @@ func TestMark_CutsAtTheRowLimit(t *testing.T) {
 }
 
 func TestMark_CutsAtTheByteLimit(t *testing.T) {
-	// The size of one and of two row groups before the footer decides the limits to try.
-	measure := job{total: 100, group: 2, config: func(c *Config) { c.MaxFileRows = 0 }}
+	for name, rowGroup := range map[string]parquet.RowGroupLimits{"written": {}, "waiting": {Bytes: 1 << 30}} {
+		t.Run(name, func(t *testing.T) { cutsAtTheByteLimit(t, rowGroup) })
+	}
+}
+
+func cutsAtTheByteLimit(t *testing.T, rowGroup parquet.RowGroupLimits) {
+	// The size of one and of two records before the footer decides the limits to try.
+	measure := job{total: 100, group: 2, config: func(c *Config) { c.MaxFileRows, c.RowGroup = 0, rowGroup }}
 	o := mustOpen(t, measure, storetest.NewMemFS())
 	mustFeed(t, measure, o, 0, 2)
 	mustFeed(t, measure, o, 2, 4)
@@ -104,7 +110,7 @@ func TestMark_CutsAtTheByteLimit(t *testing.T) {
 		limit int64
 		cuts  bool
 	}{{two - 1, true}, {two, true}, {two + 1, false}} {
-		j := job{total: 100, group: 2, config: func(cfg *Config) { cfg.MaxFileRows, cfg.MaxFileBytes = 0, c.limit }}
+		j := job{total: 100, group: 2, config: func(cfg *Config) { cfg.MaxFileRows, cfg.MaxFileBytes, cfg.RowGroup = 0, c.limit, rowGroup }}
 		o := mustOpen(t, j, storetest.NewMemFS())
 		mustFeed(t, j, o, 0, 2)
 		if cut, err := o.Mark(t.Context(), "a", 2, nil); cut || err != nil {

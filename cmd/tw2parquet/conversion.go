@@ -80,7 +80,7 @@ func (v *conversion) input(ctx context.Context, in *input) error {
 	if err != nil {
 		return err
 	}
-	r := &reading{Recording: source.NewRecording(in, int64(v.MaxDocumentSize), v.rowGroup().Batches()), input: in, allowCut: v.AllowCut, accepted: -1}
+	r := &reading{Recording: source.NewRecording(in, int64(v.MaxDocumentSize), v.records().Batches()), input: in, allowCut: v.AllowCut, accepted: -1}
 	r.recorded.File = in.file
 	for run != "" && err == nil {
 		run, err = v.run(ctx, r, run)
@@ -163,7 +163,7 @@ func (v *conversion) run(ctx context.Context, r *reading, run string) (next stri
 			return "", err
 		}
 	}
-	job := &pipeline.Conversion{Batches: r, Recorded: &r.recorded, Output: out.parts(), RowGroup: v.rowGroup(), Workers: v.Workers, Labels: v.app.labels(), Observers: []pipeline.Observer{v.progress.observe}}
+	job := &pipeline.Conversion{Batches: r, Recorded: &r.recorded, Output: out.parts(), Records: v.records(), Workers: v.Workers, Labels: v.app.labels(), Observers: []pipeline.Observer{v.progress.observe}}
 	report, err := job.Run(ctx, pipeline.Window{Run: run})
 	v.report(report)
 	switch {

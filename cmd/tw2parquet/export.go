@@ -236,7 +236,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 	}
 	defer p.run()()
 	job := &pipeline.Job{
-		API: api, RowGroup: c.rowGroup(), Workers: c.Workers, Strict: c.Strict,
+		API: api, Records: c.records(), Workers: c.Workers, Strict: c.Strict,
 		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Final: final, Claims: claims, Labels: a.labels(), Log: a.log, Observers: []pipeline.Observer{p.observe, c.observeBalance},
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
 			var begin *store.Record

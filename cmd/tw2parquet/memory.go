@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
+
+	"tw2parquet/sink/parquet"
 )
 
 // defaultMemory is the soft memory limit of commands that move no data, and the least of those that do.
@@ -70,16 +72,17 @@ func (w *writing) limitMemory(a *app, windows int, out place, inputs ...*input) 
 }
 
 // memory estimates what is in use at once, with documents of a few KiB and with the largest there may
-// be. Measured, in MiB, where it says 176, 1,168, 560 and 1,936 (the documents then have 60 of the 64
+// be. Measured after collections, in MiB, where it says 164, 260, 548 and 1,028 (the documents then have 60 of the 64
 // allowed):
 //
-//	row group 32, 2 workers, 4 KiB documents: 146      row group 256, 8 workers: 894
-//	row group 32, 2 workers, 60 MiB documents: 501     row group 256, 8 workers: 1,544
+//	2 workers, 4 KiB documents: 159      8 workers: 228
+//	2 workers, 60 MiB documents: 523     8 workers: 504, with 64 MiB instead of 52 that wait
 func (w *writing) memory(windows int) (usual, most int64) {
 	workers := int64(cmp.Or(w.Workers, runtime.GOMAXPROCS(0)))
-	// Two row groups as columns, with room that growing left behind, and their pages; two batches and
-	// odds and ends; of each worker the codec's tables and history, and a page.
-	usual = int64(windows) * (4*int64(w.RowGroupSize) + 16<<20 + workers<<24)
+	// Two records as columns, with room that growing left behind, and their pages; two batches and
+	// odds and ends; of each worker the codec's tables and history, and a page; a row group, compressed.
+	record, waiting := int64(w.records().Bytes), min(int64(w.RowGroupSize), parquet.MaxWaitingBytes)
+	usual = int64(windows) * (4*record + 16<<20 + workers<<24 + waiting)
 	// A large document makes buffers of all of these that large.
 	return usual, usual + int64(windows)*(4+workers)*int64(w.MaxDocumentSize)
 }

@@ -121,7 +121,7 @@ func (c *readCmd) Run(ctx context.Context, a *app) error {
 		skipEmpty: c.SkipEmpty || follow > 0, meta: map[string]string{"collector": c.Collector},
 	}, &pipeline.Read{
 		API: api, Host: api.Host(), Collector: c.Collector, From: from, Follow: follow,
-		RowGroup: c.rowGroup(), Workers: c.Workers, Log: a.log, Observers: []pipeline.Observer{p.observe},
+		Records: c.records(), Workers: c.Workers, Log: a.log, Observers: []pipeline.Observer{p.observe},
 	})
 	shown := window(report)
 	shown.Collector = c.Collector

@@ -9,7 +9,7 @@ import (
 )
 
 // arena lends parts of one buffer until reset. Levels live in it: their number is known only
-// while they are made, and all of them die together with the row group.
+// while they are made, and all of them die together with the record.
 type arena[T any] struct {
 	buf  []T
 	used int
@@ -44,19 +44,19 @@ func resize[T any](b *[]T, n int) []T {
 	return (*b)[:n]
 }
 
-// Encoded pages wait for their turn in buffers of a few sizes, four to each power of two, so that
+// Encoded pages wait for their record's turn in buffers of a few sizes, four to each power of two, so that
 // at most a fifth of a buffer is unused and any buffer of a size serves any page of it.
 const (
 	smallestBuffer = 1 << 10
 	largestBuffer  = 16 << 20
-	// freeBufferBytes bounds what is kept for later: the pages of two row groups of 32 MiB, with zstd
+	// freeBufferBytes bounds what is kept for later: the pages of two records of 32 MiB, with zstd
 	// at its usual third, and as much again.
 	freeBufferBytes = 48 << 20
 )
 
 // bufferPool is a free list of buffers by size. It is safe for concurrent use.
 //
-// No two row groups need the same mixture of sizes. For a buffer that is not there, others are given up,
+// No two records need the same mixture of sizes. For a buffer that is not there, others are given up,
 // so that free and lent ones together are never more than were lent at once: else every mixture
 // of a long run would leave its own behind, up to the bound.
 type bufferPool struct {
@@ -130,6 +130,46 @@ func (p *bufferPool) release(b []byte) {
 	p.held += class
 }
 
+// slabBytes is what a pageLog grows by: small beside a row group, and many pages long.
+const slabBytes = 1 << 20
+
+// pageLog keeps pages until their row group is complete, in the order in which they come and without gaps. Its memory
+// is used again for the next row group.
+type pageLog struct {
+	slabs [][]byte
+	size  int64
+}
+
+func (l *pageLog) add(b []byte) {
+	for len(b) > 0 {
+		if l.size == int64(len(l.slabs))*slabBytes {
+			l.slabs = append(l.slabs, make([]byte, slabBytes))
+		}
+		n := copy(l.slabs[l.size/slabBytes][l.size%slabBytes:], b)
+		b, l.size = b[n:], l.size+int64(n)
+	}
+}
+
+// pieces hands out n bytes from a position on.
+func (l *pageLog) pieces(at int64, n int, each func([]byte)) {
+	for n > 0 {
+		b := l.slabs[at/slabBytes][at%slabBytes:]
+		b = b[:min(n, len(b))]
+		each(b)
+		at, n = at+int64(len(b)), n-len(b)
+	}
+}
+
+// reset empties the log. What one huge row group left behind is not kept.
+func (l *pageLog) reset() {
+	const most = MaxWaitingBytes/slabBytes + MaxWaitingBytes/slabBytes/8 // a record of 16 MiB takes some four
+	if len(l.slabs) > most {
+		clear(l.slabs[most:])
+		l.slabs = l.slabs[:most]
+	}
+	l.size = 0
+}
+
 // scratch is the working memory of one running task, codec included. There are as many as tasks
 // ever ran at once.
 type scratch struct {
@@ -146,18 +186,22 @@ type scratch struct {
 	lengths  []int32
 	offsets  []uint32
 	copied   []byte
-	hashes   []uint64
 	keys     []uint64
 	dict     dictionary
 
-	entries32     []int32
-	entries64     []int64
-	entriesDouble []float64
-	entryOffsets  []uint32
-	entryData     []byte
+	expansion expansion
 
 	header  bytes.Buffer
 	encoder *thrift.Encoder
+}
+
+// expansion are values that were numbered, before that.
+type expansion struct {
+	int32s  []int32
+	int64s  []int64
+	doubles []float64
+	offsets []uint32
+	data    []byte
 }
 
 // scratchLimit is the largest buffer a scratch keeps: an 8 MiB page of text, its levels, and the
@@ -176,7 +220,7 @@ func newScratch(c Compression) (*scratch, error) {
 
 // shrink drops what one huge value left behind.
 func (s *scratch) shrink() {
-	for _, b := range []*[]byte{&s.raw, &s.out, &s.copied, &s.entryData} {
+	for _, b := range []*[]byte{&s.raw, &s.out, &s.copied, &s.expansion.data} {
 		if cap(*b) > scratchLimit {
 			*b = nil
 		}

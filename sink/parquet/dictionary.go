@@ -10,7 +10,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// dictionary finds out whether a column chunk's values repeat enough, and collects the distinct
+// dictionary finds out whether a column's values repeat enough in one record, and collects the distinct
 // ones in order of first appearance.
 type dictionary struct {
 	table  [2 * dictionaryEntries]uint16 // entry number + 1 at the hash's place or after it
@@ -54,6 +54,7 @@ func (s *scratch) buildDictionary(v *values, l *leaf) bool {
 
 func (d *dictionary) buildStrings(v *values, ids []int32, limit int) bool {
 	clear(d.table[:])
+	size := 0
 	for i := range ids {
 		value := v.at(i)
 		hash := uint32(shortHash(value))
@@ -61,7 +62,7 @@ func (d *dictionary) buildStrings(v *values, ids []int32, limit int) bool {
 		for {
 			e := d.table[slot]
 			if e == 0 {
-				if d.n == limit {
+				if size += len(value); d.n == limit || size > dictionaryBytes {
 					return false
 				}
 				d.hashes[d.n], d.first[d.n] = hash, int32(i)
@@ -102,13 +103,17 @@ func shortHash(b []byte) uint64 {
 	return hi ^ lo
 }
 
+func wordHash(key uint64) uint64 {
+	hi, lo := bits.Mul64(key^0x9e3779b97f4a7c15, 0xa0761d6478bd642f)
+	return hi ^ lo
+}
+
 // buildWords finds the distinct ones of values of fixed width. Doubles come as their bits: NaN equals
 // itself here and -0 is not 0, so what is read is what was written.
 func (d *dictionary) buildWords(keys []uint64, ids []int32, limit int) bool {
 	clear(d.table[:])
 	for i, key := range keys {
-		hi, lo := bits.Mul64(key^0x9e3779b97f4a7c15, 0xa0761d6478bd642f)
-		slot := (hi ^ lo) % uint64(len(d.table))
+		slot := wordHash(key) % uint64(len(d.table))
 		for {
 			e := d.table[slot]
 			if e == 0 {
@@ -161,34 +166,63 @@ func (s *scratch) buildIntegers(v *values, l *leaf, ids []int32, limit int) bool
 	return err == nil && v.n*bitWidth(d.n-1)/9+d.n*width/4 < len(deltas)
 }
 
-// entries gives the distinct values, in the scratch.
-func (s *scratch) entries(v *values, l *leaf) values {
-	d := &s.dict
-	out := values{n: d.n}
+// coded is a column of one record as numbers of its distinct values. All records of a row group share one
+// dictionary per column, so the numbers that go into the file, and whether the values go there as numbers at all,
+// are known when the record joins the row group: in the order of the stream, whichever was encoded first.
+type coded struct {
+	used    bool
+	entries values // in buffers of its own
+	ids     []uint16
+	levels  []byte // as the page has them
+
+	int32s  []int32
+	int64s  []int64
+	doubles []float64
+	offsets []uint32
+	data    []byte
+}
+
+// reset keeps the buffers, unless a huge list made them.
+func (c *coded) reset() {
+	c.used, c.entries = false, values{}
+	if cap(c.ids) > codedLimit {
+		c.ids = nil
+	}
+	if cap(c.levels) > codedLimit {
+		c.levels = nil
+	}
+}
+
+// codedLimit is the largest number of values, and of bytes of levels, that room is kept for: some ten for each row.
+const codedLimit = 1 << 17
+
+// entries copies the distinct values to out.
+func (d *dictionary) entries(out *coded, v *values, l *leaf) {
+	e := values{n: d.n}
 	switch l.physical {
 	case format.Int32:
-		out.int32s = resize(&s.entries32, d.n)
-		for i := range out.int32s {
-			out.int32s[i] = int32(d.keys[i])
+		e.int32s = resize(&out.int32s, d.n)
+		for i := range e.int32s {
+			e.int32s[i] = int32(d.keys[i])
 		}
 	case format.Int64:
-		out.int64s = resize(&s.entries64, d.n)
-		for i := range out.int64s {
-			out.int64s[i] = int64(d.keys[i])
+		e.int64s = resize(&out.int64s, d.n)
+		for i := range e.int64s {
+			e.int64s[i] = int64(d.keys[i])
 		}
 	case format.Double:
-		out.doubles = resize(&s.entriesDouble, d.n)
-		for i := range out.doubles {
-			out.doubles[i] = math.Float64frombits(d.keys[i])
+		e.doubles = resize(&out.doubles, d.n)
+		for i := range e.doubles {
+			e.doubles[i] = math.Float64frombits(d.keys[i])
 		}
 	default:
-		out.offsets = resize(&s.entryOffsets, d.n+1)
-		s.entryData = s.entryData[:0]
+		e.offsets = resize(&out.offsets, d.n+1)
+		out.data = out.data[:0]
 		for i, first := range d.first[:d.n] {
-			out.offsets[i] = uint32(len(s.entryData))
-			s.entryData = append(s.entryData, v.at(int(first))...)
+			e.offsets[i] = uint32(len(out.data))
+			out.data = append(out.data, v.at(int(first))...)
 		}
-		out.offsets[d.n], out.data = uint32(len(s.entryData)), s.entryData
+		e.offsets[d.n], e.data = uint32(len(out.data)), out.data
 	}
-	return out
+	out.entries = e
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// Encoder turns records into encoded row groups. One serves all files of an output and is safe
+// Encoder turns records into encoded pages. One serves all files of an output and is safe
 // for concurrent use; its buffers live as long as it does, in free lists bounded by bytes.
 type Encoder struct {
 	schema      *arrow.Schema
@@ -26,12 +26,13 @@ type Encoder struct {
 	mu        sync.Mutex
 	scratches []*scratch
 	groups    []*Group
+	rowGroups []*rowGroup // of files that have ended
 }
 
-// maxFreeGroups: two row groups are in flight, so a third idle one is never needed.
+// maxFreeGroups: two records are in flight, so a third idle group is never needed.
 const maxFreeGroups = 2
 
-// arenaLimit is the largest number of levels a row group keeps room for.
+// arenaLimit is the largest number of levels a group keeps room for.
 const arenaLimit = 8 << 20
 
 // NewEncoder compiles the schema. What it cannot encode is reported by Encode and by the file.
@@ -43,8 +44,8 @@ func NewEncoder(schema *arrow.Schema, c Compression, en Encodings) *Encoder {
 	return e
 }
 
-// Group is one record on its way to the file: first its columns, then, once all tasks have
-// returned, its pages. It is used once; append takes it back.
+// Group is one record on its way to a row group: first its columns, then, once all tasks have
+// returned, its pages. It is used once; Append takes it back.
 type Group struct {
 	rows    int
 	columns []column
@@ -56,7 +57,7 @@ type Group struct {
 
 // Encode cuts the encoding of rec into tasks, the heaviest first. They are independent: any order,
 // any goroutine. rec must not change before all of them have returned; nothing refers to it then.
-// The row group may be appended once all tasks have succeeded, and is garbage otherwise.
+// The group may be appended once all tasks have succeeded, and is garbage otherwise.
 func (e *Encoder) Encode(rec arrow.RecordBatch) ([]func() error, *Group) {
 	g := e.takeGroup()
 	if err := e.fill(g, rec); err != nil {
@@ -67,14 +68,13 @@ func (e *Encoder) Encode(rec arrow.RecordBatch) ([]func() error, *Group) {
 		run    func(*scratch) error
 	}
 	var tasks []task
-	empty := 0
 	for i := range g.columns {
 		c, out := &g.columns[i], &g.chunks[i]
 		if g.rows == 0 {
 			continue
 		}
 		if out.empty = c.empty(); out.empty {
-			empty++
+			out.level = c.levels.all
 			continue
 		}
 		weight := c.weight()
@@ -90,9 +90,6 @@ func (e *Encoder) Encode(rec arrow.RecordBatch) ([]func() error, *Group) {
 				return s.encodeRows(g, c, &out.pages[p], rows[p], rows[p+1])
 			}})
 		}
-	}
-	if empty > 0 {
-		tasks = append(tasks, task{empty, func(s *scratch) error { return s.encodeEmpty(g) }})
 	}
 	slices.SortStableFunc(tasks, func(a, b task) int { return cmp.Compare(b.weight, a.weight) })
 	run := make([]func() error, len(tasks))
@@ -135,20 +132,38 @@ func (e *Encoder) takeGroup() *Group {
 	return &Group{buffers: &e.buffers}
 }
 
-// recycle takes back a row group and the buffers of its pages.
+// takeRowGroup gives an empty row group for a file.
+func (e *Encoder) takeRowGroup() *rowGroup {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if n := len(e.rowGroups); n > 0 {
+		g := e.rowGroups[n-1]
+		e.rowGroups = e.rowGroups[:n-1]
+		return g
+	}
+	return newRowGroup(e.tree)
+}
+
+// giveRowGroup takes it back. Of an output one file is open at a time.
+func (e *Encoder) giveRowGroup(g *rowGroup) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.rowGroups) == 0 {
+		e.rowGroups = append(e.rowGroups, g)
+	}
+}
+
+// recycle takes back what a record was encoded in, and the buffers of its pages.
 func (e *Encoder) recycle(g *Group) {
 	for i := range g.chunks {
 		c := &g.chunks[i]
-		if c.dictionary != nil {
-			g.buffers.release(c.dictionary.body)
-		}
 		for p := range c.pages {
 			g.buffers.release(c.pages[p].body)
 		}
+		c.reset()
 	}
 	clear(g.columns)
-	clear(g.chunks)
-	g.rows, g.columns, g.chunks = 0, g.columns[:0], g.chunks[:0]
+	g.rows, g.columns = 0, g.columns[:0]
 	g.bytes.reset(arenaLimit)
 	g.ints.reset(arenaLimit)
 	e.mu.Lock()

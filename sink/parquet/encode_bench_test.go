@@ -148,7 +148,7 @@ func benchRecord(schema *arrow.Schema, rows int) arrow.RecordBatch {
 // benchEncode measures encoding and appending on one core. MB/s are bytes of values.
 func benchEncode(b *testing.B, c Compression, en Encodings, rec arrow.RecordBatch) {
 	e := NewEncoder(rec.Schema(), c, en)
-	f := NewWriter(io.Discard, e)
+	f := NewWriter(io.Discard, e, RowGroupLimits{})
 	var raw int64
 	groups := 0
 	for b.Loop() {

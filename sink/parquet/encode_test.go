@@ -76,6 +76,11 @@ func TestEncode_EveryTypeNestingAndNullPatternReadsBack(t *testing.T) {
 						if encodings == Broad {
 							checkBroad(t, data)
 						}
+						joined := encodeGroups(t, NewEncoder(schema, Compression{}, encodings), together, nil, records...)
+						if n := len(readFooter(t, joined).RowGroups); n != 1 {
+							t.Fatalf("%d row groups", n)
+						}
+						checkFile(t, joined, records...)
 					}
 				}
 			})
@@ -210,7 +215,7 @@ func TestEncode_LargeTextsAreSplitIntoTasks(t *testing.T) {
 			}
 		}
 		var out bytes.Buffer
-		f := NewWriter(&out, e)
+		f := NewWriter(&out, e, RowGroupLimits{})
 		if err := f.Append(g); err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +257,7 @@ func TestEncode_UnsupportedTypesAreErrors(t *testing.T) {
 		if err := tasks[0](); err == nil || !strings.Contains(err.Error(), "outer.odd") {
 			t.Errorf("%s: %v", typ, err)
 		}
-		if _, err := NewWriter(new(bytes.Buffer), e).Finish(Metadata{}); err == nil {
+		if _, err := NewWriter(new(bytes.Buffer), e, RowGroupLimits{}).Finish(Metadata{}); err == nil {
 			t.Errorf("%s: a file was written", typ)
 		}
 	}
@@ -277,6 +282,14 @@ func TestEncode_SameInputSameBytes(t *testing.T) {
 			t.Fatal("the same records made another file")
 		}
 	}
+	other := makeRecord(schema, 2, 700, 30, func(i int) bool { return i%4 == 0 })
+	want = encodeGroups(t, NewEncoder(schema, Compression{}, Broad), together, nil, rec, other, rec)
+	for range 3 {
+		if got := encodeGroups(t, e, together, nil, rec, other, rec); !bytes.Equal(got, want) {
+			t.Fatal("the same records made another row group")
+		}
+		encodeGroups(t, e, together, nil, other) // another file between them
+	}
 }
 
 // wideSchema has every nesting of every type.
@@ -298,7 +311,7 @@ func TestEncode_FailingWriterIsAnErrorThatStays(t *testing.T) {
 	e := NewEncoder(schema, Compression{}, Broad)
 	rec := makeRecord(schema, 1, 2000, 30, func(i int) bool { return false })
 	for _, room := range []int{0, 3, 1000, 20_000} {
-		f := NewWriter(&shortWriter{room: room}, e)
+		f := NewWriter(&shortWriter{room: room}, e, RowGroupLimits{})
 		tasks, g := e.Encode(rec)
 		for _, task := range tasks {
 			if err := task(); err != nil {
@@ -333,7 +346,7 @@ func TestEncode_RowGroupWithUnfinishedTasksIsRefused(t *testing.T) {
 	schema := wideSchema()
 	e := NewEncoder(schema, Compression{}, Broad)
 	_, g := e.Encode(makeRecord(schema, 1, 10, 30, func(i int) bool { return false }))
-	if err := NewWriter(new(bytes.Buffer), e).Append(g); err == nil {
+	if err := NewWriter(new(bytes.Buffer), e, RowGroupLimits{}).Append(g); err == nil {
 		t.Error("a row group without pages was appended")
 	}
 }

@@ -75,6 +75,9 @@ func TestEncode_BroadUsesOnlyWhatEveryReaderKnows(t *testing.T) {
 	if !slices.Contains(encodingsOf(t, broad), format.RLEDictionary) {
 		t.Error("no column has a dictionary")
 	}
+	joined := encodeGroups(t, NewEncoder(schema, Compression{}, Broad), together, nil, rec, rec)
+	checkFile(t, joined, rec, rec)
+	checkBroad(t, joined)
 	compact := encodeTo(t, NewEncoder(schema, Compression{}, Compact), nil, rec, rec)
 	checkFile(t, compact, rec, rec)
 	for _, e := range []format.Encoding{format.DeltaBinaryPacked, format.DeltaLengthByteArray, format.DeltaByteArray} {

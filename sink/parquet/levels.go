@@ -177,7 +177,7 @@ func (g *Group) expand(n *fieldNode, l levels, a *array.List) (levels, error) {
 		slots += size
 	}
 	if slots > math.MaxInt32 {
-		return l, fmt.Errorf("encode column %s: %d elements in one row group", n.path, slots)
+		return l, fmt.Errorf("encode column %s: %d elements in one record", n.path, slots)
 	}
 	out := levels{n: slots, def: g.bytes.take(slots), rep: g.bytes.take(slots), idx: g.ints.take(slots)}
 	k := 0

@@ -56,6 +56,7 @@ func FuzzEncode(f *testing.F) {
 		first := makeRecord(schema, seed, int(rows%1000), 20, null)
 		second := makeRecord(schema, seed+1, int(rows%50), 20, null).NewSlice(int64(rows%50)/3, int64(rows%50))
 		checkFile(t, encodeTo(t, e, nil, first, second), first, second)
+		checkFile(t, encodeGroups(t, e, together, nil, first, second, first), first, second, first)
 	})
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/parquet-go/parquet-go/bloom"
 	"github.com/parquet-go/parquet-go/bloom/xxhash"
-	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -15,7 +14,7 @@ import (
 // page is one encoded page: Thrift header, body, and what the footer and the page index say of it.
 type page struct {
 	header   []byte
-	body     []byte // from the row group's buffer pool
+	body     []byte // of the record's buffer pool; both are nil once the page waits in a pageLog
 	raw      int    // length of the body before compression
 	encoding format.Encoding
 	slots    int
@@ -25,23 +24,46 @@ type page struct {
 	strings  int64   // bytes of all strings, unencoded
 	defs     []int64 // level histograms, nil where they say nothing
 	reps     []int64
-	offset   int64 // in the file, once written
+
+	empty       bool  // all slots have the level, and nothing is encoded yet
+	level       uint8 // of an empty page
+	at          int64 // where it waits
+	headerBytes int
+	bytes       int   // header and body
+	offset      int64 // in the file, once written
 }
 
-// chunk is one column of one row group. Tasks fill it, each the pages that are its own.
+// chunk is one column of one record. Tasks fill it, each the pages that are its own.
 type chunk struct {
-	leaf       *leaf
-	pages      []page
-	dictionary *page
-	distinct   int
-	bloom      []byte
-	empty      bool // no values, and the same level in every slot
+	leaf   *leaf
+	pages  []page
+	coded  coded
+	hashes []uint64 // of the values, for a Bloom filter, where they are not coded
+	empty  bool     // no values, and the same level in every slot
+	level  uint8    // that one
+}
+
+// encoded tells that all tasks of the chunk have succeeded.
+func (c *chunk) encoded() bool {
+	for i := range c.pages {
+		if len(c.pages[i].header) == 0 && !c.coded.used {
+			return false
+		}
+	}
+	return c.empty || len(c.pages) > 0
+}
+
+// reset empties the chunk for another record. Buffers of unusual size are not kept.
+func (c *chunk) reset() {
+	coded, hashes := c.coded, c.hashes[:0]
+	coded.reset()
+	*c = chunk{coded: coded, hashes: hashes}
 }
 
 // bloomBitsPerValue: 8 bits a value let one in 40 absent values through.
 const bloomBitsPerValue = 8
 
-// encodeColumn makes all pages of a column chunk.
+// encodeColumn makes all pages of a column of a record, but for those whose dictionary the row group has.
 func (s *scratch) encodeColumn(g *Group, c *column, out *chunk) error {
 	def, all, err := s.levelsOf(c, 0, c.levels.n)
 	if err != nil {
@@ -53,10 +75,10 @@ func (s *scratch) encodeColumn(g *Group, c *column, out *chunk) error {
 	}
 	l := c.leaf
 	if s.buildDictionary(&v, l) {
-		return s.encodeDictionary(g, c, out, def, all, &v)
+		return s.encodeNumbers(c, out, def, all, &v)
 	}
 	if l.bloom && v.n > 0 {
-		out.bloom = s.bloomOf(&v)
+		out.hashes = appendHashes(out.hashes[:0], &v)
 	}
 	cuts := cutSlots(c, def, all, &v)
 	out.pages = make([]page, len(cuts)-1)
@@ -87,40 +109,6 @@ func (s *scratch) encodeRows(g *Group, c *column, out *page, lo, hi int) error {
 	}
 	*out = page{encoding: c.leaf.class.encoding, slots: hi - lo, rows: hi - lo}
 	return s.encodePage(g, c, out, def, all, lo, lo, &v)
-}
-
-// encodeEmpty makes the pages of all columns without values: one run of levels. There are only a
-// few different ones, each of which is compressed once; bodies this small are not pooled, so that
-// chunks may share them.
-func (s *scratch) encodeEmpty(g *Group) error {
-	type kind struct {
-		slots    int
-		level    uint8
-		repeated bool
-	}
-	made := make(map[kind]page)
-	for i := range g.chunks {
-		if !g.chunks[i].empty {
-			continue
-		}
-		c := &g.columns[i]
-		k := kind{c.levels.n, c.levels.all, c.leaf.maxRep > 0}
-		p, ok := made[k]
-		if !ok {
-			p = page{encoding: format.Plain, slots: k.slots, rows: c.rows, nulls: k.slots}
-			raw, err := s.levelBytes(c.leaf, nil, k.level, nil, k.slots)
-			if err != nil {
-				return err
-			}
-			if err := s.seal(g, &p, c.leaf, raw, nil); err != nil {
-				return err
-			}
-			made[k] = p
-		}
-		p.histograms(c.leaf, nil, k.level, nil)
-		g.chunks[i].pages = []page{p}
-	}
-	return nil
 }
 
 // levelsOf gives the final definition levels of slots lo to hi.
@@ -166,7 +154,7 @@ func (s *scratch) encodePage(g *Group, c *column, p *page, def []uint8, all uint
 	if err != nil {
 		return fmt.Errorf("encode column %s: %w", l.name, err)
 	}
-	return s.seal(g, p, l, raw, texts)
+	return s.seal(g.buffers, p, l, raw, texts)
 }
 
 // describe fills in what the footer and the page index say of the page's values.
@@ -188,9 +176,10 @@ func (p *page) histograms(l *leaf, def []uint8, all uint8, rep []uint8) {
 	}
 }
 
-// seal compresses the page, raw and then texts, and gives it header and checksum.
-func (s *scratch) seal(g *Group, p *page, l *leaf, raw, texts []byte) error {
-	if err := s.compress(g, p, l, raw, texts); err != nil {
+// seal compresses the page, raw and then texts, and gives it header and checksum. Without buffers its body is
+// the scratch's own until the next page.
+func (s *scratch) seal(buffers *bufferPool, p *page, l *leaf, raw, texts []byte) error {
+	if err := s.compress(buffers, p, l, raw, texts); err != nil {
 		return err
 	}
 	h := p.dataHeader()
@@ -198,7 +187,7 @@ func (s *scratch) seal(g *Group, p *page, l *leaf, raw, texts []byte) error {
 }
 
 // compress makes the body. raw is the scratch's own buffer, which may have grown.
-func (s *scratch) compress(g *Group, p *page, l *leaf, raw, texts []byte) error {
+func (s *scratch) compress(buffers *bufferPool, p *page, l *leaf, raw, texts []byte) error {
 	s.raw = raw
 	p.raw = len(raw) + len(texts)
 	if p.raw > math.MaxInt32-1024 {
@@ -209,7 +198,10 @@ func (s *scratch) compress(g *Group, p *page, l *leaf, raw, texts []byte) error 
 	if err != nil {
 		return fmt.Errorf("encode column %s: %w", l.name, err)
 	}
-	p.body = g.buffers.clone(out)
+	p.body = out
+	if buffers != nil {
+		p.body = buffers.clone(out)
+	}
 	return nil
 }
 
@@ -243,60 +235,47 @@ func (s *scratch) writeHeader(p *page, h *format.PageHeader) error {
 	return err
 }
 
-// encodeDictionary makes a dictionary page and one data page of indexes, whose at most 12 bits a
-// value never fill a page.
-func (s *scratch) encodeDictionary(g *Group, c *column, out *chunk, def []uint8, all uint8, v *values) error {
-	l := c.leaf
-	entries := s.entries(v, l)
-	if l.bloom {
-		out.bloom = s.bloomOf(&entries)
+// encodeNumbers numbers the values of a column of a record by its own dictionary. The page is made when the record
+// joins a row group, see coded.
+func (s *scratch) encodeNumbers(c *column, out *chunk, def []uint8, all uint8, v *values) error {
+	l, d := c.leaf, &out.coded
+	s.dict.entries(d, v, l)
+	ids := resize(&d.ids, v.n)
+	for i, id := range s.dict.ids[:v.n] {
+		ids[i] = uint16(id)
 	}
-	d := &page{}
-	raw, err := s.appendValues(s.raw[:0], format.Plain, l, &entries)
+	d.ids = ids
+	raw, err := s.levelBytes(l, def, all, c.levels.rep, c.levels.n)
+	s.raw = raw
 	if err != nil {
-		return fmt.Errorf("encode column %s: %w", l.name, err)
-	}
-	if err := s.compress(g, d, l, raw, nil); err != nil {
 		return err
 	}
-	h := d.commonHeader()
-	h.Type = format.DictionaryPage
-	h.DictionaryPageHeader = thrift.New(format.DictionaryPageHeader{NumValues: int32(entries.n), Encoding: format.Plain})
-	if err := s.writeHeader(d, &h); err != nil {
-		return err
-	}
-	out.dictionary, out.distinct = d, entries.n
-
-	rows := c.rows
-	p := page{encoding: format.RLEDictionary, slots: c.levels.n, rows: rows, nulls: c.levels.n - v.n}
+	d.levels = append(d.levels[:0], raw...)
+	p := page{encoding: format.RLEDictionary, slots: c.levels.n, rows: c.rows, nulls: c.levels.n - v.n}
 	p.histograms(l, def, all, c.levels.rep)
-	p.bounds = boundsOf(&entries, l)
+	p.bounds = boundsOf(&d.entries, l)
 	if l.physical == format.ByteArray {
 		p.strings = int64(v.stringBytes())
 	}
-	if raw, err = s.levelBytes(l, def, all, c.levels.rep, p.slots); err != nil {
-		return err
-	}
-	width := max(1, bitWidth(entries.n-1))
-	raw = append(raw, byte(width))
-	e := rle.Encoding{BitWidth: width}
-	if raw, err = appendTo(raw, func(b []byte) ([]byte, error) { return e.EncodeInt32(b, s.dict.ids[:v.n]) }); err != nil {
-		return err
-	}
 	out.pages = []page{p}
-	return s.seal(g, &out.pages[0], l, raw, nil)
+	d.used = true
+	return nil
 }
 
-// bloomOf makes a split block filter of the values (Parquet format, BloomFilter.md). Its size is a
-// power of two, because Arrow's C++ reader takes no other.
-func (s *scratch) bloomOf(v *values) []byte {
-	blocks := 1
-	for blocks*bloom.BlockSize*8 < v.n*bloomBitsPerValue {
-		blocks *= 2
+// appendHashes adds the hashes that a Bloom filter needs of the values.
+func appendHashes(dst []uint64, v *values) []uint64 {
+	for i := range v.n {
+		dst = append(dst, xxhash.Sum64(v.at(i)))
 	}
-	hashes := resize(&s.hashes, v.n)
-	for i := range hashes {
-		hashes[i] = xxhash.Sum64(v.at(i))
+	return dst
+}
+
+// bloomOf makes a split block filter of hashes (Parquet format, BloomFilter.md). Its size is a
+// power of two, because Arrow's C++ reader takes no other.
+func bloomOf(hashes []uint64) []byte {
+	blocks := 1
+	for blocks*bloom.BlockSize*8 < len(hashes)*bloomBitsPerValue {
+		blocks *= 2
 	}
 	filter := make(bloom.SplitBlockFilter, blocks)
 	filter.InsertBulk(hashes)

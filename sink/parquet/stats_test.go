@@ -37,12 +37,15 @@ func plainEncoding(v any, physical format.Type) []byte {
 // model is what can be said of some entries of a column by looking at them one by one.
 type model struct {
 	nulls, strings int64
+	distinct       int64
 	min, max       []byte
 	defs, reps     []int64
 }
 
-func modelOf(l *leaf, entries []triple) model {
-	m := model{defs: make([]int64, l.maxDef+1), reps: make([]int64, l.maxRep+1)}
+func modelOf(l *leaf, entries []triple) (m model) {
+	m = model{defs: make([]int64, l.maxDef+1), reps: make([]int64, l.maxRep+1)}
+	seen := map[string]bool{}
+	defer func() { m.distinct = int64(len(seen)) }()
 	for _, e := range entries {
 		m.defs[e.def]++
 		m.reps[e.rep]++
@@ -51,6 +54,7 @@ func modelOf(l *leaf, entries []triple) model {
 			continue
 		}
 		b := plainEncoding(e.value, l.physical)
+		seen[string(b)] = true
 		if l.physical == format.ByteArray {
 			m.strings += int64(len(b))
 		}
@@ -120,28 +124,39 @@ func TestStats_AgreeWithBruteForce(t *testing.T) {
 					// 100 characters, so that some texts are longer than any bound.
 					a, b := makeRecord(schema, 1, 400, 400, null), makeRecord(schema, 2, 90, 400, null)
 					data := encodeTo(t, e, nil, a, b)
-					checkStats(t, e, data, a, b)
+					checkStats(t, e, data, []arrow.RecordBatch{a}, []arrow.RecordBatch{b})
+					joined := encodeGroups(t, e, together, nil, a, b, a, b)
+					checkStats(t, e, joined, []arrow.RecordBatch{a, b, a, b})
 				})
 			}
 		}
 	}
 }
 
-func checkStats(t *testing.T, e *Encoder, data []byte, records ...arrow.RecordBatch) {
+// checkStats compares what a file says of its row groups and pages with what is in the records of each.
+func checkStats(t *testing.T, e *Encoder, data []byte, groups ...[]arrow.RecordBatch) {
 	t.Helper()
 	footer := readFooter(t, data)
 	file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for g, rec := range records {
-		want := shredRecord(rec)
+	for g, records := range groups {
+		want := make([][]triple, len(e.tree.leaves))
+		for _, rec := range records {
+			for c, entries := range shredRecord(rec) {
+				want[c] = append(want[c], entries...)
+			}
+		}
 		for c, l := range e.tree.leaves {
 			chunk := &footer.RowGroups[g].Columns[c]
 			m, name := &chunk.MetaData, fmt.Sprintf("row group %d %v", g, l.path)
 			all := modelOf(l, want[c])
 			if m.NumValues != int64(len(want[c])) || m.Statistics.NullCount != all.nulls {
 				t.Errorf("%s: %d values, %d nulls, want %d, %d", name, m.NumValues, m.Statistics.NullCount, len(want[c]), all.nulls)
+			}
+			if n := m.Statistics.DistinctCount; n != 0 && n != all.distinct {
+				t.Errorf("%s: %d distinct values, want %d", name, n, all.distinct)
 			}
 			checkBound(t, name+" min", l, m.Statistics.MinValue, all.min, -1, m.Statistics.ExactMin.V)
 			checkBound(t, name+" max", l, m.Statistics.MaxValue, all.max, 1, m.Statistics.ExactMax.V)

@@ -53,7 +53,7 @@ func newColumn(l *leaf, lv levels, a arrow.Array) (column, error) {
 }
 
 // empty says that there are no values and all slots have the same levels, which is what most columns
-// of a row group look like.
+// of a record look like.
 func (c *column) empty() bool {
 	if c.levels.def != nil || c.levels.rep != nil {
 		return false
@@ -252,7 +252,7 @@ func (s *scratch) gatherLarge(c *column, pick *picker, v values, from int) (valu
 		end = c.large[e+1]
 		total += end - c.large[e]
 		if total > math.MaxInt32 {
-			return v, fmt.Errorf("encode column %s: more than 2 GiB in one row group", c.leaf.name)
+			return v, fmt.Errorf("encode column %s: more than 2 GiB in one record", c.leaf.name)
 		}
 	}
 	v.offsets[v.n] = uint32(total)

@@ -21,8 +21,8 @@ const (
 	fileBufferBytes = 256 << 10
 )
 
-// Writer writes one file: row groups in the order they come, then page index and footer. What
-// it keeps in memory is metadata. It belongs to one goroutine at a time, and does not close w.
+// Writer writes one file: row groups of the records in the order they come, then page index and footer. What
+// it keeps in memory is metadata, and the row group that is not complete yet. It belongs to one goroutine at a time, and does not close w.
 // After an error every call repeats it.
 type Writer struct {
 	w       *bufio.Writer
@@ -31,6 +31,8 @@ type Writer struct {
 	n       int64
 	err     error
 	groups  []rowGroupMetaData
+	limits  RowGroupLimits
+	waiting *rowGroup // nil once finished
 
 	columnIndexes []byte // Thrift, one after the other; offsets in groups count from their start
 	offsetIndexes []byte
@@ -41,21 +43,39 @@ type Writer struct {
 }
 
 // NewWriter begins a file of what e encodes.
-func NewWriter(w io.Writer, e *Encoder) *Writer {
-	f := &Writer{w: bufio.NewWriterSize(w, fileBufferBytes), encoder: e, err: e.err}
+func NewWriter(w io.Writer, e *Encoder, limits RowGroupLimits) *Writer {
+	f := &Writer{w: bufio.NewWriterSize(w, fileBufferBytes), encoder: e, err: e.err, limits: limits}
+	if f.err == nil {
+		f.waiting = e.takeRowGroup()
+	}
 	f.marshal = thrift.NewEncoder(new(thrift.CompactProtocol).NewWriter(&f.header))
 	f.write([]byte(magic))
 	return f
 }
 
-// Size is the length of the file so far, without page index and footer.
-func (f *Writer) Size() int64 { return f.offset }
+// Size is the length of the file so far, waiting pages included, without page index and footer.
+func (f *Writer) Size() int64 {
+	if f.waiting == nil {
+		return f.offset
+	}
+	return f.offset + f.waiting.pages.size
+}
 
 // Rows is how many it has so far.
-func (f *Writer) Rows() int64 { return f.n }
+func (f *Writer) Rows() int64 {
+	if f.waiting == nil {
+		return f.n
+	}
+	return f.n + f.waiting.rows
+}
 
-// RowGroups is how many it has so far.
-func (f *Writer) RowGroups() int { return len(f.groups) }
+// RowGroups is how many it has so far, one that is not complete included.
+func (f *Writer) RowGroups() int {
+	if f.waiting == nil || f.waiting.rows == 0 {
+		return len(f.groups)
+	}
+	return len(f.groups) + 1
+}
 
 func (f *Writer) write(b []byte) {
 	if f.err != nil {
@@ -77,53 +97,92 @@ func (f *Writer) thrift(v any) []byte {
 	return f.header.Bytes()
 }
 
-// Append writes a row group whose tasks have all succeeded, and takes it back.
+// Append adds a record whose tasks have all succeeded, and takes its group back. Whether the row group before it is
+// written now, or the one it joins, is up to the limits.
 func (f *Writer) Append(g *Group) error {
 	if f.err != nil || g.rows == 0 {
 		return f.err
 	}
+	if f.limits.Rows > 0 && f.waiting.rows+int64(g.rows) > f.limits.Rows {
+		f.endRowGroup()
+	}
+	var raw int64
+	f.with(func(s *scratch) (err error) {
+		raw, err = f.waiting.add(s, g)
+		return err
+	})
+	if f.err == nil {
+		f.encoder.recycle(g)
+	}
+	if f.err == nil && f.limits.full(f.waiting, raw) {
+		f.endRowGroup()
+	}
+	return f.err
+}
+
+// with runs a step that needs a scratch.
+func (f *Writer) with(step func(*scratch) error) {
+	if f.err == nil {
+		f.err = f.encoder.with(step)
+	}
+}
+
+// endRowGroup writes what waits.
+func (f *Writer) endRowGroup() {
+	g := f.waiting
+	if f.err != nil || g == nil || g.rows == 0 {
+		return
+	}
 	meta := rowGroupMetaData{
-		Columns:    make([]columnChunk, len(g.chunks)),
-		NumRows:    int64(g.rows),
+		Columns:    make([]columnChunk, len(g.columns)),
+		NumRows:    g.rows,
 		FileOffset: f.offset,
 	}
 	if n := len(f.groups); n <= math.MaxInt16 {
 		meta.Ordinal = thrift.New(int16(n))
 	}
-	for i := range g.chunks {
-		c := &g.chunks[i]
-		if len(c.pages) == 0 || len(c.pages[0].header) == 0 {
-			return fmt.Errorf("append row group: column %s is not encoded", c.leaf.name)
+	f.with(func(s *scratch) error {
+		for i := range g.columns {
+			c, m := &g.columns[i], &meta.Columns[i]
+			if err := f.writeChunk(s, c, m); err != nil {
+				return err
+			}
+			f.indexPages(c, m)
+			meta.TotalByteSize += m.MetaData.TotalUncompressedSize
+			meta.TotalCompressedSize += m.MetaData.TotalCompressedSize
 		}
-		m := &meta.Columns[i]
-		f.writeChunk(c, m)
-		f.indexPages(c, m)
-		meta.TotalByteSize += m.MetaData.TotalUncompressedSize
-		meta.TotalCompressedSize += m.MetaData.TotalCompressedSize
+		return f.err
+	})
+	for i := range g.columns {
+		f.writeBloom(g.columns[i].bloom(), &meta.Columns[i].MetaData)
 	}
-	for i := range g.chunks {
-		f.writeBloom(g.chunks[i].bloom, &meta.Columns[i].MetaData)
+	f.flush()
+	if f.err == nil {
+		f.groups = append(f.groups, meta)
+		f.n += g.rows
+		g.reset()
 	}
+}
+
+func (f *Writer) flush() {
 	if err := f.w.Flush(); err != nil && f.err == nil {
 		f.err = fmt.Errorf("write parquet: %w", err)
 	}
-	if f.err == nil {
-		f.groups = append(f.groups, meta)
-		f.n += int64(g.rows)
-		f.encoder.recycle(g)
-	}
-	return f.err
 }
 
 // writeChunk writes the pages and describes them as ColumnMetaData.
-func (f *Writer) writeChunk(c *chunk, out *columnChunk) {
+func (f *Writer) writeChunk(s *scratch, c *waitingChunk, out *columnChunk) error {
 	l := c.leaf
 	m := &out.MetaData
 	m.Type, m.PathInSchema = l.physical, l.path
 	m.Codec = f.encoder.codec
-	if d := c.dictionary; d != nil {
+	if c.dictionary.n > 0 {
+		d, err := s.dictionaryPage(c)
+		if err != nil {
+			return err
+		}
 		m.DictionaryPageOffset = f.offset
-		f.writePage(d, m)
+		f.writePage(&d, m)
 		m.EncodingStats = append(m.EncodingStats, format.PageEncodingStats{PageType: format.DictionaryPage, Encoding: format.Plain, Count: 1})
 		m.Encoding = append(m.Encoding, format.Plain)
 	}
@@ -132,6 +191,11 @@ func (f *Writer) writeChunk(c *chunk, out *columnChunk) {
 	var defs, reps []int64
 	for i := range c.pages {
 		p := &c.pages[i]
+		if p.empty {
+			if err := s.sealEmpty(p, l); err != nil {
+				return err
+			}
+		}
 		f.writePage(p, m)
 		m.NumValues += int64(p.slots)
 		m.Statistics.NullCount += int64(p.nulls)
@@ -147,9 +211,10 @@ func (f *Writer) writeChunk(c *chunk, out *columnChunk) {
 		m.Statistics.MinValue, m.Statistics.ExactMin = all.min, thrift.New(all.exactMin)
 		m.Statistics.MaxValue, m.Statistics.ExactMax = all.max, thrift.New(all.exactMax)
 	}
-	m.Statistics.DistinctCount = int64(c.distinct)
+	m.Statistics.DistinctCount = c.distinct()
 	m.SizeStatistics.DefinitionLevelHistogram = defs
 	m.SizeStatistics.RepetitionLevelHistogram = reps
+	return nil
 }
 
 // countPage keeps Encoding and EncodingStats complete: each encoding of data pages once.
@@ -166,12 +231,19 @@ func (m *columnMetaData) countPage(e format.Encoding) {
 	}
 }
 
+// writePage writes a page that waits, or that was made just now.
 func (f *Writer) writePage(p *page, m *columnMetaData) {
 	p.offset = f.offset
-	f.write(p.header)
-	f.write(p.body)
-	m.TotalCompressedSize += int64(len(p.header) + len(p.body))
-	m.TotalUncompressedSize += int64(len(p.header) + p.raw)
+	if len(p.header) > 0 {
+		p.headerBytes, p.bytes = len(p.header), len(p.header)+len(p.body)
+		f.write(p.header)
+		f.write(p.body)
+		p.header, p.body = nil, nil
+	} else {
+		f.waiting.pages.pieces(p.at, p.bytes, f.write)
+	}
+	m.TotalCompressedSize += int64(p.bytes)
+	m.TotalUncompressedSize += int64(p.headerBytes + p.raw)
 }
 
 func addTo(sum, h []int64) []int64 {
@@ -187,7 +259,7 @@ func addTo(sum, h []int64) []int64 {
 // indexPages notes where the pages begin and what values they hold (Parquet format, PageIndex.md).
 // A column of which a page has values but no bounds gets no column index: bounds are required
 // there.
-func (f *Writer) indexPages(c *chunk, out *columnChunk) {
+func (f *Writer) indexPages(c *waitingChunk, out *columnChunk) {
 	n := len(c.pages)
 	offsets := format.OffsetIndex{PageLocations: make([]format.PageLocation, n)}
 	index := format.ColumnIndex{
@@ -202,7 +274,7 @@ func (f *Writer) indexPages(c *chunk, out *columnChunk) {
 		p := &c.pages[i]
 		offsets.PageLocations[i] = format.PageLocation{
 			Offset:             p.offset,
-			CompressedPageSize: int32(len(p.header) + len(p.body)),
+			CompressedPageSize: int32(p.bytes),
 			FirstRowIndex:      row,
 		}
 		row += int64(p.rows)
@@ -243,12 +315,13 @@ func (f *Writer) writeBloom(filter []byte, m *columnMetaData) {
 	f.write(filter)
 }
 
-// WriteIndexes writes the page index, behind the last row group. Finish does it too, unless it was done.
+// WriteIndexes writes what waits, and the page index behind it. Finish does it too, unless it was done.
 func (f *Writer) WriteIndexes() {
 	if f.indexed {
 		return
 	}
 	f.indexed = true
+	f.endRowGroup()
 	columns, offsets := f.offset, f.offset+int64(len(f.columnIndexes))
 	f.write(f.columnIndexes)
 	f.write(f.offsetIndexes)
@@ -261,9 +334,7 @@ func (f *Writer) WriteIndexes() {
 			}
 		}
 	}
-	if err := f.w.Flush(); err != nil && f.err == nil {
-		f.err = fmt.Errorf("write parquet: %w", err)
-	}
+	f.flush()
 }
 
 // Metadata is what a footer says beside schema and row groups.
@@ -285,6 +356,9 @@ func (f *Writer) Finish(m Metadata) (checksum string, err error) {
 		return "", f.err
 	}
 	f.WriteIndexes()
+	if f.err != nil {
+		return "", f.err
+	}
 	meta := fileMetaData{
 		Version:      f.encoder.version,
 		Schema:       f.encoder.tree.elements,
@@ -315,13 +389,13 @@ func (f *Writer) Finish(m Metadata) (checksum string, err error) {
 	}
 	f.write(footer)
 	f.write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(footer))), magic...))
-	if err := f.w.Flush(); err != nil && f.err == nil {
-		f.err = fmt.Errorf("write parquet: %w", err)
-	}
+	f.flush()
 	if f.err != nil {
 		return "", f.err
 	}
 	f.err = errFinished
+	f.encoder.giveRowGroup(f.waiting)
+	f.waiting = nil
 	return checksum, nil
 }
 

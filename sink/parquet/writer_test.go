@@ -127,7 +127,7 @@ func TestFooter_KeyValuesAndWriter(t *testing.T) {
 func TestFooter_Checksum(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
 	var out bytes.Buffer
-	sum, err := NewWriter(&out, NewEncoder(schema, Compression{}, Broad)).Finish(Metadata{KeyValues: map[string]string{"a": "1"}, ChecksumKey: "sum"})
+	sum, err := NewWriter(&out, NewEncoder(schema, Compression{}, Broad), RowGroupLimits{}).Finish(Metadata{KeyValues: map[string]string{"a": "1"}, ChecksumKey: "sum"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,12 +157,17 @@ func TestFooter_DescribesWhatIsThere(t *testing.T) {
 			makeRecord(schema, 1, 700, 30, func(i int) bool { return i%3 == 0 }),
 			makeRecord(schema, 2, 300, 30, func(int) bool { return true }),
 		}
-		data := encodeTo(t, e, nil, records...)
+		rows := []int64{1700, 300}
+		records = append([]arrow.RecordBatch{makeRecord(schema, 3, 1000, 30, func(i int) bool { return i%2 == 0 })}, records...)
+		data := encodeGroups(t, e, RowGroupLimits{Rows: 1800, Bytes: 1 << 40}, nil, records...)
 		m := readFooter(t, data)
+		if len(m.RowGroups) != len(rows) {
+			t.Fatalf("%d row groups", len(m.RowGroups))
+		}
 		at := int64(4)
 		for g := range m.RowGroups {
 			group := &m.RowGroups[g]
-			if group.FileOffset != at || group.NumRows != records[g].NumRows() || int(group.Ordinal.V) != g || !group.Ordinal.Valid {
+			if group.FileOffset != at || group.NumRows != rows[g] || int(group.Ordinal.V) != g || !group.Ordinal.Valid {
 				t.Errorf("row group %d: offset %d (want %d), %d rows, ordinal %v", g, group.FileOffset, at, group.NumRows, group.Ordinal)
 			}
 			var compressed, uncompressed int64
@@ -304,13 +309,10 @@ func TestEmptyColumnsCostNextToNothing(t *testing.T) {
 	rec := makeRecord(schema, 1, 10_000, 0, func(int) bool { return true })
 	e := NewEncoder(schema, Compression{}, Broad)
 	tasks, g := e.Encode(rec)
-	if len(tasks) != 1 {
+	if len(tasks) != 0 {
 		t.Fatalf("%d tasks for columns without values", len(tasks))
 	}
-	if err := tasks[0](); err != nil {
-		t.Fatal(err)
-	}
-	f := NewWriter(new(bytes.Buffer), e)
+	f := NewWriter(new(bytes.Buffer), e, RowGroupLimits{})
 	if err := f.Append(g); err != nil {
 		t.Fatal(err)
 	}
@@ -318,13 +320,17 @@ func TestEmptyColumnsCostNextToNothing(t *testing.T) {
 		t.Errorf("%d bytes for a column without values", perColumn)
 	}
 	checkFile(t, encodeTo(t, e, nil, rec), rec)
+	one, three := encodeTo(t, e, nil, rec), encodeGroups(t, e, together, nil, rec, rec, rec)
+	if len(three)-len(one) > 600*8 {
+		t.Errorf("%d bytes for three records without values, %d for one: they do not share a page", len(three), len(one))
+	}
 }
 
 func TestFile_SizeAndRowsCount(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{field("s", arrow.BinaryTypes.String)}, nil)
 	e := NewEncoder(schema, Compression{}, Broad)
 	var out bytes.Buffer
-	f := NewWriter(&out, e)
+	f := NewWriter(&out, e, RowGroupLimits{})
 	for i := range 3 {
 		tasks, g := e.Encode(textRecord(schema, "a", "b"))
 		for _, task := range tasks {

@@ -1,0 +1,194 @@
+package parquet
+
+import (
+	"fmt"
+
+	"github.com/parquet-go/parquet-go/encoding/rle"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// RowGroupLimits say when a row group ends: with the record that brings it closest to Bytes, if the next is as
+// large, and before one that would bring it above Rows. Of the zero value every record is a row group.
+type RowGroupLimits struct {
+	Rows  int64 // 0: no limit
+	Bytes int64 // of the pages before compression
+}
+
+// MaxWaitingBytes bounds the pages that wait for their row group to end, compressed, whatever its other limits say: the
+// record that reaches it is the row group's last. Five such row groups make a file of 256 MiB. With 64 MiB there are
+// four, of which DuckDB counts the rows as fast, and 12 MiB more are in use.
+const MaxWaitingBytes = 52 << 20
+
+// rowGroup is the row group at the end of a file, which is not written yet. The chunks of its columns lie one after the
+// other in the file, so the pages of all records but the last have to wait. They wait as they will lie in the file,
+// compressed. What is before compression is a record at a time.
+type rowGroup struct {
+	columns []waitingChunk
+	pages   pageLog
+	rows    int64
+	raw     int64 // bytes of the pages before compression
+}
+
+// waitingChunk is one column of the row group.
+type waitingChunk struct {
+	leaf       *leaf
+	pages      []page // their bytes are in the log
+	dictionary chunkDictionary
+	hashes     []uint64 // for a Bloom filter, of what is not in the dictionary
+}
+
+func (c *waitingChunk) reset() {
+	clear(c.pages)
+	c.pages, c.hashes = c.pages[:0], c.hashes[:0]
+	c.dictionary.reset()
+}
+
+// distinct is how many distinct values the chunk has, if all of them are in the dictionary; else 0.
+func (c *waitingChunk) distinct() int64 {
+	for i := range c.pages {
+		if p := &c.pages[i]; p.encoding != format.RLEDictionary && p.nulls < p.slots {
+			return 0
+		}
+	}
+	return int64(c.dictionary.n)
+}
+
+func newRowGroup(t *columnTree) *rowGroup {
+	g := &rowGroup{columns: make([]waitingChunk, len(t.leaves))}
+	for i, l := range t.leaves {
+		g.columns[i].leaf = l
+	}
+	return g
+}
+
+func (g *rowGroup) reset() {
+	for i := range g.columns {
+		g.columns[i].reset()
+	}
+	g.pages.reset()
+	g.rows, g.raw = 0, 0
+}
+
+// full tells whether a row group ends with its latest record, of so many bytes before compression.
+func (l RowGroupLimits) full(g *rowGroup, latest int64) bool {
+	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.size >= MaxWaitingBytes
+}
+
+// add takes over the pages of a record, and returns their bytes before compression.
+func (g *rowGroup) add(s *scratch, rec *Group) (raw int64, err error) {
+	before := g.raw
+	for i := range rec.chunks {
+		from, to := &rec.chunks[i], &g.columns[i]
+		if !from.encoded() {
+			return 0, fmt.Errorf("append row group: column %s is not encoded", from.leaf.name)
+		}
+		if from.empty {
+			to.addEmpty(from.level, rec.rows)
+			continue
+		}
+		if from.coded.used {
+			p := from.pages[0] // a copy: its body is the scratch's, not one to be given back with the record's
+			if err := to.finish(s, &p, &from.coded); err != nil {
+				return 0, err
+			}
+			g.keep(to, p)
+			continue
+		}
+		to.hashes = append(to.hashes, from.hashes...)
+		for _, p := range from.pages {
+			g.keep(to, p)
+		}
+	}
+	g.rows += int64(rec.rows)
+	return g.raw - before, nil
+}
+
+// keep copies a page.
+func (g *rowGroup) keep(c *waitingChunk, p page) {
+	p.at, p.headerBytes, p.bytes = g.pages.size, len(p.header), len(p.header)+len(p.body)
+	g.pages.add(p.header)
+	g.pages.add(p.body)
+	p.header, p.body = nil, nil
+	c.pages = append(c.pages, p)
+	g.raw += int64(p.headerBytes + p.raw)
+}
+
+// addEmpty adds rows without values, all at one level. Those of neighbouring records share a page.
+func (c *waitingChunk) addEmpty(level uint8, rows int) {
+	if n := len(c.pages); n > 0 && c.pages[n-1].empty && c.pages[n-1].level == level {
+		p := &c.pages[n-1]
+		p.slots, p.rows, p.nulls = p.slots+rows, p.rows+rows, p.nulls+rows
+		return
+	}
+	c.pages = append(c.pages, page{encoding: format.Plain, empty: true, level: level, slots: rows, rows: rows, nulls: rows})
+}
+
+// finish makes the page of a record's column whose values are numbered: with their numbers in the chunk's dictionary, or
+// if they do not fit, as they are.
+func (c *waitingChunk) finish(s *scratch, p *page, d *coded) (err error) {
+	l := c.leaf
+	raw := append(s.raw[:0], d.levels...)
+	if numbers, ok := c.dictionary.number(&d.entries, l); ok {
+		ids := resize(&s.dict.ids, len(d.ids))
+		for i, id := range d.ids {
+			ids[i] = int32(numbers[id])
+		}
+		width := max(1, bitWidth(c.dictionary.n-1))
+		raw = append(raw, byte(width))
+		e := rle.Encoding{BitWidth: width}
+		raw, err = appendTo(raw, func(b []byte) ([]byte, error) { return e.EncodeInt32(b, ids) })
+	} else {
+		if l.bloom {
+			c.hashes = appendHashes(c.hashes, &d.entries)
+		}
+		p.encoding = l.class.encoding
+		v := d.expand(&s.expansion)
+		raw, err = s.appendValues(raw, p.encoding, l, &v)
+	}
+	if err != nil {
+		return fmt.Errorf("encode column %s: %w", l.name, err)
+	}
+	return s.seal(nil, p, l, raw, nil)
+}
+
+// sealEmpty encodes a page without values: one run of levels.
+func (s *scratch) sealEmpty(p *page, l *leaf) error {
+	raw, err := s.levelBytes(l, nil, p.level, nil, p.slots)
+	if err != nil {
+		return err
+	}
+	p.histograms(l, nil, p.level, nil)
+	return s.seal(nil, p, l, raw, nil)
+}
+
+// dictionaryPage encodes the chunk's dictionary.
+func (s *scratch) dictionaryPage(c *waitingChunk) (page, error) {
+	p, entries := page{}, c.dictionary.entries(c.leaf)
+	raw, err := s.appendValues(s.raw[:0], format.Plain, c.leaf, &entries)
+	if err != nil {
+		return p, fmt.Errorf("encode column %s: %w", c.leaf.name, err)
+	}
+	if err := s.compress(nil, &p, c.leaf, raw, nil); err != nil {
+		return p, err
+	}
+	h := p.commonHeader()
+	h.Type = format.DictionaryPage
+	h.DictionaryPageHeader = thrift.New(format.DictionaryPageHeader{NumValues: int32(entries.n), Encoding: format.Plain})
+	return p, s.writeHeader(&p, &h)
+}
+
+// bloom makes the chunk's filter; nil for none.
+func (c *waitingChunk) bloom() []byte {
+	if !c.leaf.bloom {
+		return nil
+	}
+	if c.dictionary.n > 0 {
+		entries := c.dictionary.entries(c.leaf)
+		c.hashes = appendHashes(c.hashes, &entries)
+	}
+	if len(c.hashes) == 0 {
+		return nil
+	}
+	return bloomOf(c.hashes)
+}
