@@ -155,7 +155,7 @@ func (c *exportCmd) arrange(claims *pipeline.Claims, there *holdings, pieces []p
 }
 
 // recognize takes out of the work what the listing shows to be as the log says: complete, with all of its files and no
-// others. It opens no run. What covers a window and is not so is run: opening it finds out what happened.
+// others, and nothing that was left behind. It opens no run. What covers a window and is not so is run: opening it finds out what happened.
 func (c *exportCmd) recognize(claims *pipeline.Claims, there *holdings, w work, pieces []pipeline.Piece) work {
 	sound := map[string]*pipeline.Holding{}
 	runs := map[string]bool{}
@@ -167,7 +167,7 @@ func (c *exportCmd) recognize(claims *pipeline.Claims, there *holdings, w work, 
 			continue
 		}
 		for _, h := range p.Runs {
-			if held := there.Run(h.Run); held != nil && h.Standing == pipeline.RunComplete && h.Seal != "" && h.Seal == held.Found() && !tables.SwapPending(held) {
+			if held := there.Run(h.Run); held != nil && h.Standing == pipeline.RunComplete && h.Seal != "" && h.Seal == held.Found() && !tables.SwapPending(held) && !held.Littered() {
 				sound[h.Run] = h
 			} else if x := claims.Ask.Of(h); !runs[h.Run] && h.Standing == pipeline.RunComplete {
 				runs[h.Run] = true

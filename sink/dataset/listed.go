@@ -100,6 +100,13 @@ func (r *Run) Found() string {
 	return sink.Seal(sink.ManifestFormat, schema.Version, files)
 }
 
+// Littered tells whether whoever wrote the run left files behind that nobody sees, or is writing them. Opening the run
+// clears them; a store of objects has none.
+func (r *Run) Littered() bool {
+	s, ok := r.store.(interface{ Littered(dir string) bool })
+	return ok && s.Littered(path.Dir(r.manifestName()))
+}
+
 // Dropped tells whether dropping the run has begun, and whether it has ended.
 func (r *Run) Dropped() (begun, ended bool) {
 	return r.Has(sink.DroppingRecord), r.Has(sink.DroppedRecord)

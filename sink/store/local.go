@@ -152,6 +152,13 @@ const (
 	stagingName = "staging"
 )
 
+// Littered tells whether files are staged for a directory: by a hold, or since one that could not remove them or died. The
+// next hold clears those.
+func (l *local) Littered(dir string) bool {
+	names, err := l.fs.Names(path.Join(dir, stagingName))
+	return err == nil && len(names) > 0
+}
+
 // private tells whether a name is a hold's lock or lies in its staging directory.
 func private(name string) bool {
 	parts := strings.Split(name, "/")
