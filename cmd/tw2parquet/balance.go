@@ -79,8 +79,11 @@ func (c *exportCmd) openBalance(ctx context.Context, a *app) {
 // observeBalance learns what a window's task had exported before this start. No window is acquired before it is opened, and
 // the first that is opened asks for the balance.
 func (c *exportCmd) observeBalance(w pipeline.Window, e pipeline.Event) {
-	b := c.balance
-	if acquired, ok := e.(pipeline.Acquired); ok && b != nil {
+	acquired, ok := e.(pipeline.Acquired)
+	if !ok {
+		return // a window that was never opened may end while another one asks for the balance
+	}
+	if b := c.balance; b != nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.found[w.Run] = acquired.Task.Processed
