@@ -77,6 +77,14 @@ func TestCompare_EveryKindHoldsTheSameValues(t *testing.T) {
 	}
 }
 
+// TestCompare_RowGroupsOfManyRecords has column chunks that begin with a dictionary and go on without it.
+func TestCompare_RowGroupsOfManyRecords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left to the full run: the quick one looks at the order of pages in sink/parquet")
+	}
+	compared(t, 0, "-sides", "tw2parquet,compact,duckdb", "-results", "80000", "-rounds", "1", "-kind", "mix")
+}
+
 // TestQuery_AllSidesAnswerAlike fails where two sides give different answers; the figures are not looked at.
 func TestQuery_AllSidesAnswerAlike(t *testing.T) {
 	if testing.Short() {

@@ -9,8 +9,10 @@ import (
 
 // chunkDictionary is the dictionary of a column of a row group: the distinct values of its records, in the order in
 // which they first appear. It grows record by record up to chunkEntries and dictionaryBytes. A record whose values do
-// not fit closes it: its values, and those of later ones, are written without a dictionary, for which the format has
-// an encoding for each page.
+// not fit, or repeat too little to be numbered, closes it: its values, and those of later ones, are written without a
+// dictionary, for which the format has an encoding for each page. The format would also allow to come back to the
+// dictionary afterwards, as no other writer does, and DuckDB 1.5 takes such columns for damaged, or reads other
+// memory, where a delta encoding is between.
 type chunkDictionary struct {
 	table   []uint32 // entry number + 1 at the hash's place or after it; the length is a power of two
 	hashes  []uint32
@@ -36,7 +38,8 @@ func (d *chunkDictionary) number(v *values, l *leaf) ([]uint16, bool) {
 	for i := range numbers {
 		n, ok := d.find(v, i, l)
 		if !ok {
-			d.closed, d.n, d.data = true, before, d.data[:text]
+			d.n, d.data = before, d.data[:text]
+			d.close()
 			return nil, false
 		}
 		numbers[i] = n
@@ -125,6 +128,9 @@ func (d *chunkDictionary) entries(l *leaf) values {
 	}
 	return v
 }
+
+// close makes the entries the last ones.
+func (d *chunkDictionary) close() { d.closed = true }
 
 func (d *chunkDictionary) reset() {
 	clear(d.table)

@@ -95,6 +95,7 @@ func (g *rowGroup) add(s *scratch, rec *Group) (raw int64, err error) {
 			g.keep(to, p)
 			continue
 		}
+		to.dictionary.close()
 		to.hashes = append(to.hashes, from.hashes...)
 		for _, p := range from.pages {
 			g.keep(to, p)

@@ -206,13 +206,14 @@ func TestRowGroups_DictionaryThatIsFull(t *testing.T) {
 	}
 }
 
-// A record may have a dictionary or not, whatever those before it have.
-func TestRowGroups_MixPagesWithAndWithoutDictionary(t *testing.T) {
+// Pages with numbers come first: see chunkDictionary. Pages without values do not count.
+func TestRowGroups_DoNotComeBackToTheDictionary(t *testing.T) {
 	t.Parallel()
 	schema := numberedSchema()
 	nothing := makeRecord(schema, 1, 50, 20, func(int) bool { return true })
 	records := []arrow.RecordBatch{
-		nothing, numbered(schema, "a", 0, 2000, 1), numbered(schema, "a", 0, 100, 20), nothing, nothing, numbered(schema, "b", 0, 3000, 1), numbered(schema, "a", 50, 150, 20),
+		nothing, numbered(schema, "a", 0, 100, 20), nothing, numbered(schema, "a", 90, 110, 20),
+		numbered(schema, "a", 0, 2000, 1), numbered(schema, "a", 0, 100, 20), nothing, nothing, numbered(schema, "b", 0, 3000, 1), numbered(schema, "a", 50, 150, 20),
 	}
 	for _, encodings := range bothEncodings() {
 		e := NewEncoder(schema, Compression{}, encodings)
@@ -220,12 +221,20 @@ func TestRowGroups_MixPagesWithAndWithoutDictionary(t *testing.T) {
 		checkFile(t, data, records...)
 		m := readFooter(t, data).RowGroups[0].Columns[0].MetaData
 		plain := e.tree.leaves[0].class.encoding
-		want := []format.Encoding{format.Plain, plain, format.RLEDictionary, format.Plain, plain, format.RLEDictionary}
+		want := []format.Encoding{format.Plain, format.RLEDictionary, format.Plain, format.RLEDictionary, plain, plain, format.Plain, plain, plain}
 		if got := dataPages(t, data, &m); !slices.Equal(got, want) || m.Statistics.DistinctCount != 0 {
 			t.Errorf("%v: pages %v, want %v; %d distinct", encodings, got, want, m.Statistics.DistinctCount)
 		}
 		walkPages(t, data, m.DictionaryPageOffset, &m)
 		checkStats(t, e, data, records)
+
+		data = encodeGroups(t, e, together, nil, records[4:]...) // the first values are not numbered, so no others are
+		checkFile(t, data, records[4:]...)
+		m = readFooter(t, data).RowGroups[0].Columns[0].MetaData
+		if got := dataPages(t, data, &m); m.DictionaryPageOffset != 0 || slices.Contains(got, format.RLEDictionary) {
+			t.Errorf("%v: pages %v, dictionary at %d", encodings, got, m.DictionaryPageOffset)
+		}
+		checkStats(t, e, data, records[4:])
 	}
 }
 
