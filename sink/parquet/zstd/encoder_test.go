@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -219,28 +222,43 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
+// BenchmarkFrame compresses a page of made-up texts, or those of the file that TEXTS names, in pages as long as a match can
+// reach. With -tags libzstd the reference implementation takes part.
 func BenchmarkFrame(b *testing.B) {
-	src := texts(rand.New(rand.NewPCG(1, 10)), 8<<20)
-	dst := make([]byte, 0, len(src))
-	b.Run("ours", func(b *testing.B) {
-		e := NewEncoder()
-		b.SetBytes(int64(len(src)))
-		for b.Loop() {
-			dst = e.AppendFrame(dst[:0], src)
+	src := texts(rand.New(rand.NewPCG(1, 10)), maxPiece)
+	if name := os.Getenv("TEXTS"); name != "" {
+		var err error
+		if src, err = os.ReadFile(name); err != nil {
+			b.Fatal(err)
 		}
-		b.ReportMetric(float64(len(dst)), "bytes")
-	})
-	for _, level := range []zstd.EncoderLevel{zstd.SpeedDefault, zstd.SpeedBetterCompression} {
-		b.Run("klauspost/"+level.String(), func(b *testing.B) {
-			e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(false), zstd.WithEncoderConcurrency(1))
-			if err != nil {
-				b.Fatal(err)
-			}
+	}
+	run := func(name string, appendFrame func(dst, page []byte) []byte) {
+		b.Run(name, func(b *testing.B) {
+			dst := make([]byte, 0, maxPiece+maxPiece/8)
 			b.SetBytes(int64(len(src)))
+			size := 0
 			for b.Loop() {
-				dst = e.EncodeAll(src, dst[:0])
+				size = 0
+				for page := range slices.Chunk(src, maxPiece) {
+					size += len(appendFrame(dst, page))
+				}
 			}
-			b.ReportMetric(float64(len(dst)), "bytes")
+			b.ReportMetric(float64(size)/float64(len(src)), "size/input")
 		})
+	}
+	e := NewEncoder()
+	run("ours", func(dst, page []byte) []byte { return e.AppendFrame(dst, page) })
+	for _, level := range []zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBetterCompression} {
+		peer, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(false), zstd.WithEncoderConcurrency(1))
+		if err != nil {
+			b.Fatal(err)
+		}
+		run("klauspost/"+level.String(), func(dst, page []byte) []byte { return peer.EncodeAll(page, dst) })
+		if err := peer.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for level, appendFrame := range referenceLevels() {
+		run("libzstd/"+strconv.Itoa(level), appendFrame)
 	}
 }
