@@ -250,7 +250,7 @@ func TestStandardOutput_OfAProcess(t *testing.T) {
 	}{
 		{[]string{"version"}, exitOK}, {[]string{"verify", "--help"}, exitOK}, {[]string{"cat", good, "--limit=20"}, exitOK}, {[]string{"cat", part, "--chunks"}, exitOK},
 		{[]string{"verify", bad}, exitForeign}, {[]string{"verify", good}, exitOK}, {[]string{"version", "--nonsense"}, exitUsage},
-		{[]string{"convert", part + "/none", "--out", good}, exitUsage}, {[]string{checkFileName, "2000000000", "60"}, exitOK},
+		{[]string{"convert", part + "/none", "--out", good}, exitUsage}, {[]string{checkFileName, "2000000000", "60", "1"}, exitOK},
 	} {
 		for name, broken := range brokenOutputs(t) {
 			if name == "closed descriptor" {

@@ -45,8 +45,11 @@ not ours, 130 and 143 stopped. They do not depend on who reads the output.
 See also: files, exit-codes, troubleshooting`
 }
 
-// checkFileName is the hidden command that verify starts for each file.
+// checkFileName is the hidden command that verify starts for files.
 const checkFileName = "check-file"
+
+// maxHanded is more files than verify ever hands to one process.
+const maxHanded = 1000
 
 // runningProgram is what Linux keeps of a program while it runs, whatever became of its file: an update may have
 // removed it, or put another version in its place.
@@ -204,17 +207,18 @@ func (c *verifyCmd) show(a *app, r *dataset.Report) error {
 	return a.write(b.String())
 }
 
-// checkFileCmd reads the values of one file for verify, behind limits that it puts on itself.
+// checkFileCmd reads the values of files for verify, behind limits that it puts on itself.
 type checkFileCmd struct {
 	Memory  int64 `arg:"" help:"Bytes."`
 	Seconds int64 `arg:"" help:"Seconds of computing."`
+	Files   int   `arg:"" help:"How many files it was handed."`
 }
 
-// Run checks the file on standard input.
+// Run checks the file on standard input, and the others.
 func (c *checkFileCmd) Run(ctx context.Context, a *app) error {
 	in, ok := a.stdin.(*os.File)
-	if !ok || c.Memory <= 0 || c.Seconds <= 0 {
+	if !ok || c.Memory <= 0 || c.Seconds <= 0 || c.Files <= 0 || c.Files > maxHanded {
 		return usagef("%s is for verify only", checkFileName)
 	}
-	return dataset.CheckFile(ctx, in, a.stdout, c.Memory, time.Duration(c.Seconds)*time.Second)
+	return dataset.CheckFiles(ctx, dataset.HandedFiles(in, c.Files), a.stdout, c.Memory, time.Duration(c.Seconds)*time.Second)
 }

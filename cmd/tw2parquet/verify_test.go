@@ -91,7 +91,7 @@ func TestVerify_ExitCodesAndOutput(t *testing.T) {
 }
 
 func TestCheckFile_IsForVerifyOnly(t *testing.T) {
-	if code, stdout, _ := call(t, checkFileName, "1", "1"); code != exitUsage || stdout != "" {
+	if code, stdout, _ := call(t, checkFileName, "1", "1", "1"); code != exitUsage || stdout != "" {
 		t.Errorf("exit %d, %q", code, stdout)
 	}
 	if _, stdout, _ := call(t, "--help"); strings.Contains(stdout, checkFileName) || !strings.Contains(stdout, "verify") || !strings.Contains(stdout, "cat") {
@@ -209,7 +209,7 @@ func TestCheckFile_AnswersInAProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	cmd := exec.Command(os.Args[0], checkFileName, "2000000000", "60")
+	cmd := exec.Command(os.Args[0], checkFileName, "2000000000", "60", "1")
 	cmd.Stdin, cmd.Env = f, []string{}
 	answer, err := cmd.Output()
 	var reading dataset.Reading

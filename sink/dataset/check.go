@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"maps"
+	"os"
 
 	"tw2parquet/sink"
 	"tw2parquet/sink/store"
@@ -38,18 +39,54 @@ func (p *part) account() (sink.File, bool) {
 	return sink.File{}, false
 }
 
-// check examines the file by itself: footer, checksums, and every value. An error is not about the
-// file.
-func (p *part) check(ctx context.Context, v *verifier) error {
-	f, err := store.OpenFile(ctx, v.store, p.entry)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+// checkParts examines files by themselves: footer, checksums, and every value. An error is not about a file.
+func (v *verifier) checkParts(ctx context.Context, parts []*part) error {
+	var sound []*part
+	var files []opened
+	defer func() {
+		for _, f := range files {
+			f.file.Close()
+		}
+	}()
+	for _, p := range parts {
+		f, err := store.OpenFile(ctx, v.store, p.entry)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			p.problem = unreadable(err)
+			continue
+		}
+		if err := p.check(ctx, f); err != nil || p.problem != "" {
+			f.Close()
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		sound, files = append(sound, p), append(files, opened{f, p.entry.Size})
 	}
-	if err != nil {
-		p.problem = unreadable(err)
+	if len(files) == 0 {
 		return nil
 	}
-	defer f.Close()
+	readings, err := v.read(ctx, files)
+	if err != nil {
+		return err
+	}
+	for i, p := range sound {
+		p.reading = readings[i]
+		switch {
+		case p.reading.Reason != "":
+			p.problem = p.reading.Reason
+		case p.reading.Rows != p.said.Rows:
+			p.problem = fmt.Sprintf("%d rows were read, the footer says %d", p.reading.Rows, p.said.Rows)
+		}
+	}
+	return nil
+}
+
+// check compares footer and checksums: only then is the file worth a library's trust.
+func (p *part) check(ctx context.Context, f *os.File) (err error) {
 	size := p.entry.Size
 	if p.said, err = sink.ReadPublished(f, size); err != nil {
 		p.problem = clean(err.Error())
@@ -60,20 +97,8 @@ func (p *part) check(ctx context.Context, v *verifier) error {
 	if p.problem = p.compare(size); p.problem != "" {
 		return nil
 	}
-	if p.problem, err = p.hash(ctx, f, size); p.problem != "" || err != nil {
-		return err
-	}
-	// Only now is the file worth a library's trust.
-	if p.reading, err = v.read(ctx, f, size); err != nil {
-		return err
-	}
-	switch {
-	case p.reading.Reason != "":
-		p.problem = p.reading.Reason
-	case p.reading.Rows != p.said.Rows:
-		p.problem = fmt.Sprintf("%d rows were read, the footer says %d", p.reading.Rows, p.said.Rows)
-	}
-	return nil
+	p.problem, err = p.hash(ctx, f, size)
+	return err
 }
 
 // compare holds the footer against the file's place and the manifest.

@@ -23,10 +23,10 @@
 //  2. Row groups and page headers are walked the same way (pages.go): where chunks lie, how long pages
 //     are before and after decompression, how many entries they hold, and their CRC, which arrow-go
 //     does not look at.
-//  3. Verify reads values in a process of their own (process.go, CheckFile). A panic can be recovered,
+//  3. Verify reads values in a process of their own (process.go, CheckFiles). A panic can be recovered,
 //     but a goroutine that spins cannot be stopped, and a Go program that runs out of memory dies; a
 //     process with a limited address space, killed at a deadline, is the only wall that holds against
-//     all three.
+//     all three. Small files share one, until it ends badly.
 //
 // Cat does without the third: it is a person's peek, writes its output while it reads, and can be
 // stopped with Ctrl-C. It has the second, and a recover. So does Scan, which reads a few columns for a

@@ -29,11 +29,13 @@ import (
 
 // TestMain makes the test binary the reading process as well, a good one and some bad ones.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 4 {
+	if len(os.Args) == 5 {
 		memory, _ := strconv.ParseInt(os.Args[2], 10, 64)
-		switch os.Args[1] {
+		n, _ := strconv.Atoi(os.Args[4])
+		mode, poison, _ := strings.Cut(os.Args[1], " ")
+		switch mode {
 		case "check-file":
-			if err := CheckFile(context.Background(), os.Stdin, os.Stdout, memory, time.Hour); err != nil {
+			if err := CheckFiles(context.Background(), HandedFiles(os.Stdin, n), os.Stdout, memory, time.Hour); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(1)
 			}
@@ -53,6 +55,17 @@ func TestMain(m *testing.M) {
 			}
 		case "crash":
 			panic("a reader's bug")
+		case "poisoned": // by a file of some size
+			files := HandedFiles(os.Stdin, n)
+			for i, f := range files {
+				if info, err := f.Stat(); err != nil || strconv.FormatInt(info.Size(), 10) == poison {
+					panic("a reader's bug")
+				}
+				if CheckFiles(context.Background(), files[i:i+1], os.Stdout, memory, time.Hour) != nil {
+					os.Exit(1)
+				}
+			}
+			os.Exit(0)
 		case "environment":
 			fmt.Fprintf(os.Stdout, `{"reason":%q}`, strings.Join(os.Environ(), " "))
 			os.Exit(0)
@@ -201,7 +214,12 @@ func these(t testing.TB, paths ...string) []Input {
 // down; isolated has them.
 func verify(t testing.TB, root string) *Report {
 	t.Helper()
-	return verifyWith(t, Config{Store: at(t, root), read: func(ctx context.Context, f *os.File, _ int64) (Reading, error) { return checkValues(ctx, f), nil }})
+	return verifyWith(t, Config{Store: at(t, root), read: func(ctx context.Context, files []opened) (found []Reading, err error) {
+		for _, f := range files {
+			found = append(found, checkValues(ctx, f.file))
+		}
+		return found, nil
+	}})
 }
 
 // isolated is the real thing.

@@ -3,6 +3,9 @@ package dataset
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,5 +65,54 @@ func TestReadingProcess_GetsNoEnvironment(t *testing.T) {
 	r, err := Verify(context.Background(), Config{Store: at(t, root), Reader: self("environment")})
 	if err != nil || len(r.Problems) != 1 || r.Problems[0].Reason != "GOTRACEBACK=none" {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// Small files share a process. If it dies of one of them, the others are not suspected, whatever was answered before.
+func TestReadingProcess_IsSharedUntilItEndsBadly(t *testing.T) {
+	root := t.TempDir()
+	chunks := corpus(t, 400)
+	job{run: runA, chunks: chunks[:380], fileRows: 10, groupRows: 10}.write(t, root)
+	files, err := filepath.Glob(filepath.Join(root, "*.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 3*maxShared/2 {
+		t.Fatalf("%d files", len(files))
+	}
+	started := 0
+	verify := func(read reader) *Report {
+		started = 0
+		r, err := Verify(t.Context(), Config{Store: at(t, root), Workers: 1, read: func(ctx context.Context, files []opened) ([]Reading, error) {
+			started++
+			return read(ctx, files)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	process := func(mode string) reader {
+		return child{self(mode), 256 << 20, func(int64) time.Duration { return time.Minute }}.read
+	}
+	if r := verify(process("check-file")); !r.OK || r.Rows == 0 || started != (len(files)+maxShared-1)/maxShared {
+		t.Errorf("%d processes for %d files: %+v", started, len(files), r.Problems)
+	}
+	info, err := os.Stat(files[5])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sick := 0
+	for _, name := range files {
+		if other, err := os.Stat(name); err == nil && other.Size() == info.Size() {
+			sick++
+		}
+	}
+	r := verify(process("poisoned " + strconv.FormatInt(info.Size(), 10)))
+	if len(r.Problems) != sick || !strings.Contains(r.Problems[0].Reason, "crash") {
+		t.Errorf("%d sick files, %+v", sick, r.Problems)
+	}
+	if _, err := Verify(t.Context(), Config{Store: at(t, root), Reader: self("mute")}); !errors.Is(err, ErrReader) {
+		t.Errorf("fewer answers than files: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -31,16 +32,31 @@ type Reading struct {
 	Gaps      string `json:"gaps"` // checksum of the ordinals of its range that are not rows
 }
 
-// CheckFile reads every value of the data file in and writes a Reading to out, as JSON. It is what
+// CheckFiles reads every value of data files and writes a Reading of each to out, as JSON, in their order. It is what
 // the command of Config.Reader does: it first gives up this process's right to take more than memory
 // bytes beyond what it has, and to compute for longer than cpu. An error is trouble of the process,
-// not of the file.
-func CheckFile(ctx context.Context, in *os.File, out io.Writer, memory int64, cpu time.Duration) error {
+// not of a file.
+func CheckFiles(ctx context.Context, files []*os.File, out io.Writer, memory int64, cpu time.Duration) error {
 	if err := limit(memory, cpu); err != nil {
 		return err
 	}
-	r := checkValues(ctx, in)
-	return json.NewEncoder(out).Encode(r)
+	for _, in := range files {
+		r := checkValues(ctx, in)
+		if err := json.NewEncoder(out).Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// HandedFiles are the files that a process of Config.Reader was started with: the first is its standard input, the
+// others are the descriptors from 3 on.
+func HandedFiles(first *os.File, n int) []*os.File {
+	files := []*os.File{first}
+	for i := range n - 1 {
+		files = append(files, os.NewFile(uintptr(3+i), "file "+strconv.Itoa(i+2)))
+	}
+	return files
 }
 
 // checkValues reads every value.

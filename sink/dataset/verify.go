@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"runtime"
 	"slices"
@@ -23,8 +22,8 @@ import (
 type Config struct {
 	// Store is the output.
 	Store store.Store
-	// Reader is the command that runs CheckFile on its standard input; the numbers of bytes and of
-	// seconds that CheckFile wants are added as arguments.
+	// Reader is the command that runs CheckFiles on its HandedFiles; the numbers of bytes and of
+	// seconds that CheckFiles wants are added as arguments, and the number of files.
 	Reader []string
 	// Workers is how many files are read at the same time; 0: one for each CPU.
 	Workers int
@@ -36,8 +35,8 @@ type Config struct {
 	read reader // nil: Reader, in a process
 }
 
-// reader reads the values of an open file. An error is not about the file.
-type reader func(ctx context.Context, f *os.File, size int64) (Reading, error)
+// reader reads the values of open files, at least one. An error is not about a file.
+type reader func(ctx context.Context, files []opened) ([]Reading, error)
 
 // Verified is what was found of a run.
 type Verified struct {
@@ -188,16 +187,34 @@ func (v *verifier) since(ctx context.Context, name, prefix string) (store.Entry,
 	return store.Entry{}, fs.ErrNotExist
 }
 
+// Small files share a reading process, as many as maxShared at most.
+const (
+	smallFile = 1 << 20
+	maxShared = 16
+)
+
 // readFiles checks every file by itself, several at the same time.
 func (v *verifier) readFiles(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(v.cfg.Workers)
+	var small []*part
+	check := func(parts ...*part) {
+		g.Go(func() error { return bug.Guard(func() error { return v.checkParts(ctx, parts) }) })
+	}
 	for _, r := range v.runs {
 		for _, p := range r.parts {
-			if p.problem == "" {
-				g.Go(func() error { return bug.Guard(func() error { return p.check(ctx, v) }) })
+			switch {
+			case p.problem != "":
+			case p.entry.Size <= smallFile:
+				small = append(small, p)
+			default:
+				check(p)
 			}
 		}
+	}
+	shared := min(maxShared, (len(small)+v.cfg.Workers-1)/v.cfg.Workers)
+	for parts := range slices.Chunk(small, max(1, shared)) {
+		check(parts...)
 	}
 	return g.Wait()
 }
