@@ -90,7 +90,7 @@ bench/report/node_modules: bench/report/package-lock.json
 	cd bench/report && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-tables: bench/tables/.venv $(if $(filter -short,$(TABLESFLAGS)),,bench/tables/.jars-rest bench/tables/.jars-s3 bench/tables/.duckdb-1.5.6 bench/tables/.duckdb-2.0.1) ## files, views and tables of an output, read by the engines people have (needs python3 and PyPI, and without -short Java, Maven and Maven Central; Linux)
+tables: bench/tables/.venv $(if $(filter -short,$(TABLESFLAGS)),,bench/tables/.jars-rest bench/tables/.jars-s3 bench/tables/.duckdb-1.5.6 bench/tables/.duckdb-2.0.1 bench/lakes/azurite/node_modules) ## files, views and tables of an output, read by the engines people have (needs python3 and PyPI, and without -short Java, Maven and Maven Central, Node and npm; Linux)
 	cd bench/tables && CGO_ENABLED=0 go test -timeout 60m $(TABLESFLAGS) ./...
 
 # rest: a REST catalog of Iceberg's own tests; s3: Spark on buckets.

@@ -19,10 +19,16 @@ import (
 	"testing"
 )
 
-// bucket starts an S3 server and lets the program, engines and their clients know it.
-func bucket(t *testing.T) (name, endpoint string) {
+// served is a store that runs: S3, Google's or Azure's.
+type served struct {
+	Bucket, Endpoint, URL string
+	Env                   []string
+}
+
+// storage starts a store, and lets the program and clients know its credentials.
+func storage(t *testing.T, kind string) (ready served) {
 	t.Helper()
-	server := exec.Command("go", "-C", "../lakes", "run", "./serve")
+	server := exec.Command("go", "-C", "../lakes", "run", "./serve", "-store", kind)
 	server.Env = append(os.Environ(), "CGO_ENABLED=0")
 	server.Stderr = os.Stderr
 	stdin, err := server.StdinPipe()
@@ -41,10 +47,6 @@ func bucket(t *testing.T) (name, endpoint string) {
 		_, _ = io.Copy(io.Discard, stdout)
 		_ = server.Wait()
 	})
-	var ready struct {
-		Bucket, Endpoint string
-		Env              []string
-	}
 	line, err := bufio.NewReader(stdout).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &ready)
@@ -56,6 +58,13 @@ func bucket(t *testing.T) (name, endpoint string) {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
 	}
+	return ready
+}
+
+// bucket starts an S3 server and lets the program, engines and their clients know it.
+func bucket(t *testing.T) (name, endpoint string) {
+	t.Helper()
+	ready := storage(t, "s3")
 	t.Setenv("PYICEBERG_CATALOG__DEFAULT__S3__ACCESS_KEY_ID", os.Getenv("AWS_ACCESS_KEY_ID"))
 	t.Setenv("PYICEBERG_CATALOG__DEFAULT__S3__SECRET_ACCESS_KEY", os.Getenv("AWS_SECRET_ACCESS_KEY"))
 	t.Setenv("PYICEBERG_CATALOG__DEFAULT__S3__REGION", os.Getenv("AWS_REGION"))
