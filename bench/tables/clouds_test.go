@@ -1,7 +1,10 @@
 package tables
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -44,6 +47,18 @@ func TestClouds(t *testing.T) {
 			if len(engines) != count {
 				t.Errorf("%d engines", len(engines))
 			}
+			url := "gs://lake/lake"
+			if kind == "azure" {
+				url = "az://lake/lake"
+			}
+			for name, value := range map[string]string{
+				"GOOGLE_SERVICE_ACCOUNT_KEY": fmt.Sprintf(`{"gcs_base_url":%q,"disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}`, store.Endpoint),
+				"AZURITE_BLOB_STORAGE_URL":   store.Endpoint, "AZURE_STORAGE_USE_EMULATOR": "true",
+				"AZURE_STORAGE_ACCOUNT_NAME": os.Getenv("AZURE_STORAGE_ACCOUNT"), "AZURE_STORAGE_ACCOUNT_KEY": os.Getenv("AZURE_STORAGE_KEY"),
+			} {
+				t.Setenv(name, value)
+			}
+			runPieces(t, strings.NewReplacer("s3://bucket/lake", url), "polars", "delta-rs")
 			if said := tool(t, register...); outcome(said, "known") != 3 {
 				t.Error(said)
 			}

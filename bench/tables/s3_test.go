@@ -217,15 +217,20 @@ func section(t *testing.T) string {
 // pasted runs pieces of the manual, which begin with these words, with our names for bucket and catalog. What is special about
 // our server and where Spark's packages lie is in the environment.
 func (r remote) pasted(t *testing.T, catalog string, names ...string) {
-	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	conf := t.TempDir()
 	script[string](t, "s3.py", "defaults", r.url, catalog, conf)
 	t.Setenv("SPARK_CONF_DIR", conf)
 	t.Setenv("AWS_ALLOW_HTTP", "true")
-	ours := strings.NewReplacer("//bucket/", "//"+strings.Split(r.url, "/")[2]+"/", "/srv/catalog.db", catalog, "https://catalog.example/api", catalog)
+	runPieces(t, strings.NewReplacer("//bucket/", "//"+strings.Split(r.url, "/")[2]+"/", "/srv/catalog.db", catalog, "https://catalog.example/api", catalog), names...)
+}
+
+// runPieces runs them with our names for things, and looks at the numbers of rows that they print.
+func runPieces(t *testing.T, ours *strings.Replacer, names ...string) {
+	t.Helper()
+	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	pieces := strings.Split(section(t), "```python\n# ")
 	for _, name := range names {
 		at := slices.IndexFunc(pieces, func(piece string) bool { return strings.HasPrefix(piece, name) })
