@@ -122,13 +122,18 @@ def polars(out, scratch, binary):
     return arrow(frame.collect().to_arrow())
 
 
-def pandas(out, scratch, binary):
+def frame_of(out, **more):
     import pandas as pd
+
+    frame = pd.read_parquet(out, dtype_backend="pyarrow", filters=None, **more)
+    frame["window_start"] = frame["window_start"].astype("string[pyarrow]")
+    return frame
+
+
+def pandas(out, scratch, binary):
     import pyarrow as pa
 
-    frame = pd.read_parquet(out, dtype_backend="pyarrow", filters=None)
-    frame["window_start"] = frame["window_start"].astype("string[pyarrow]")
-    return arrow(pa.Table.from_pandas(frame, preserve_index=False))
+    return arrow(pa.Table.from_pandas(frame_of(out), preserve_index=False))
 
 
 def fastparquet(out, scratch, binary):
@@ -180,7 +185,10 @@ def buckets(out, scratch, binary):
     import pyarrow.dataset as ds
     import pyarrow.fs
     import chdb
+    import fastparquet
+    import pandas as pd
     import pyarrow.parquet as pq
+    import s3fs
 
     endpoint, key, secret, region = (os.environ[n] for n in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"))
     host = endpoint.removeprefix("http://")
@@ -195,6 +203,13 @@ def buckets(out, scratch, binary):
     found["polars"] = arrow(pl.scan_parquet(out + "/window_start=*/*.parquet", hive_partitioning=True, try_parse_hive_dates=False, storage_options=options).collect().to_arrow())
     table = deltalake.DeltaTable(out, storage_options={k.upper(): v for k, v in options.items()})
     found["delta-rs"] = arrow(pa.table(deltalake.QueryBuilder().register("t", table).execute("SELECT * FROM t").read_all()))
+    found["pandas"] = arrow(pa.Table.from_pandas(frame_of(out.removeprefix("s3://"), filesystem=server), preserve_index=False))
+    places = s3fs.S3FileSystem(key=key, secret=secret, endpoint_url=endpoint, client_kwargs={"region_name": region})
+    parts = []
+    for part in places.glob(out + "/window_start=*/*.parquet"):
+        parts.append(fastparquet.ParquetFile(part, open_with=places.open).to_pandas(columns=["_ordinal", "content", "title", "reach"]))
+        parts[-1]["window_start"] = part.split("window_start=")[1].split("/")[0]
+    found["fastparquet"] = arrow(pa.Table.from_pandas(pd.concat(parts), preserve_index=False))
     bucket, _, prefix = out.removeprefix("s3://").partition("/")
     chdb.query("SELECT * FROM s3('%s/%s/%s/window_start=*/*.parquet', '%s', '%s', 'Parquet') INTO OUTFILE '%s/c.parquet' FORMAT Parquet "
                "SETTINGS use_hive_partitioning = 1, output_format_parquet_string_as_string = 1" % (endpoint, bucket, prefix, key, secret, scratch))
