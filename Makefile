@@ -38,7 +38,7 @@ cross: ## build and vet for every supported platform, and without object stores;
 	@for p in $(filter-out $(PLATFORMS),$(shell go tool dist list)); do why=$$(GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=1 go list -deps ./cmd/tw2parquet 2>&1 >/dev/null); case "$$?$$(echo "$$why" | wc -l)$$why" in 11sink/platform.go:*) ;; *) echo "$$p is not refused as it should be: $$why"; exit 1;; esac; done
 
 # test: every oracle (DuckDB, the emulator's ledger, encoding/json), every command and kind of fault in one or two places.
-# test-all: the same faults in every place, long loops and races, memory over long streams, the other builds.
+# test-all: the same faults in every place, long loops and races, memory over long streams, the other builds, servers and engines of others.
 # torture: death and damage, TORTURE times as often as in test-all, with streams cut at every byte.
 test: build ## the quick tests; what make demo compiled is not compiled again
 	@CGO_ENABLED=0 $(LAZY) go list -export ./... >/dev/null # compiles: side by side, both would
@@ -50,9 +50,12 @@ test-product:
 test-compare: build # with DuckDB, and the built binary against the emulator
 	cd bench/compare && TESTED_BINARY=$(CURDIR)/bin/tw2parquet $(LAZY) go test $(KEEN) -short -parallel 4 -timeout 30m . ./e2e # many wait; what tests tools of ours, and rivals' decoders: test-all
 
-test-all: build ## every test in full length
+# They start servers and Java, and keep limits of time: one after the other, when nothing else runs. SERVICES= leaves them out.
+SERVICES ?= lakes tables
+test-all: build ## every test in full length, real Airflow, stores and engines as well (needs what make airflow, lakes and tables need)
 	@CGO_ENABLED=0 $(LAZY) go list -export ./... >/dev/null
 	@$(MAKE) --no-print-directory -j2 full-product full-compare airflow # AIRFLOWFLAGS=-short leaves out the older Airflow and what takes long
+	$(if $(strip $(SERVICES)),@$(MAKE) --no-print-directory -j1 $(SERVICES))
 
 full-product:
 	CGO_ENABLED=0 $(LAZY) go test -timeout 30m ./...
@@ -87,8 +90,8 @@ bench/report/node_modules: bench/report/package-lock.json
 	cd bench/report && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-tables: bench/tables/.venv $(if $(filter -short,$(TABLESFLAGS)),,bench/tables/.jars-rest bench/tables/.jars-s3 bench/tables/.duckdb-1.5.6 bench/tables/.duckdb-2.0.1) ## files, views and tables of an output, read by the engines people have (needs python3 and PyPI, and without -short Java, Maven and Maven Central; Linux)
-	cd bench/tables && CGO_ENABLED=0 go test -timeout 30m $(TABLESFLAGS) ./...
+tables: bench/tables/.venv $(if $(filter -short,$(TABLESFLAGS)),,bench/tables/.jars-rest bench/tables/.jars-s3 bench/tables/.duckdb-1.5.6 bench/tables/.duckdb-2.0.1 bench/lakes/azurite/node_modules) ## files, views and tables of an output, read by the engines people have (needs python3 and PyPI, and without -short Java, Maven and Maven Central, Node and npm; Linux)
+	cd bench/tables && CGO_ENABLED=0 go test -timeout 60m $(TABLESFLAGS) ./...
 
 # rest: a REST catalog of Iceberg's own tests; s3: Spark on buckets.
 bench/tables/.jars-%: bench/tables/%/pom.xml bench/tables/%/jars.sha256

@@ -76,3 +76,37 @@ func TestHelp_Versions(t *testing.T) {
 		t.Errorf("the manual does not name %v", packages)
 	}
 }
+
+// TestHelp_DoesNotWork holds the versions of what does not work against what the tests run.
+func TestHelp_DoesNotWork(t *testing.T) {
+	pinned := ""
+	for _, file := range []string{"requirements.in", "duckdb-2.0.1.txt", "s3/pom.xml", "../lakes/go.mod", "../lakes/azurite/package.json"} {
+		data, err := os.ReadFile(filepath.FromSlash(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pinned += string(data)
+	}
+	text := manual(t)
+	_, table, _ := strings.Cut(text, "## What does not work, and since when")
+	table, _, _ = strings.Cut(table, "\n## ")
+	lines := regexp.MustCompile(`(?m)^\| (.*[0-9]) \| `).FindAllStringSubmatch(table, -1)
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line[1], ", ") {
+			if name, version, ok := strings.Cut(part, " "); ok && regexp.MustCompile(`[0-9]$`).MatchString(version) {
+				version = version[strings.LastIndex(version, " ")+1:]
+				if !strings.Contains(pinned, "=="+version) && !strings.Contains(pinned, "<version>"+version+"<") && !strings.Contains(pinned, " v"+version) {
+					t.Errorf("the tests do not run %s %s", name, version)
+				}
+			}
+		}
+	}
+	if len(lines) < 8 {
+		t.Errorf("the table has %d lines", len(lines))
+	}
+	for _, server := range regexp.MustCompile(`fake-gcs-server ([0-9.]+) and Azurite ([0-9.]+),`).FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(pinned, "fake-gcs-server v"+server[1]) || !strings.Contains(pinned, `"azurite": "`+server[2]+`"`) {
+			t.Errorf("the tests run others than %s", server[0])
+		}
+	}
+}

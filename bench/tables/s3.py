@@ -6,7 +6,6 @@ and its credentials are in the environment, as AWS's tools know them, and for Py
 OUT is the URL of the output, CATALOG the file of a SQLite catalog or the URL of a REST catalog.
 """
 
-import glob
 import json
 import os
 import sqlite3
@@ -51,19 +50,14 @@ def duckdb_rest(out, catalog, scratch):
     return iceberg.digest(db, "lake." + iceberg.TABLE)
 
 
-def jars(place):
-    """Jars whose checksums are known."""
-    return glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".jars-" + place, "*.jar"))
-
-
 def s3a_jars():
     """Those of Hadoop's S3A, without those of Iceberg's own client, which bring a newer SDK."""
-    return [jar for jar in jars("s3") if "iceberg-aws-bundle" not in jar] + [jar for jar in jars("rest") if "sqlite-jdbc" in jar]
+    return [jar for jar in engines.jars("s3") if "iceberg-aws-bundle" not in jar] + [jar for jar in engines.jars("rest") if "sqlite-jdbc" in jar]
 
 
 def rest_jars():
     """Those of Iceberg's own client, and Delta's, which every session here names as its first catalog."""
-    return [jar for jar in jars("s3") if os.path.basename(jar).startswith(("iceberg-", "delta-"))]
+    return [jar for jar in engines.jars("s3") if os.path.basename(jar).startswith(("iceberg-", "delta-"))]
 
 
 def spark_session(scratch, found, **more):

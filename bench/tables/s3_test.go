@@ -19,10 +19,16 @@ import (
 	"testing"
 )
 
-// bucket starts an S3 server and lets the program, engines and their clients know it.
-func bucket(t *testing.T) (name, endpoint string) {
+// served is a store that runs: S3, Google's or Azure's.
+type served struct {
+	Bucket, Endpoint, URL string
+	Env                   []string
+}
+
+// storage starts a store, and lets the program and clients know its credentials.
+func storage(t *testing.T, kind string) (ready served) {
 	t.Helper()
-	server := exec.Command("go", "-C", "../lakes", "run", "./serve")
+	server := exec.Command("go", "-C", "../lakes", "run", "./serve", "-store", kind)
 	server.Env = append(os.Environ(), "CGO_ENABLED=0")
 	server.Stderr = os.Stderr
 	stdin, err := server.StdinPipe()
@@ -41,10 +47,6 @@ func bucket(t *testing.T) (name, endpoint string) {
 		_, _ = io.Copy(io.Discard, stdout)
 		_ = server.Wait()
 	})
-	var ready struct {
-		Bucket, Endpoint string
-		Env              []string
-	}
 	line, err := bufio.NewReader(stdout).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &ready)
@@ -56,6 +58,13 @@ func bucket(t *testing.T) (name, endpoint string) {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
 	}
+	return ready
+}
+
+// bucket starts an S3 server and lets the program, engines and their clients know it.
+func bucket(t *testing.T) (name, endpoint string) {
+	t.Helper()
+	ready := storage(t, "s3")
 	t.Setenv("PYICEBERG_CATALOG__DEFAULT__S3__ACCESS_KEY_ID", os.Getenv("AWS_ACCESS_KEY_ID"))
 	t.Setenv("PYICEBERG_CATALOG__DEFAULT__S3__SECRET_ACCESS_KEY", os.Getenv("AWS_SECRET_ACCESS_KEY"))
 	t.Setenv("PYICEBERG_CATALOG__DEFAULT__S3__REGION", os.Getenv("AWS_REGION"))
@@ -107,14 +116,24 @@ func TestS3(t *testing.T) {
 // files reads files and the Delta table.
 func (r remote) files(t *testing.T) {
 	want := read[found](t, "files", r.disk)
-	for engine, got := range read[map[string]found](t, "buckets", r.url) {
-		if engine == "clickhouse" { // it has no lists and structs that are null: see TestFiles_ReadByEngines
-			if got.Rows != documents || got.Columns["content"] != want.Columns["content"] || got.Columns["published"] != want.Columns["published"] {
-				t.Errorf("ClickHouse differs")
-			}
+	some := map[string][]string{ // what these two read right: see everyEngine and fastparquet
+		"clickhouse":  {"content", "published"},
+		"fastparquet": {"content", "title", "reach"},
+	}
+	engines := read[map[string]found](t, "buckets", r.url)
+	for engine, got := range engines {
+		if some[engine] == nil {
+			same(t, engine, got, want)
 			continue
 		}
-		same(t, engine, got, want)
+		for _, name := range some[engine] {
+			if got.Rows != documents || got.Columns[name] != want.Columns[name] {
+				t.Errorf("%s: %d rows, column %s differs", engine, got.Rows, name)
+			}
+		}
+	}
+	if len(engines) != 8 {
+		t.Errorf("%d engines", len(engines))
 	}
 }
 
@@ -152,7 +171,9 @@ func (r remote) spark(t *testing.T, catalog string) {
 // rewritten lets PyIceberg rewrite the table in the bucket. Then nothing is added again.
 func (r remote) rewritten(t *testing.T, catalog string, register []string) {
 	blind := ask[inIceberg](t, "files-blind", r.disk)
-	// By s3fs: pyarrow's own writer gets "400 An error occurred when parsing the HTTP request" from versitygw now and then.
+	// By s3fs: pyarrow's own writer gets "400 An error occurred when parsing the HTTP request" from versitygw now and then. It sends
+	// aws-chunked in HTTP chunks, and the last of these, "0\r\n\r\n", in a packet of its own. versitygw 1.8.0 answers when it has read the
+	// end of what is inside, and takes those five bytes, where they come later, for the next request on the connection.
 	t.Setenv("PYICEBERG_CATALOG__DEFAULT__PY_IO_IMPL", "pyiceberg.io.fsspec.FsspecFileIO")
 	rewritten := ask[inIceberg](t, "rewritten", catalog)
 	same(t, "rewritten", rewritten.found, blind.found)
@@ -206,15 +227,20 @@ func section(t *testing.T) string {
 // pasted runs pieces of the manual, which begin with these words, with our names for bucket and catalog. What is special about
 // our server and where Spark's packages lie is in the environment.
 func (r remote) pasted(t *testing.T, catalog string, names ...string) {
-	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	conf := t.TempDir()
 	script[string](t, "s3.py", "defaults", r.url, catalog, conf)
 	t.Setenv("SPARK_CONF_DIR", conf)
 	t.Setenv("AWS_ALLOW_HTTP", "true")
-	ours := strings.NewReplacer("//bucket/", "//"+strings.Split(r.url, "/")[2]+"/", "/srv/catalog.db", catalog, "https://catalog.example/api", catalog)
+	runPieces(t, strings.NewReplacer("//bucket/", "//"+strings.Split(r.url, "/")[2]+"/", "/srv/catalog.db", catalog, "https://catalog.example/api", catalog), names...)
+}
+
+// runPieces runs them with our names for things, and looks at the numbers of rows that they print.
+func runPieces(t *testing.T, ours *strings.Replacer, names ...string) {
+	t.Helper()
+	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	pieces := strings.Split(section(t), "```python\n# ")
 	for _, name := range names {
 		at := slices.IndexFunc(pieces, func(piece string) bool { return strings.HasPrefix(piece, name) })
@@ -237,7 +263,7 @@ func (r remote) pasted(t *testing.T, catalog string, names ...string) {
 func TestHelp_Bucket(t *testing.T) {
 	installed := read[map[string]string](t, "versions", "")
 	packages := map[string]string{"DuckDB, extension httpfs": "duckdb-extension-httpfs", "DuckDB, extension delta": "duckdb-extension-delta", "DuckDB, extension iceberg": "duckdb-extension-iceberg",
-		"delta-rs": "deltalake", "PyIceberg": "pyiceberg", "pyarrow": "pyarrow", "polars": "polars", "ClickHouse (chdb)": "chdb", "Spark, hadoop-aws 3.4.1": "pyspark", "Spark, iceberg-aws-bundle 1.10.0": "pyspark"}
+		"delta-rs": "deltalake", "PyIceberg": "pyiceberg", "pyarrow": "pyarrow", "polars": "polars", "ClickHouse (chdb)": "chdb", "pandas": "pandas", "fastparquet": "fastparquet", "Spark, hadoop-aws 3.4.1": "pyspark", "Spark, iceberg-aws-bundle 1.10.0": "pyspark"}
 	text := section(t)
 	for line := range strings.Lines(text) {
 		cells := strings.Split(line, " | ")

@@ -18,7 +18,8 @@ import (
 	"github.com/fsouza/fake-gcs-server/fakestorage"
 )
 
-// GCS is fake-gcs-server, in this process. It speaks the JSON API of Google Cloud Storage.
+// GCS is fake-gcs-server, in this process. It speaks the JSON API of Google Cloud Storage, and of the XML API what engines read by;
+// that only if it knows the name by which it is called.
 type GCS struct {
 	Endpoint string
 	*fakestorage.Server
@@ -26,7 +27,7 @@ type GCS struct {
 
 // StartFakeGCS starts one.
 func StartFakeGCS() (*GCS, error) {
-	s, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1", Writer: io.Discard})
+	s, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1", PublicHost: "127.0.0.1", Writer: io.Discard})
 	if err != nil {
 		return nil, fmt.Errorf("start fake-gcs-server: %w", err)
 	}
