@@ -98,6 +98,16 @@ func TestQuery_AllSidesAnswerAlike(t *testing.T) {
 	}
 }
 
+// TestLooks_RunsEveryCommand runs each command as the comparison calls it: a flag that one of them refuses is found here.
+func TestLooks_RunsEveryCommand(t *testing.T) {
+	got := compared(t, 0, "-mode", "looks", "-results", "600", "-rounds", "1")
+	for _, part := range []string{"load average", "verify", "cat", "report"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q is missing in\n%s", part, got)
+		}
+	}
+}
+
 // TestEncodings_AsDuckDBSeesThem reads the footers of what the binary wrote.
 func TestEncodings_AsDuckDBSeesThem(t *testing.T) {
 	s := &settings{binary: product, dir: t.TempDir(), threads: 2, level: 3, results: 1500, kind: "mix", seed: 1}
@@ -240,8 +250,8 @@ func TestMetered_CountsTheCommandAlone(t *testing.T) {
 	if c.RSS <= 0 || c.RSS > 128 || c.Wall <= 0 {
 		t.Errorf("%+v for a command that prints its version", c)
 	}
-	if _, err := metered(t.Context(), nil, []string{product, "no such command"}, nil, &output); err == nil {
-		t.Error("a command that fails is not an error")
+	if _, err := metered(t.Context(), nil, []string{product, "verify", ".", "--no-such-flag"}, nil, nil); err == nil || !strings.Contains(err.Error(), "--no-such-flag") || !strings.Contains(err.Error(), "unknown flag") {
+		t.Errorf("%v, want what the command said", err)
 	}
 	if held[len(held)/2] != 1 {
 		t.Fatal("unreachable")
