@@ -103,8 +103,8 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	f.SetOutput(stderr)
 	f.StringVar(&s.mode, "mode", modeRace, "race, query, read, memory, export, stores, peers, guard or looks")
 	f.IntVar(&s.results, "results", 200000, "results in a corpus that says no number; with -mode memory in the short streams")
-	f.StringVar(&s.kinds, "kind", "", fmt.Sprintf("documents, of: %v and %s, made of real texts that lie on this machine; each may have its own number of results (default %s; with -mode memory, export and stores %s)",
-		bench.Kinds(), bench.Prose, allCorpora, bench.Mix))
+	f.StringVar(&s.kinds, "kind", "", fmt.Sprintf("documents, of: %v, %s (mix with hashtags, links, emoji, quotations and notices) and %s, made of real texts that lie on this machine; each may have its own number of results (default %s; with -mode memory, export and stores %s)",
+		bench.Kinds(), bench.Rich, bench.Prose, allCorpora, bench.Mix))
 	f.Uint64Var(&s.seed, "seed", 1, "seed of the corpus")
 	f.IntVar(&s.every, "control-every", 0, "results between control chunks (0: 1,000; -1: none before the last)")
 	f.IntVar(&s.rounds, "rounds", 5, "measured runs of each side, after one that is not")
@@ -163,7 +163,7 @@ func (s *settings) nameCorpora() error {
 	n := 0
 	err := s.each(func(s *settings) error {
 		n++
-		if kind := bench.Kind(s.kind); kind != bench.Prose && !slices.Contains(bench.Kinds(), kind) {
+		if kind := bench.Kind(s.kind); kind != bench.Prose && kind != bench.Rich && !slices.Contains(bench.Kinds(), kind) {
 			return fmt.Errorf("no kind %q", kind)
 		}
 		return nil
