@@ -68,6 +68,7 @@ type settings struct {
 	guarded   string
 	update    bool
 	keep      bool
+	reuse     bool
 	unchecked bool
 
 	stdout, stderr io.Writer
@@ -121,6 +122,7 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	f.StringVar(&s.guarded, "guard", "../results/guard.json", "with -mode guard: the figures that were kept")
 	f.BoolVar(&s.update, "update", false, "with -mode guard: keep these figures")
 	f.BoolVar(&s.keep, "keep", false, "leave the corpus and the last outputs there")
+	f.BoolVar(&s.reuse, "reuse", false, "with -mode query: ask the outputs that an earlier run with the same flags left in -dir; the missing ones are made, and all are kept")
 	f.BoolVar(&s.unchecked, "unchecked", false, "measure without comparing the values first")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -138,6 +140,10 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	if s.rounds < 1 || s.threads < 1 || s.results < 1 {
 		bad = append(bad, errors.New("-rounds, -threads and -results must be 1 or more"))
 	}
+	if s.reuse && (s.mode != modeQuery || s.dir == "" || strings.Contains(s.kinds, ",")) {
+		bad = append(bad, errors.New("-reuse needs -mode query, -dir and one corpus"))
+	}
+	s.keep = s.keep || s.reuse
 	if err := errors.Join(bad...); err != nil {
 		fmt.Fprintln(stderr, "compare:", err)
 		return nil, err

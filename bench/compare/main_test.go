@@ -90,6 +90,11 @@ func TestQuery_AllSidesAnswerAlike(t *testing.T) {
 	if testing.Short() {
 		t.Skip("left to the full run; here: TestCompare_EveryKindHoldsTheSameValues, and DuckDB in package e2e")
 	}
+	dir := t.TempDir()
+	compared(t, 0, "-mode", "query", "-kind", "rich:900", "-sides", "tw2parquet,duckdb", "-rounds", "1", "-reuse", "-dir", dir)
+	if got := compared(t, 0, "-mode", "query", "-kind", "rich:900", "-sides", "tw2parquet,duckdb", "-rounds", "1", "-reuse", "-dir", dir, "-binary", "/nowhere"); !strings.Contains(got, "first 100 rows") {
+		t.Error(got)
+	}
 	got := compared(t, 0, "-mode", "query", "-kind", "mix:1500, x:400", "-sides", "tw2parquet,compact,duckdb", "-rounds", "2")
 	for _, part := range []string{"corpus: mix, 1500", "corpus: x, 400", "latest copy", "ratio to duckdb"} {
 		if !strings.Contains(got, part) {
@@ -228,7 +233,7 @@ func compared(t *testing.T, code int, args ...string) string {
 }
 
 func TestRun_RefusesWhatItDoesNotKnow(t *testing.T) {
-	for _, args := range [][]string{{"-rounds", "0"}, {"-what"}, {"extra"}, {"-mode", "what"}, {"-kind", "podcast"}, {"-kind", "mix:0"}, {"-mode", "memory", "-kind", "mix,x"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-what"}, {"extra"}, {"-mode", "what"}, {"-kind", "podcast"}, {"-kind", "mix:0"}, {"-mode", "memory", "-kind", "mix,x"}, {"-reuse", "-dir", "d", "-kind", "mix"}, {"-mode", "query", "-reuse", "-kind", "mix"}, {"-mode", "query", "-reuse", "-dir", "d"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != 2 || stderr.Len() == 0 {
 			t.Errorf("%v: exit %d, %s", args, code, &stderr)
