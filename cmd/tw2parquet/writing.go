@@ -55,8 +55,8 @@ const (
 	maxRowGroupRows  = 131072
 	maxRowGroupBytes = 1 << 30
 
-	// A lake of one small file is read by as many threads as it has row groups. With 64 MiB DuckDB's queries over 60,000
-	// results of prose take as long as over row groups of 10,240 rows; what larger files save is their footers.
+	// A lake of one small file is read by at most as many threads as it has row groups. Half of these sizes make DuckDB faster
+	// where whole rows are read, and slower where footers are most of the work: bench/results has the figures.
 	earlyRowGroupRows  = 32768
 	earlyRowGroupBytes = 64 << 20
 )
