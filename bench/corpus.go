@@ -20,6 +20,9 @@ const (
 	Forum  Kind = "forum"  // short full text
 	Review Kind = "review" // rating, labels, entities, custom members
 
+	// Rich is Mix with what surrounds sentences on the web: hashtags, links, emoji, quoted replies, and notices that sites share.
+	Rich Kind = "rich"
+
 	// Prose is Mix with titles and contents that people wrote: the documentation that lies on this machine. It is
 	// the same on the same machine only.
 	Prose Kind = "prose"
@@ -113,6 +116,7 @@ type generator struct {
 	seed     uint64
 	document uint64 // number of the next document
 	second   bool   // the next result is the UPDATED copy of the document before
+	rich     *rich  // nil: the texts are sentences alone
 	title    []byte
 	body     []byte
 	address  []byte
@@ -138,14 +142,19 @@ func newGenerator(seed uint64, kind Kind) (*generator, error) {
 
 // generatorOf makes a generator that takes its texts from those given, if there are any.
 func generatorOf(seed uint64, kind Kind, texts prose) (*generator, error) {
-	if kind == "" {
+	adorned := kind == Rich
+	if kind == "" || adorned {
 		kind = Mix
 	}
 	if !slices.Contains(Kinds(), kind) {
-		return nil, fmt.Errorf("corpus kind %q: not one of %v or %s", kind, Kinds(), Prose)
+		return nil, fmt.Errorf("corpus kind %q: not one of %v, %s or %s", kind, Kinds(), Rich, Prose)
 	}
 	w := worldOf(seed, texts)
-	return &generator{kind: kind, seed: seed, world: w, writer: writer{ranks: w.ranks, sayings: w.sayings}}, nil
+	g := &generator{kind: kind, seed: seed, world: w, writer: writer{ranks: w.ranks, sayings: w.sayings}}
+	if adorned {
+		g.rich = newRich(seed, w)
+	}
+	return g, nil
 }
 
 // world holds the words and the sites of a seed, which are the same for every kind. Nobody changes it.

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -36,6 +38,74 @@ func TestCorpus_NeverChanges(t *testing.T) {
 	}
 }
 
+// pinnedRich is the same of Corpus{Seed: 1, Kind: Rich, Results: 2000}.
+const pinnedRich = "b2bb3bd171f5ab432cc58df2bdce06c368d9618fb865a5f5777c8e919076ab1d"
+
+func TestCorpus_RichNeverChanges(t *testing.T) {
+	whole := stream(t, Corpus{Seed: 1, Kind: Rich, Results: 2000, ControlEvery: -1})
+	sum := sha256.Sum256(whole)
+	if got := hex.EncodeToString(sum[:]); got != pinnedRich {
+		t.Errorf("rich corpus of seed 1 is %s, was %s", got, pinnedRich)
+	}
+	begun := stream(t, Corpus{Seed: 1, Kind: Rich, Results: 700, ControlEvery: -1})
+	begun = begun[:bytes.LastIndexByte(begun[:len(begun)-1], '\n')+1] // without its last control chunk
+	if !bytes.HasPrefix(whole, begun) {
+		t.Error("a corpus of more results does not start with those of a smaller one")
+	}
+}
+
+// TestCorpus_RichHoldsWhatTheWebHas counts, in documents as encoding/json reads them, what the plain mix lacks.
+func TestCorpus_RichHoldsWhatTheWebHas(t *testing.T) {
+	chunks, err := Corpus{Seed: 5, Kind: Rich, Results: 4000}.Chunks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	languages, closings := map[string]int{}, map[string]map[string]bool{} // last paragraph: hosts
+	found := map[string]int{}
+	texts := 0
+	for i, chunk := range chunks {
+		doc := members(t, chunk)
+		text, _ := doc["content"].(string)
+		languages[doc["lang"].(string)]++
+		if text == "" {
+			continue
+		}
+		texts++
+		for name, is := range map[string]bool{
+			"hashtag": strings.Contains(text, " #"), "mention": strings.Contains(text, "@"), "link": strings.Contains(text, "https://"),
+			"emoji": strings.ContainsAny(text, "😀🔥🎉😂🚀👀🙏😍👏"), "reply": strings.HasPrefix(text, "> "),
+		} {
+			if is {
+				found[name]++
+			}
+		}
+		if at := strings.LastIndex(text, "\n\n"); at > 0 && slices.Equal(doc["source_type"].([]any), []any{"BLOG", "BLOG_OTHER"}) {
+			last := text[at:]
+			if closings[last] == nil {
+				closings[last] = map[string]bool{}
+			}
+			closings[last][doc["host_url"].(string)] = true
+		}
+		if strings.Contains(text, "\ufffd") || !utf8.ValidString(text) {
+			t.Errorf("result %d: a text was torn", i)
+		}
+	}
+	shared := 0
+	for _, hosts := range closings {
+		if len(hosts) > 4 {
+			shared++
+		}
+	}
+	for _, name := range []string{"hashtag", "mention", "link", "emoji", "reply"} {
+		if found[name] < texts/50 {
+			t.Errorf("%d texts of %d with %s", found[name], texts, name)
+		}
+	}
+	if len(languages) < 10 || shared < 5 {
+		t.Errorf("%d languages, %d notices that several sites share", len(languages), shared)
+	}
+}
+
 func TestCorpus_RefusesUnknownKinds(t *testing.T) {
 	if _, err := (Corpus{Kind: "podcast"}).WriteTo(io.Discard); err == nil {
 		t.Error("no error")
@@ -43,7 +113,7 @@ func TestCorpus_RefusesUnknownKinds(t *testing.T) {
 }
 
 func TestCorpus_IsAStreamOfChunks(t *testing.T) {
-	for _, kind := range Kinds() {
+	for _, kind := range append(Kinds(), Rich) {
 		t.Run(string(kind), func(t *testing.T) {
 			c := Corpus{Seed: 7, Kind: kind, Results: 210, ControlEvery: 100}
 			lines := bytes.Split(stream(t, c), []byte("\n"))
@@ -95,7 +165,13 @@ func TestCorpus_IsAStreamOfChunks(t *testing.T) {
 }
 
 func TestCorpus_HoldsCopiesOfDocuments(t *testing.T) {
-	chunks, err := Corpus{Seed: 3, Results: 2000}.Chunks()
+	for _, kind := range []Kind{Mix, Rich} {
+		t.Run(string(kind), func(t *testing.T) { holdsCopies(t, kind) })
+	}
+}
+
+func holdsCopies(t *testing.T, kind Kind) {
+	chunks, err := Corpus{Seed: 3, Kind: kind, Results: 2000}.Chunks()
 	if err != nil {
 		t.Fatal(err)
 	}

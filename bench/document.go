@@ -34,6 +34,10 @@ func (g *generator) chunk(dst []byte, r *rng, kind Kind, c which) []byte {
 	}
 	g.title = g.writer.title(g.title[:0], r, l)
 	g.body = g.text(g.body[:0], r, l, g.length(r, kind))
+	if g.rich != nil {
+		own := r.fork()
+		g.body = g.rich.adorn(&g.writer, g.body, &own, l, s, kind, c != copyNew)
+	}
 	words := g.words
 	content := g.body
 	if kind == News {

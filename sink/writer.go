@@ -160,8 +160,12 @@ func (o *Output) openData(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	limits := o.cfg.RowGroup
+	if len(o.files) > 0 { // readers have other files to work on
+		limits.EarlyRows, limits.EarlyBytes = 0, 0
+	}
 	data := newUpload(u)
-	o.open.name, o.open.data, o.open.writer = name, data, parquet.NewWriter(data, o.encoder, o.cfg.RowGroup)
+	o.open.name, o.open.data, o.open.writer = name, data, parquet.NewWriter(data, o.encoder, limits)
 	return nil
 }
 

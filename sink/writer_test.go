@@ -93,6 +93,31 @@ func TestMark_CutsAtTheRowLimit(t *testing.T) {
 	}
 }
 
+// Small row groups are for readers of a single file.
+func TestOpen_OnlyTheFirstFileBeginsWithSmallRowGroups(t *testing.T) {
+	j := job{total: 24, group: 2, config: func(c *Config) {
+		c.MaxFileRows, c.RowGroup = 12, parquet.RowGroupLimits{Rows: 100, Bytes: 1 << 30, EarlyRows: 4, EarlyBytes: 1 << 20}
+	}}
+	disk := storetest.NewMemFS()
+	o := mustOpen(t, j, disk)
+	for next := int64(2); next <= 24; next += 2 {
+		mustFeed(t, j, o, next-2, next)
+		if next == 14 { // a run that goes on has its files before it
+			if err := o.Close(); err != nil {
+				t.Fatal(err)
+			}
+			o = mustOpen(t, j, disk)
+			mustFeed(t, j, o, 12, 14)
+		}
+		if want := map[int64]int{12: 3, 24: 1}[next]; want > 0 && o.open.writer.RowGroups() != want {
+			t.Errorf("%d row groups after %d rows, want %d", o.open.writer.RowGroups(), next, want)
+		}
+		if _, err := o.Mark(t.Context(), j.offset(next), next, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestMark_CutsAtTheByteLimit(t *testing.T) {
 	for name, rowGroup := range map[string]parquet.RowGroupLimits{"written": {}, "waiting": {Bytes: 1 << 30}} {
 		t.Run(name, func(t *testing.T) { cutsAtTheByteLimit(t, rowGroup) })

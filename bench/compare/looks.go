@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 )
@@ -22,15 +23,12 @@ func (s *settings) looks(ctx context.Context) (err error) {
 		return err
 	}
 	sides := []*side{
-		{name: "verify", command: []string{s.binary, "verify", lake.out, "--progress", "off"}, note: "every byte, page and value"},
+		{name: "verify", command: []string{s.binary, "verify", lake.out}, note: "every byte, page and value"},
 		{name: "cat", command: []string{s.binary, "cat", lake.out}, note: "every document, to /dev/null"},
 		{name: "report", command: []string{s.binary, "report", lake.out, "--html", "-", "--progress", "off"}},
 	}
-	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, nowhere.Close()) }()
+	fmt.Fprintf(s.stdout, "corpus: %s, %d results, %.1f MB, seed %d; %d threads, %d rounds; load average before: %s\n",
+		s.kind, s.results, float64(size)/1e6, s.seed, s.threads, s.rounds, load())
 	for round := -1; round < s.rounds; round++ { // the first is the warm-up
 		c, err := lake.measure(ctx)
 		if err != nil {
@@ -41,7 +39,7 @@ func (s *settings) looks(ctx context.Context) (err error) {
 		}
 		for _, look := range sides {
 			look.size = lake.size
-			c, err := metered(ctx, nil, look.command, nil, nowhere)
+			c, err := metered(ctx, nil, look.command, nil, nil)
 			if err != nil {
 				return err
 			}

@@ -68,6 +68,7 @@ type settings struct {
 	guarded   string
 	update    bool
 	keep      bool
+	reuse     bool
 	unchecked bool
 
 	stdout, stderr io.Writer
@@ -103,8 +104,8 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	f.SetOutput(stderr)
 	f.StringVar(&s.mode, "mode", modeRace, "race, query, read, memory, export, stores, peers, guard or looks")
 	f.IntVar(&s.results, "results", 200000, "results in a corpus that says no number; with -mode memory in the short streams")
-	f.StringVar(&s.kinds, "kind", "", fmt.Sprintf("documents, of: %v and %s, made of real texts that lie on this machine; each may have its own number of results (default %s; with -mode memory, export and stores %s)",
-		bench.Kinds(), bench.Prose, allCorpora, bench.Mix))
+	f.StringVar(&s.kinds, "kind", "", fmt.Sprintf("documents, of: %v, %s (mix with hashtags, links, emoji, quotations and notices) and %s, made of real texts that lie on this machine; each may have its own number of results (default %s; with -mode memory, export and stores %s)",
+		bench.Kinds(), bench.Rich, bench.Prose, allCorpora, bench.Mix))
 	f.Uint64Var(&s.seed, "seed", 1, "seed of the corpus")
 	f.IntVar(&s.every, "control-every", 0, "results between control chunks (0: 1,000; -1: none before the last)")
 	f.IntVar(&s.rounds, "rounds", 5, "measured runs of each side, after one that is not")
@@ -121,6 +122,7 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	f.StringVar(&s.guarded, "guard", "../results/guard.json", "with -mode guard: the figures that were kept")
 	f.BoolVar(&s.update, "update", false, "with -mode guard: keep these figures")
 	f.BoolVar(&s.keep, "keep", false, "leave the corpus and the last outputs there")
+	f.BoolVar(&s.reuse, "reuse", false, "with -mode query: ask the outputs that an earlier run with the same flags left in -dir; the missing ones are made, and all are kept")
 	f.BoolVar(&s.unchecked, "unchecked", false, "measure without comparing the values first")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -138,6 +140,10 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	if s.rounds < 1 || s.threads < 1 || s.results < 1 {
 		bad = append(bad, errors.New("-rounds, -threads and -results must be 1 or more"))
 	}
+	if s.reuse && (s.mode != modeQuery || s.dir == "" || strings.Contains(s.kinds, ",")) {
+		bad = append(bad, errors.New("-reuse needs -mode query, -dir and one corpus"))
+	}
+	s.keep = s.keep || s.reuse
 	if err := errors.Join(bad...); err != nil {
 		fmt.Fprintln(stderr, "compare:", err)
 		return nil, err
@@ -163,7 +169,7 @@ func (s *settings) nameCorpora() error {
 	n := 0
 	err := s.each(func(s *settings) error {
 		n++
-		if kind := bench.Kind(s.kind); kind != bench.Prose && !slices.Contains(bench.Kinds(), kind) {
+		if kind := bench.Kind(s.kind); kind != bench.Prose && kind != bench.Rich && !slices.Contains(bench.Kinds(), kind) {
 			return fmt.Errorf("no kind %q", kind)
 		}
 		return nil

@@ -90,8 +90,23 @@ func TestQuery_AllSidesAnswerAlike(t *testing.T) {
 	if testing.Short() {
 		t.Skip("left to the full run; here: TestCompare_EveryKindHoldsTheSameValues, and DuckDB in package e2e")
 	}
+	dir := t.TempDir()
+	compared(t, 0, "-mode", "query", "-kind", "rich:900", "-sides", "tw2parquet,duckdb", "-rounds", "1", "-reuse", "-dir", dir)
+	if got := compared(t, 0, "-mode", "query", "-kind", "rich:900", "-sides", "tw2parquet,duckdb", "-rounds", "1", "-reuse", "-dir", dir, "-binary", "/nowhere"); !strings.Contains(got, "first 100 rows") {
+		t.Error(got)
+	}
 	got := compared(t, 0, "-mode", "query", "-kind", "mix:1500, x:400", "-sides", "tw2parquet,compact,duckdb", "-rounds", "2")
 	for _, part := range []string{"corpus: mix, 1500", "corpus: x, 400", "latest copy", "ratio to duckdb"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q is missing in\n%s", part, got)
+		}
+	}
+}
+
+// TestLooks_RunsEveryCommand runs each command as the comparison calls it: a flag that one of them refuses is found here.
+func TestLooks_RunsEveryCommand(t *testing.T) {
+	got := compared(t, 0, "-mode", "looks", "-results", "600", "-rounds", "1")
+	for _, part := range []string{"load average", "verify", "cat", "report"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("%q is missing in\n%s", part, got)
 		}
@@ -218,7 +233,7 @@ func compared(t *testing.T, code int, args ...string) string {
 }
 
 func TestRun_RefusesWhatItDoesNotKnow(t *testing.T) {
-	for _, args := range [][]string{{"-rounds", "0"}, {"-what"}, {"extra"}, {"-mode", "what"}, {"-kind", "podcast"}, {"-kind", "mix:0"}, {"-mode", "memory", "-kind", "mix,x"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-what"}, {"extra"}, {"-mode", "what"}, {"-kind", "podcast"}, {"-kind", "mix:0"}, {"-mode", "memory", "-kind", "mix,x"}, {"-reuse", "-dir", "d", "-kind", "mix"}, {"-mode", "query", "-reuse", "-kind", "mix"}, {"-mode", "query", "-reuse", "-dir", "d"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != 2 || stderr.Len() == 0 {
 			t.Errorf("%v: exit %d, %s", args, code, &stderr)
@@ -240,8 +255,8 @@ func TestMetered_CountsTheCommandAlone(t *testing.T) {
 	if c.RSS <= 0 || c.RSS > 128 || c.Wall <= 0 {
 		t.Errorf("%+v for a command that prints its version", c)
 	}
-	if _, err := metered(t.Context(), nil, []string{product, "no such command"}, nil, &output); err == nil {
-		t.Error("a command that fails is not an error")
+	if _, err := metered(t.Context(), nil, []string{product, "verify", ".", "--no-such-flag"}, nil, nil); err == nil || !strings.Contains(err.Error(), "--no-such-flag") || !strings.Contains(err.Error(), "unknown flag") {
+		t.Errorf("%v, want what the command said", err)
 	}
 	if held[len(held)/2] != 1 {
 		t.Fatal("unreachable")

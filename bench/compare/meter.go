@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
+
+	"tw2parquet/bench/compare/brief"
 )
 
 // meterCommand makes this program a process that runs one command and tells what it cost.
@@ -25,7 +29,8 @@ const meterReport = 3
 // cost is what one run took: seconds, seconds, MiB.
 type cost struct{ Wall, CPU, RSS float64 }
 
-// metered runs a command to its end under a meter.
+// metered runs a command to its end under a meter. Its standard output goes to output; the error of one that fails shows the
+// beginning of its standard error.
 func metered(ctx context.Context, env, command []string, input func(io.Writer) error, output io.Writer) (c cost, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -40,7 +45,8 @@ func metered(ctx context.Context, env, command []string, input func(io.Writer) e
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = output, output
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = output, &said
 	cmd.ExtraFiles = []*os.File{answer}
 	fed := make(chan error, 1)
 	if input != nil {
@@ -57,7 +63,7 @@ func metered(ctx context.Context, env, command []string, input func(io.Writer) e
 		err = cmd.Wait()
 	}
 	if err := errors.Join(err, <-fed); err != nil {
-		return cost{}, err
+		return cost{}, fmt.Errorf("%s: %w\n%s", brief.Text(strings.Join(command, " ")), err, brief.Text(said.String()))
 	}
 	return c, json.NewDecoder(answers).Decode(&c)
 }

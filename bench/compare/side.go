@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // side is one who takes part.
@@ -37,10 +35,9 @@ func (s *side) measure(ctx context.Context) (cost, error) {
 	if err := os.MkdirAll(s.out, 0o755); err != nil {
 		return cost{}, err
 	}
-	var output bytes.Buffer
-	c, err := metered(ctx, s.env, s.command, s.input, &output)
+	c, err := metered(ctx, s.env, s.command, s.input, nil)
 	if err != nil {
-		return cost{}, fmt.Errorf("%s: %w\n%s", strings.Join(s.command, " "), err, output.String())
+		return cost{}, err
 	}
 	s.size, err = parquetBytes(s.out)
 	return c, err

@@ -17,7 +17,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("corpus", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	results := flags.Int("results", 200000, "number of results")
-	kind := flags.String("kind", string(bench.Mix), fmt.Sprintf("documents, one of %v or %s (with real texts, found on this machine)", bench.Kinds(), bench.Prose))
+	kind := flags.String("kind", string(bench.Mix), fmt.Sprintf("documents, one of %v, %s (mix with hashtags, links, emoji, quotations and notices) or %s (with real texts, found on this machine)", bench.Kinds(), bench.Rich, bench.Prose))
 	seed := flags.Uint64("seed", 1, "same seed, same bytes")
 	every := flags.Int("control-every", 0, "results between control chunks (0: 1,000; -1: none before the last)")
 	out := flags.String("out", "-", "file, or - for standard output")

@@ -29,7 +29,7 @@ func index[T any](t *testing.T, engine, windows, many string) T {
 func manyRows(t *testing.T) string {
 	t.Helper()
 	var text bytes.Buffer
-	for i := range 200_000 {
+	for i := range 196_000 { // two records: a third would be a row group of its own
 		fmt.Fprintf(&text, `{"chunk_type":"CT_RESULT","chunk_result":{"data":{"data":{"url":"https://example.com/%08d/page","external_id":"x%dq","published":%d,"title":"t%d"}}}}`+"\n",
 			i, i*7919%200_003, 1700000000000+i*1000, i%97)
 	}

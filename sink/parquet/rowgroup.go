@@ -13,6 +13,22 @@ import (
 type RowGroupLimits struct {
 	Rows  int64 // 0: no limit
 	Bytes int64 // of the pages before compression
+
+	// EarlyRows and EarlyBytes, if they are above 0, are limits for row groups at the beginning of a file. Later ones may have
+	// half of what the file has before them, up to Rows and Bytes. So none is more than a third of a file that ends with
+	// it: a row group is the smallest piece of work that readers hand to a thread.
+	EarlyRows, EarlyBytes int64
+}
+
+// after are the limits of the row group that follows so many rows and bytes of a file.
+func (l RowGroupLimits) after(rows, bytes int64) RowGroupLimits {
+	if l.EarlyRows > 0 && l.Rows > 0 {
+		l.Rows = min(l.Rows, max(l.EarlyRows, rows/2))
+	}
+	if l.EarlyBytes > 0 {
+		l.Bytes = min(l.Bytes, max(l.EarlyBytes, bytes/2))
+	}
+	return l
 }
 
 // MaxWaitingBytes bounds the pages that wait for their row group to end, compressed, whatever its other limits say: the

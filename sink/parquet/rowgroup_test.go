@@ -46,6 +46,10 @@ func TestRowGroups_EndAtTheLimits(t *testing.T) {
 		{RowGroupLimits{Bytes: 20_500}, []int64{3000, 3000, 1000}},                                     // 24,100 bytes are closer than 16,100
 		{RowGroupLimits{Bytes: 19_000}, []int64{2000, 2000, 2000, 1000}},
 		{RowGroupLimits{Rows: 2000, Bytes: 30_000}, []int64{2000, 2000, 2000, 1000}},
+		{RowGroupLimits{Rows: 7000, Bytes: 1 << 40, EarlyRows: 1000}, []int64{1000, 1000, 1000, 1000, 2000, 1000}},
+		{RowGroupLimits{Rows: 1000, Bytes: 1 << 40, EarlyRows: 2000}, []int64{1000, 1000, 1000, 1000, 1000, 1000, 1000}}, // no more than later
+		{RowGroupLimits{Bytes: 1 << 40, EarlyBytes: 8_000}, []int64{1000, 1000, 1000, 1000, 2000, 1000}},
+		{RowGroupLimits{Bytes: 19_000, EarlyRows: 1, EarlyBytes: 1 << 20}, []int64{2000, 2000, 2000, 1000}},
 	} {
 		for _, compression := range []Compression{{Codec: None}, {}} { // bytes count before compression
 			data := encodeGroups(t, NewEncoder(schema, compression, Broad), c.limits, nil, records...)

@@ -163,8 +163,9 @@ func checkStats(t *testing.T, e *Encoder, data []byte, groups ...[]arrow.RecordB
 			if m.SizeStatistics.UnencodedByteArrayDataBytes != all.strings {
 				t.Errorf("%s: %d bytes of strings, want %d", name, m.SizeStatistics.UnencodedByteArrayDataBytes, all.strings)
 			}
-			checkHistogram(t, name, m.SizeStatistics.DefinitionLevelHistogram, all.defs, l.maxDef > 1)
-			checkHistogram(t, name, m.SizeStatistics.RepetitionLevelHistogram, all.reps, l.maxRep > 0)
+			empty := all.nulls == int64(len(want[c]))
+			checkHistogram(t, name, m.SizeStatistics.DefinitionLevelHistogram, all.defs, l.maxDef > 1 && !empty)
+			checkHistogram(t, name, m.SizeStatistics.RepetitionLevelHistogram, all.reps, l.maxRep > 0 && !empty)
 
 			pages := readTriples(t, file.RowGroups()[g].ColumnChunks()[c])
 			checkPageIndex(t, name, l, data, chunk, pages)
@@ -231,8 +232,9 @@ func checkPageIndex(t *testing.T, name string, l *leaf, data []byte, chunk *colu
 			}
 		}
 	}
-	if index == nil && l.physical != format.Double {
-		t.Errorf("%s: no column index", name)
+	empty := chunk.MetaData.Statistics.NullCount == chunk.MetaData.NumValues
+	if empty && index != nil || !empty && index == nil && l.physical != format.Double {
+		t.Errorf("%s: column index %+v, without values: %v", name, index, empty)
 	}
 }
 

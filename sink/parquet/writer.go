@@ -32,6 +32,7 @@ type Writer struct {
 	err     error
 	groups  []rowGroupMetaData
 	limits  RowGroupLimits
+	raw     int64     // bytes of the row groups before compression
 	waiting *rowGroup // nil once finished
 
 	columnIndexes []byte // Thrift, one after the other; offsets in groups count from their start
@@ -103,8 +104,10 @@ func (f *Writer) Append(g *Group) error {
 	if f.err != nil || g.rows == 0 {
 		return f.err
 	}
-	if f.limits.Rows > 0 && f.waiting.rows+int64(g.rows) > f.limits.Rows {
+	limits := f.limits.after(f.n, f.raw)
+	if limits.Rows > 0 && f.waiting.rows+int64(g.rows) > limits.Rows {
 		f.endRowGroup()
+		limits = f.limits.after(f.n, f.raw)
 	}
 	var raw int64
 	f.with(func(s *scratch) (err error) {
@@ -114,7 +117,7 @@ func (f *Writer) Append(g *Group) error {
 	if f.err == nil {
 		f.encoder.recycle(g)
 	}
-	if f.err == nil && f.limits.full(f.waiting, raw) {
+	if f.err == nil && limits.full(f.waiting, raw) {
 		f.endRowGroup()
 	}
 	return f.err
@@ -160,6 +163,7 @@ func (f *Writer) endRowGroup() {
 	if f.err == nil {
 		f.groups = append(f.groups, meta)
 		f.n += g.rows
+		f.raw += g.raw
 		g.reset()
 	}
 }
@@ -212,10 +216,20 @@ func (f *Writer) writeChunk(s *scratch, c *waitingChunk, out *columnChunk) error
 		m.Statistics.MaxValue, m.Statistics.ExactMax = all.max, thrift.New(all.exactMax)
 	}
 	m.Statistics.DistinctCount = c.distinct()
-	m.SizeStatistics.DefinitionLevelHistogram = defs
-	m.SizeStatistics.RepetitionLevelHistogram = reps
+	// What the list of encodings and the count of nulls say already is left out: the footer of a row group is some 20 kB, all
+	// of which every reader parses before it begins.
+	if c.dictionary.n == 0 {
+		m.EncodingStats = nil
+	}
+	if !m.empty() {
+		m.SizeStatistics.DefinitionLevelHistogram = defs
+		m.SizeStatistics.RepetitionLevelHistogram = reps
+	}
 	return nil
 }
+
+// empty tells that the chunk has no value, as half of all columns in most row groups.
+func (m *columnMetaData) empty() bool { return m.Statistics.NullCount == m.NumValues }
 
 // countPage keeps Encoding and EncodingStats complete: each encoding of data pages once.
 func (m *columnMetaData) countPage(e format.Encoding) {
@@ -258,7 +272,7 @@ func addTo(sum, h []int64) []int64 {
 
 // indexPages notes where the pages begin and what values they hold (Parquet format, PageIndex.md).
 // A column of which a page has values but no bounds gets no column index: bounds are required
-// there.
+// there. Nor does one without values: the chunk's own statistics exclude all of its pages.
 func (f *Writer) indexPages(c *waitingChunk, out *columnChunk) {
 	n := len(c.pages)
 	offsets := format.OffsetIndex{PageLocations: make([]format.PageLocation, n)}
@@ -269,7 +283,7 @@ func (f *Writer) indexPages(c *waitingChunk, out *columnChunk) {
 		NullCounts:    make([]int64, n),
 		BoundaryOrder: boundaryOrder(c.pages, c.leaf.physical),
 	}
-	row, complete := int64(0), true
+	row, complete := int64(0), !out.MetaData.empty()
 	for i := range c.pages {
 		p := &c.pages[i]
 		offsets.PageLocations[i] = format.PageLocation{

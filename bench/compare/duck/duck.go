@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	_ "github.com/duckdb/duckdb-go/v2" // registers the driver "duckdb"
+
+	"tw2parquet/bench/compare/brief"
 )
 
 // DB is an in-memory database of one connection, so that SET and CREATE of one call hold for the next.
@@ -50,7 +52,7 @@ func (d *DB) Close() error {
 // Exec runs statements without results.
 func (d *DB) Exec(ctx context.Context, query string, args ...any) error {
 	if _, err := d.conn.ExecContext(ctx, query, args...); err != nil {
-		return fmt.Errorf("%s: %w", summary(query), err)
+		return fmt.Errorf("%s: %w", summary(query), brief.Error(err))
 	}
 	return nil
 }
@@ -65,11 +67,11 @@ type Table struct {
 func (d *DB) Query(ctx context.Context, query string, args ...any) (t Table, err error) {
 	rows, err := d.conn.QueryContext(ctx, query, args...)
 	if err != nil {
-		return Table{}, fmt.Errorf("%s: %w", summary(query), err)
+		return Table{}, fmt.Errorf("%s: %w", summary(query), brief.Error(err))
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	if t.Columns, err = rows.Columns(); err != nil {
-		return Table{}, fmt.Errorf("%s: %w", summary(query), err)
+		return Table{}, fmt.Errorf("%s: %w", summary(query), brief.Error(err))
 	}
 	for rows.Next() {
 		row := make([]any, len(t.Columns))
@@ -78,12 +80,12 @@ func (d *DB) Query(ctx context.Context, query string, args ...any) (t Table, err
 			into[i] = &row[i]
 		}
 		if err := rows.Scan(into...); err != nil {
-			return Table{}, fmt.Errorf("%s: %w", summary(query), err)
+			return Table{}, fmt.Errorf("%s: %w", summary(query), brief.Error(err))
 		}
 		t.Rows = append(t.Rows, row)
 	}
 	if err := rows.Err(); err != nil {
-		return Table{}, fmt.Errorf("%s: %w", summary(query), err)
+		return Table{}, fmt.Errorf("%s: %w", summary(query), brief.Error(err))
 	}
 	return t, nil
 }
