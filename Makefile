@@ -56,7 +56,6 @@ test-all: build ## every test in full length
 
 full-product:
 	CGO_ENABLED=0 $(LAZY) go test -timeout 30m ./...
-	CGO_ENABLED=0 GOEXPERIMENT=simd $(LAZY) go test ./schema
 	cd bench/vuln && go test ./...
 
 full-compare:
