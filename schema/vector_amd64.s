@@ -46,6 +46,7 @@ step:
 	JMP done
 
 found:
+	PREFETCHT0 96(DI)(AX*1)         // the column goes on there with the next document
 	BSFL BX, R8
 	ADDQ R8, AX
 	VPMOVMSKB Y0, R9
