@@ -59,7 +59,6 @@ test-all: build ## every test in full length, real Airflow, stores and engines a
 
 full-product:
 	CGO_ENABLED=0 $(LAZY) go test -timeout 30m ./...
-	CGO_ENABLED=0 GOEXPERIMENT=simd $(LAZY) go test ./schema
 	cd bench/vuln && go test ./...
 
 full-compare:

@@ -7,7 +7,9 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"tw2parquet/schema"
 )
@@ -86,13 +88,25 @@ func decodeAll(b *testing.B, chunks [][]byte, d decoder) {
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	spent := cpuTime(b)
 	for b.Loop() {
 		once()
 	}
+	spent = cpuTime(b) - spent
 	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(b.N*size)/1e6/spent.Seconds(), "MB/cpu-s") // on a loaded machine MB/s says little
 	documents := float64(b.N * len(chunks))
 	b.ReportMetric(documents/b.Elapsed().Seconds(), "docs/s")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/documents, "allocs/doc")
+}
+
+// cpuTime is what the process has used of its processors, collecting garbage included.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // structOf is a chunk as a plain Go struct with every member of the schema's table: what a program that

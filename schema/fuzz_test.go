@@ -97,8 +97,11 @@ func FuzzUTF8(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for i := range min(len(text)+1, 17) {
 			want := utf8.Valid(text[i:])
-			if got, states := valid(text[i:]), validStates(text[i:]); got != want || states != want {
-				t.Fatalf("%q: valid %v and %v, want %v", text[i:], got, states, want)
+			// Alone, and with enough around it for several vectors.
+			for _, text := range [][]byte{text[i:], []byte(fmt.Sprintf("%*s%s%35s", i, "", text[i:], ""))} {
+				if got, states := valid(text), validStates(text); got != want || states != want {
+					t.Fatalf("%q: valid %v and %v, want %v", text, got, states, want)
+				}
 			}
 		}
 	})
@@ -111,7 +114,7 @@ func TestValid(t *testing.T) {
 	for a := range 256 {
 		for b := range 256 {
 			for i, before := range around {
-				text := fmt.Sprintf("%*s%s%c%c%s%s", (a+b+i)%19, "", before, 0, 0, around[(a^b)%len(around)], strings.Repeat("é", b%9))
+				text := fmt.Sprintf("%*s%s%c%c%s%s", (a+3*b+i)%71, "", before, 0, 0, around[(a^b)%len(around)], strings.Repeat("é", b%19))
 				pair := []byte(text)
 				at := bytes.IndexByte(pair, 0)
 				pair[at], pair[at+1] = byte(a), byte(b)
@@ -130,15 +133,14 @@ func FuzzPlain(f *testing.F) {
 		f.Add([]byte(seed), uint8(len(seed)))
 	}
 	f.Fuzz(func(t *testing.T, src []byte, room uint8) {
-		want := bytes.IndexFunc(src, func(r rune) bool { return r < 0x20 || r == '"' || r == '\\' })
-		if turns := min(len(src), int(room)) &^ 15; want < 0 || want >= turns {
-			want = turns
-		}
+		end := min(len(src), int(room))
+		stop := bytes.IndexFunc(src[:end], func(r rune) bool { return r < 0x20 || r == '"' || r == '\\' })
 		for _, copyPlain := range []func(dst, src []byte) (int, uint64){plain, plainWords} {
 			dst := make([]byte, room)
 			n, foreign := copyPlain(dst, src)
-			if n != want || !bytes.Equal(dst[:n], src[:n]) {
-				t.Fatalf("%q into %d bytes: %d %q, want %d", src, room, n, dst[:n], want)
+			// Without a byte to stop at, less than a step is left.
+			if n != stop && (stop >= 0 && n > stop || n > end || end-n >= 32) || !bytes.Equal(dst[:n], src[:n]) {
+				t.Fatalf("%q into %d bytes: %d %q, stop at %d", src, room, n, dst[:n], stop)
 			}
 			for _, c := range src[:n] {
 				if c >= utf8.RuneSelf && foreign&highs == 0 {

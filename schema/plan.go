@@ -15,23 +15,35 @@ const (
 
 // member is what the encoder knows of a member of an object.
 type member struct {
-	// The token, the name as it mostly stands in the text (quoted, with its colon), as words, to compare
-	// it without a branch: its first 24 bytes, and masks for what a shorter one lacks. What every value
-	// touches comes first, to lie in few cache lines.
-	words, masks [3]uint64
-	size         int // of the token
-	typ          Type
-	seen         uint64 // the object that had it last
-	col          *column
-	next         guess
-	in           *object // members of Object, Objects and around the document
+	// What every value touches comes first and fills one cache line.
+	words [3]uint64 // the first bytes of the token, to compare it without a branch
+	size  uint8     // of the token
+	typ   Type
+	seen  uint64 // the object that had it last
+	col   *column
+	next  guess
 
-	token string
+	in    *object // members of Object, Objects and around the document
+	token string  // the name as it mostly stands in the text: quoted, with its colon
 	name  string
 	key   []byte // name
 	path  string
 	items string // path of the elements of a list
 }
+
+// masks has, by the size of a token, what the three words of a member hold of it.
+var masks = func() (t [longest][3]uint64) {
+	for size := range t {
+		var bytes [24]byte
+		for i := range min(size, len(bytes)) {
+			bytes[i] = 0xff
+		}
+		for i := range t[size] {
+			t[size][i] = load(bytes[:], 8*i)
+		}
+	}
+	return t
+}()
 
 // longest is more than any token has.
 const longest = 64
@@ -149,13 +161,11 @@ func (o *object) find(name []byte) *member {
 func newMember(n *node, col *column) *member {
 	m := &member{name: n.name, key: []byte(n.name), token: `"` + n.name + `":`,
 		path: n.path, items: n.path + "[]", typ: n.typ, col: col, next: noGuess}
-	m.size = len(m.token)
-	var token, mask [24]byte
-	for i := range copy(token[:], m.token) {
-		mask[i] = 0xff
-	}
+	m.size = uint8(len(m.token))
+	var token [24]byte
+	copy(token[:], m.token)
 	for i := range m.words {
-		m.words[i], m.masks[i] = load(token[:], 8*i), load(mask[:], 8*i)
+		m.words[i] = load(token[:], 8*i)
 	}
 	owner := col
 	switch n.typ {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"math/bits"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -71,7 +72,11 @@ func (s *scanner) rest(dst []byte, start, pos int, foreign uint64) ([]byte, int)
 		case c < 0x20:
 			return dst, s.fail("control character in a string", pos)
 		default:
-			dst = append(dst, c) // the last bytes of src, or of dst before it grows
+			// The last bytes of src, or of dst before it grows: by half, for append would copy a long column five times.
+			if len(dst) == cap(dst) {
+				dst = slices.Grow(dst, cap(dst)/2+64)
+			}
+			dst = append(dst, c)
 			foreign |= uint64(c)
 			pos++
 		}

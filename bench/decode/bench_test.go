@@ -3,7 +3,9 @@ package decode_test
 import (
 	"fmt"
 	"runtime"
+	"syscall"
 	"testing"
+	"time"
 
 	"tw2parquet/bench"
 )
@@ -51,11 +53,23 @@ func decodeAll(b *testing.B, chunks [][]byte, r rival) {
 	runtime.GC() // nobody pays for the garbage of the one before
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	spent := cpuTime(b)
 	for b.Loop() {
 		once()
 	}
+	spent = cpuTime(b) - spent
 	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(b.N*size)/1e6/spent.Seconds(), "MB/cpu-s") // on a loaded machine MB/s says little
 	documents := float64(b.N * len(chunks))
 	b.ReportMetric(documents/b.Elapsed().Seconds(), "docs/s")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/documents, "allocs/doc")
+}
+
+// cpuTime is what the process has used of its processors, collecting garbage included.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
