@@ -22,7 +22,7 @@ type Conversion struct {
 	Recorded  *Recorded // complete once Batches has ended
 	Output    Output    // only its Sink, Chain and Manifest
 	Records   Records
-	Workers   int
+	Pool      *Pool             // nil: one of its own
 	Labels    map[string]string // stand in the manifest
 	Observers []Observer
 }
@@ -37,7 +37,7 @@ func (c *Conversion) Run(ctx context.Context, w Window) (Report, error) {
 }
 
 func (c *Conversion) run(ctx context.Context, w Window, r *Report) (err error) {
-	m := mover{window: w, sink: c.Output.Sink, chain: c.Output.Chain, records: c.Records, workers: c.Workers, observers: c.Observers}
+	m := mover{window: w, sink: c.Output.Sink, chain: c.Output.Chain, records: c.Records, pool: c.Pool, observers: c.Observers}
 	m.begin()
 	if err := r.tally(c.Output.Chain.Files()); err != nil {
 		return err

@@ -11,13 +11,14 @@
 //	   └──────────────── batches come back after decoding, encoders ◄─────────────────┘
 //	                     after appending
 //
-// Who owns which memory: two batches and two encoders exist per flow, whatever the stream's length.
-// A batch (raw bytes) belongs to the reader while it is filled, to one worker while it is decoded,
-// and then goes back; it is small, and several make a record. An encoder (column buffers of a
-// whole record) belongs to one worker at a time while batches are decoded into it; the record it
+// Who owns which memory: flows that run at once share workers, batches and encoders (pool.go). One of each exists
+// per flow, and one more, whatever the streams' length. A batch (raw bytes) belongs to a reader while it is filled,
+// to one worker while it is decoded, and then goes back; it is small, and several make a record. An encoder (column
+// buffers of a whole record) belongs to one worker at a time while batches are decoded into it; the record it
 // yields is then only read, by all workers, until its last page task has ended; after its record
 // is appended the encoder is emptied and goes back. So the memory in flight is bounded by the size
-// of two records, not by the number of documents, and a slow disk holds back the network.
+// of two records, which are smaller the more flows run, not by the number of documents, and a slow disk holds back the
+// network. A flow whose source is silent keeps one of each, and the others go on.
 // What the sink keeps of a row group that is not complete, compressed, comes on top (sink/parquet).
 //
 // Invariants:

@@ -54,10 +54,10 @@ type Job struct {
 	API           Exporter
 	Open          func(ctx context.Context, w Window) (Output, error)
 	Records       Records
-	Workers       int
-	Strict        bool // fewer results than the task's count are an error, not a warning
-	AbortOnCancel bool // abort the task if the context ends because of ErrStopped
-	Refetch       bool // read missing and damaged files again; nothing is ever bought then
+	Pool          *Pool // nil: one of its own
+	Strict        bool  // fewer results than the task's count are an error, not a warning
+	AbortOnCancel bool  // abort the task if the context ends because of ErrStopped
+	Refetch       bool  // read missing and damaged files again; nothing is ever bought then
 	// WaitUntil, if set, is how long export tasks that still run are waited for. What is there by then is published.
 	WaitUntil time.Time
 	// Claims, if set, is asked before a window is bought or adopted, and told of those that are complete. With Refetch
@@ -108,7 +108,7 @@ func (j *Job) export(ctx context.Context, w Window, r *Report) (err error) {
 	defer func() { err = errors.Join(err, out.Close()) }()
 	r.UnsafeOverwrite = out.UnsafeOverwrite
 	x := &export{job: j, window: w, out: out, report: r, log: j.log(), mover: mover{
-		window: w, sink: out.Sink, chain: out.Chain, records: j.Records, workers: j.Workers, observers: j.Observers, log: j.log(), reading: &Reading{},
+		window: w, sink: out.Sink, chain: out.Chain, records: j.Records, pool: j.Pool, observers: j.Observers, log: j.log(), reading: &Reading{},
 	}}
 	err = x.run(ctx)
 	if err != nil && !r.Complete && !j.Refetch && j.Accept != nil && j.Accept(err) {

@@ -80,7 +80,7 @@ func newWorld(t *testing.T, cfg emulator.Config) *world {
 	}
 	w.window = pipeline.Window{Request: r, Run: r.Run(client.Host()), Partition: "window_start=2024-01-01"}
 	w.job = &pipeline.Job{
-		API: client, Workers: 2,
+		API: client, Pool: pipeline.NewPool(2),
 		Open: func(ctx context.Context, win pipeline.Window) (pipeline.Output, error) {
 			disk, err := store.OpenLocal(store.LocalConfig{Root: w.root})
 			if err != nil {

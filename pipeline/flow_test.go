@@ -122,7 +122,7 @@ func TestFlow_KeepsOrderAndConservesResults(t *testing.T) {
 	for workers := 1; workers <= 8; workers++ {
 		for _, tasks := range []int{1, 5, 3000} { // 3000: more than the queue holds
 			m := &memory{t: t, tasks: tasks}
-			o, err := (&Flow{Batches: &feed{batches: 10, size: 50}, Sink: m, Workers: workers}).Run(t.Context())
+			o, err := (&Flow{Batches: &feed{batches: 10, size: 50}, Sink: m, Pool: NewPool(workers)}).Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +163,7 @@ func TestFlow_JoinsBatchesIntoRecords(t *testing.T) {
 	} {
 		for workers := 1; workers <= 8; workers++ {
 			m := &memory{t: t, tasks: 3}
-			o, err := (&Flow{Batches: &feed{batches: 10, size: 50}, Sink: m, Workers: workers, Records: c.group}).Run(t.Context())
+			o, err := (&Flow{Batches: &feed{batches: 10, size: 50}, Sink: m, Pool: NewPool(workers), Records: c.group}).Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -186,7 +186,7 @@ func TestFlow_EmptyStream(t *testing.T) {
 
 func TestFlow_FirstErrorEndsEverything(t *testing.T) {
 	m := &memory{t: t, tasks: 4, failAt: 3}
-	o, err := (&Flow{Batches: &feed{batches: 100, size: 20}, Sink: m, Workers: 4}).Run(t.Context())
+	o, err := (&Flow{Batches: &feed{batches: 100, size: 20}, Sink: m, Pool: NewPool(4)}).Run(t.Context())
 	if !errors.Is(err, errFull) {
 		t.Fatalf("error %v, want %v", err, errFull)
 	}
@@ -200,7 +200,7 @@ func TestFlow_FirstErrorEndsEverything(t *testing.T) {
 
 func TestFlow_BrokenStreamLeavesWhatItMarked(t *testing.T) {
 	m := &memory{t: t, tasks: 2}
-	o, err := (&Flow{Batches: &feed{batches: 4, size: 10, fail: source.ErrRewind}, Sink: m, Workers: 2}).Run(t.Context())
+	o, err := (&Flow{Batches: &feed{batches: 4, size: 10, fail: source.ErrRewind}, Sink: m, Pool: NewPool(2)}).Run(t.Context())
 	if !errors.Is(err, source.ErrRewind) {
 		t.Fatalf("error %v", err)
 	}

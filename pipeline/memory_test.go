@@ -88,7 +88,7 @@ func TestFlow_GiBInBoundedHeap(t *testing.T) {
 	var halves [2]uint64 // the most that was live in each, but for the start
 	group := pipeline.Records{Bytes: records, Rows: 131072}
 	flow := &pipeline.Flow{
-		Batches: source.NewRecording(in, 0, group.Batches()), Sink: out, Workers: workers, Records: group,
+		Batches: source.NewRecording(in, 0, group.Batches()), Sink: out, Pool: pipeline.NewPool(workers), Records: group,
 		OnAppend: func(c pipeline.Counts) {
 			if c.Bytes < all/16 {
 				return

@@ -47,7 +47,7 @@ type mover struct {
 	sink      Sink
 	chain     Chain
 	records   Records
-	workers   int
+	pool      *Pool
 	observers observers
 	telling   sync.Mutex // the one who reads sees tasks while others publish files
 	log       *slog.Logger
@@ -77,7 +77,7 @@ func (m *mover) begin() {
 func (m *mover) flow(ctx context.Context, batches Batches) (Outcome, error) {
 	from, next := m.chain.Position()
 	flow := &Flow{
-		Batches: batches, Sink: m.sink, Records: m.records, Workers: m.workers, From: from, Next: next,
+		Batches: batches, Sink: m.sink, Records: m.records, Pool: m.pool, From: from, Next: next,
 		OnAppend: func(c Counts) { m.observe(Moved{c}) },
 		OnCut:    m.observeFile,
 	}
@@ -87,7 +87,7 @@ func (m *mover) flow(ctx context.Context, batches Batches) (Outcome, error) {
 // stream moves what a stream brings from the chain's position on, and rewinds where the stream breaks behind
 // results that no offset covers. What is appended at its end is not published yet.
 func (m *mover) stream(ctx context.Context, open func(source.StreamConfig) *source.Stream, cfg source.StreamConfig) (Outcome, error) {
-	cfg.Collector, cfg.Limits = cmp.Or(m.collector, source.CollectorID(m.window.Run)), m.records.Batches()
+	cfg.Collector, cfg.Limits = cmp.Or(m.collector, source.CollectorID(m.window.Run)), m.pool.records(m.records).Batches()
 	for broken := 0; ; {
 		cfg.From, cfg.Results = m.chain.Position()
 		cfg.From = cmp.Or(cfg.From, m.origin)

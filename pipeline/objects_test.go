@@ -39,7 +39,7 @@ func (w *objects) runner(p *storetest.Process, rows int64, log *bytes.Buffer) *p
 	}
 	w.t.Cleanup(client.Close)
 	return &pipeline.Job{
-		API: client, Workers: 2, Records: pipeline.Records{Bytes: 32 << 10},
+		API: client, Pool: pipeline.NewPool(2), Records: pipeline.Records{Bytes: 32 << 10},
 		Open: func(ctx context.Context, win pipeline.Window) (pipeline.Output, error) {
 			out, err := sink.Open(ctx, sink.Config{
 				Store: p, Run: win.Run, Partition: win.Partition, Schema: schema.Arrow(), SchemaVersion: schema.Version,

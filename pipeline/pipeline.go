@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"golang.org/x/sync/errgroup"
@@ -42,7 +41,8 @@ type Sink interface {
 type Flow struct {
 	Batches Batches
 	Sink    Sink
-	Workers int // decoding and encoding goroutines; 0 = one per CPU
+	// Pool has the workers, and may be shared; nil: one of its own, with a worker per CPU.
+	Pool *Pool
 	// Records says how many batches make a record; the zero value makes one of each.
 	Records Records
 	// From and Next are the position the stream starts at: its offset and the ordinal of its first
@@ -78,10 +78,6 @@ type Outcome struct {
 // this process. It is never expected.
 var ErrConservation = errors.New("rows and rejects do not add up to the results read")
 
-// inFlight is the number of batches, and of encoders, of a flow: one being filled while the other
-// is decoded; one being decoded while the other is encoded and appended.
-const inFlight = 2
-
 // Records says when a record is complete: with the batch that brings it closest to Bytes, if the next
 // is as large, before one that would bring it above Rows or twice Bytes, and at an offset if no offset
 // covers the next batch: what is read again after a break must not take what is safe along.
@@ -113,6 +109,12 @@ func (g Records) fits(it *item, b *source.Batch) bool {
 	return (b.Offset != "" || it.position.offset == "") && it.bytes+len(b.Raw) <= 2*g.Bytes && (g.Rows == 0 || it.results+len(b.Chunks) <= g.Rows)
 }
 
+// beside are the records of one flow among others: what all of them have in flight is as much as one alone would have.
+func (g Records) beside(others int) Records {
+	g.Bytes = inFlight * g.Bytes / (inFlight + max(others, 0))
+	return g
+}
+
 // complete tells whether it ends with b, its latest batch. Buffers grow to what the largest record needs,
 // so one must not be larger than others by a whole batch.
 func (g Records) complete(it *item, b *source.Batch) bool {
@@ -123,17 +125,18 @@ func (g Records) complete(it *item, b *source.Batch) bool {
 // sink may be sealed. When the stream fails or ctx is cancelled, what was read by then is still
 // appended, which takes as long as two batches take.
 func (f *Flow) Run(ctx context.Context) (Outcome, error) {
-	workers := f.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
+	pool := f.Pool
+	if pool == nil {
+		pool = NewPool(0)
 	}
 	group, work := errgroup.WithContext(context.WithoutCancel(ctx))
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(work, stop)() // a failure behind the reader ends the reader
-	s := newStages(f)
+	s := newStages(f, pool)
+	defer s.leave()
 	group.Go(func() error { return bug.Guard(func() error { return s.read(reading, work) }) })
-	for range workers {
+	for range cap(pool.slots) {
 		group.Go(func() error { return bug.Guard(func() error { return s.work(work) }) })
 	}
 	err := group.Wait()

@@ -53,7 +53,7 @@ type Read struct {
 	Follow    time.Duration // go on for ever, and publish what is read at least so often; 0: until all is read
 	Output    Output        // its Sink, Chain and Journal
 	Records   Records
-	Workers   int
+	Pool      *Pool        // nil: one of its own
 	Log       *slog.Logger // nil: none
 	Observers []Observer
 }
@@ -69,7 +69,7 @@ func (j *Read) Run(ctx context.Context, w Window) (Report, error) {
 
 func (j *Read) run(ctx context.Context, w Window, r *Report) error {
 	m := mover{
-		window: w, sink: j.Output.Sink, chain: j.Output.Chain, records: j.Records, workers: j.Workers, observers: j.Observers,
+		window: w, sink: j.Output.Sink, chain: j.Output.Chain, records: j.Records, pool: j.Pool, observers: j.Observers,
 		log: orDiscard(j.Log), reading: &Reading{}, collector: j.Collector, endless: j.Follow > 0,
 	}
 	r.Reading = m.reading

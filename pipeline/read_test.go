@@ -85,7 +85,7 @@ func (m *machine) follow(ctx context.Context, interval time.Duration, from strin
 		return pipeline.Report{}, err
 	}
 	defer func() { _ = out.Close() }() // a dead process cannot
-	job := &pipeline.Read{API: client, Host: client.Host(), Collector: live, From: from, Follow: interval, Output: output{out}.parts(), Workers: 1}
+	job := &pipeline.Read{API: client, Host: client.Host(), Collector: live, From: from, Follow: interval, Output: output{out}.parts(), Pool: pipeline.NewPool(1)}
 	return job.Run(ctx, pipeline.Window{Run: run})
 }
 

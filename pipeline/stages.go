@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,7 @@ import (
 // page tasks, then pages to append.
 type item struct {
 	seq      int // 0, 1, 2 … in stream order
-	encoder  *schema.Encoder
+	encoder  loan[*schema.Encoder]
 	bytes    int // of the batches so far; this and the next two are the reader's until the last one
 	results  int
 	position mark // behind the last batch
@@ -27,17 +28,17 @@ type item struct {
 	append   func(context.Context) error
 
 	mu       sync.Mutex
-	batches  []*source.Batch // read, not yet decoded
-	whole    bool            // no more batches come
-	decoding bool            // a worker has the item, or is about to
+	batches  []loan[*source.Batch] // read, not yet decoded
+	whole    bool                  // no more batches come
+	decoding bool                  // a worker has the item, or is about to
 }
 
-// add hands over a batch, nil for none. It returns true if a worker has to be called: whoever is
+// add hands over a batch, without one nothing. It returns true if a worker has to be called: whoever is
 // decoding the item will see the batch.
-func (it *item) add(b *source.Batch, whole bool) bool {
+func (it *item) add(b loan[*source.Batch], whole bool) bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if b != nil {
+	if b.thing != nil {
 		it.batches = append(it.batches, b)
 	}
 	it.whole = whole
@@ -48,7 +49,7 @@ func (it *item) add(b *source.Batch, whole bool) bool {
 
 // take returns the next batch to decode. With none, the worker has to let go of the item; whole
 // tells whether it is complete.
-func (it *item) take() (b *source.Batch, whole bool) {
+func (it *item) take() (b loan[*source.Batch], whole bool) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if len(it.batches) > 0 {
@@ -57,7 +58,7 @@ func (it *item) take() (b *source.Batch, whole bool) {
 		return b, false
 	}
 	it.decoding = false
-	return nil, it.whole
+	return b, it.whole
 }
 
 // mark is the position behind an item; offset "" means that nothing covers it yet.
@@ -79,12 +80,12 @@ type task struct {
 	run  func() error
 }
 
-// stages join the reader and the workers. Channels of buffers are never closed; an empty one means
-// that their number is in use, which is the back pressure.
+// stages join the reader and the workers. That no batch or encoder is left to take is the back pressure.
 type stages struct {
 	flow     *Flow
-	batches  chan *source.Batch
-	encoders chan *schema.Encoder
+	pool     *Pool
+	batches  *borrower[*source.Batch]
+	encoders *borrower[*schema.Encoder]
 	decode   chan *item
 	tasks    chan task
 	done     chan struct{} // closed when everything read was appended
@@ -93,20 +94,17 @@ type stages struct {
 	appender appender
 }
 
-func newStages(f *Flow) *stages {
+func newStages(f *Flow, p *Pool) *stages {
 	s := &stages{
 		flow:     f,
-		batches:  make(chan *source.Batch, inFlight),
-		encoders: make(chan *schema.Encoder, inFlight),
+		pool:     p,
+		batches:  p.batches.join(),
+		encoders: p.encoders.join(),
 		decode:   make(chan *item, inFlight),
 		// Room for the columns of two records; a full channel only means that a worker runs the
 		// task itself.
 		tasks: make(chan task, 1024),
 		done:  make(chan struct{}),
-	}
-	for range inFlight {
-		s.batches <- &source.Batch{}
-		s.encoders <- schema.NewEncoder()
 	}
 	s.appender = appender{
 		flow: f, ready: map[int]*item{}, last: -1, drift: &schema.Drift{},
@@ -115,25 +113,32 @@ func newStages(f *Flow) *stages {
 	return s
 }
 
+// leave gives back what a flow still has, when all of it has ended.
+func (s *stages) leave() {
+	s.batches.leave(4 * batchBytes)
+	s.encoders.leave(s.largest())
+}
+
 // read hands batch after batch to the workers until the stream ends, well or badly. Trouble with
 // the stream must not drop what it brought before: the workers finish that first.
 func (s *stages) read(ctx, work context.Context) error {
 	seq := 0
 	var it *item // the one that is being filled
 	for {
-		b, err := s.readBatch(ctx)
+		loaned, err := s.readBatch(ctx)
+		b := loaned.thing
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				s.broke = err
 			}
 			break
 		}
-		if it != nil && !s.flow.Records.fits(it, b) {
-			s.hand(it, nil, true)
+		if it != nil && !s.records().fits(it, b) {
+			s.hand(it, loan[*source.Batch]{}, true)
 			it = nil
 		}
 		if it == nil {
-			e, err := receive(work, s.encoders) // what is read is moved, though ctx has ended
+			e, err := s.encoders.take(work) // what is read is moved, though ctx has ended
 			if err != nil {
 				return err
 			}
@@ -144,14 +149,15 @@ func (s *stages) read(ctx, work context.Context) error {
 		it.bytes += len(b.Raw)
 		it.results += len(b.Chunks)
 		it.position = mark{b.Offset, b.First + int64(len(b.Chunks))}
-		whole := s.flow.Records.complete(it, b)
-		s.hand(it, b, whole)
+		it.encoder.bytes = max(it.encoder.bytes, it.bytes)
+		whole := s.records().complete(it, b)
+		s.hand(it, loaned, whole)
 		if whole {
 			it = nil
 		}
 	}
 	if it != nil {
-		s.hand(it, nil, true)
+		s.hand(it, loan[*source.Batch]{}, true)
 	}
 	if s.appender.end(seq - 1) {
 		close(s.done)
@@ -160,28 +166,31 @@ func (s *stages) read(ctx, work context.Context) error {
 }
 
 // readBatch fills a batch.
-func (s *stages) readBatch(ctx context.Context) (*source.Batch, error) {
-	b, err := receive(ctx, s.batches)
-	if err != nil {
-		return nil, err
+func (s *stages) readBatch(ctx context.Context) (b loan[*source.Batch], err error) {
+	if b, err = s.batches.take(ctx); err != nil {
+		return b, err
 	}
-	b.Reset()
-	return b, s.flow.Batches.Next(ctx, b)
+	b.thing.Reset()
+	err = s.flow.Batches.Next(ctx, b.thing)
+	b.bytes = cap(b.thing.Raw)
+	return b, err
+}
+
+// records are those of the flow, smaller while others run beside it.
+func (s *stages) records() Records { return s.flow.Records.beside(s.encoders.depot.flows() - 1) }
+
+// largest is the record whose encoder is kept: while other flows run, none of before they did.
+func (s *stages) largest() int {
+	if s.encoders.depot.flows() < 2 {
+		return math.MaxInt
+	}
+	return s.records().Bytes + 2*min(batchBytes, s.flow.Records.Bytes)
 }
 
 // hand gives a batch to whoever decodes its record.
-func (s *stages) hand(it *item, b *source.Batch, whole bool) {
+func (s *stages) hand(it *item, b loan[*source.Batch], whole bool) {
 	if it.add(b, whole) {
 		s.decode <- it // never blocks: there are no more items than encoders
-	}
-}
-
-func receive[T any](ctx context.Context, c <-chan T) (v T, err error) {
-	select {
-	case v = <-c:
-		return v, nil
-	case <-ctx.Done():
-		return v, ctx.Err()
 	}
 }
 
@@ -191,7 +200,7 @@ func (s *stages) work(ctx context.Context) error {
 	for {
 		select {
 		case it := <-s.decode:
-			if err := s.decodeItem(ctx, it); err != nil {
+			if err := s.pool.do(ctx, func() error { return s.decodeItem(ctx, it) }); err != nil {
 				return err
 			}
 			continue
@@ -199,11 +208,11 @@ func (s *stages) work(ctx context.Context) error {
 		}
 		select {
 		case it := <-s.decode:
-			if err := s.decodeItem(ctx, it); err != nil {
+			if err := s.pool.do(ctx, func() error { return s.decodeItem(ctx, it) }); err != nil {
 				return err
 			}
 		case t := <-s.tasks:
-			if err := s.runTask(ctx, t); err != nil {
+			if err := s.pool.do(ctx, func() error { return s.runTask(ctx, t) }); err != nil {
 				return err
 			}
 		case <-s.done:
@@ -219,24 +228,24 @@ func (s *stages) work(ctx context.Context) error {
 func (s *stages) decodeItem(ctx context.Context, it *item) error {
 	for {
 		b, whole := it.take()
-		if b == nil && whole {
+		if b.thing == nil && whole {
 			return s.spread(ctx, it)
 		}
-		if b == nil {
+		if b.thing == nil {
 			return nil
 		}
-		if err := it.decode(b); err != nil {
+		if err := it.decode(b.thing); err != nil {
 			return err
 		}
-		s.batches <- b // never blocks: the channel holds as many as exist
+		s.batches.give(b, math.MaxInt) // huge documents have neighbours
 	}
 }
 
 // spread makes page tasks of a decoded item.
 func (s *stages) spread(ctx context.Context, it *item) error {
 	var tasks []func() error
-	if it.encoder.Rows() > 0 {
-		tasks, it.append = s.flow.Sink.Encode(it.encoder.Record())
+	if e := it.encoder.thing; e.Rows() > 0 {
+		tasks, it.append = s.flow.Sink.Encode(e.Record())
 	}
 	if len(tasks) == 0 {
 		return s.finish(ctx, it)
@@ -263,7 +272,7 @@ func (it *item) decode(b *source.Batch) error {
 		it.counts.Bytes += int64(len(raw))
 		reason := c.Reject
 		if reason == "" {
-			err := it.encoder.Append(raw, ordinal)
+			err := it.encoder.thing.Append(raw, ordinal)
 			if err == nil {
 				it.counts.Rows++
 				continue
@@ -293,9 +302,9 @@ func (s *stages) runTask(ctx context.Context, t task) error {
 // finish hands a complete item to the appender and gives back the encoders of whatever that
 // appended.
 func (s *stages) finish(ctx context.Context, it *item) error {
-	all, err := s.appender.finish(ctx, it, func(e *schema.Encoder) {
-		e.Reset()
-		s.encoders <- e
+	all, err := s.appender.finish(ctx, it, func(e loan[*schema.Encoder]) {
+		e.thing.Reset()
+		s.encoders.give(e, s.largest())
 	})
 	if all {
 		close(s.done)
@@ -330,7 +339,7 @@ func (a *appender) end(last int) bool {
 
 // finish queues a complete item and appends what is next, unless another worker is doing so. It
 // returns true to exactly one caller: the one after whom nothing is left.
-func (a *appender) finish(ctx context.Context, it *item, release func(*schema.Encoder)) (all bool, err error) {
+func (a *appender) finish(ctx context.Context, it *item, release func(loan[*schema.Encoder])) (all bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ready[it.seq] = it
@@ -369,7 +378,7 @@ func (a *appender) place(ctx context.Context, it *item) error {
 			return err
 		}
 	}
-	d := it.encoder.Drift()
+	d := it.encoder.thing.Drift()
 	a.drift.Merge(d)
 	o.Drift.Merge(d)
 	o.Results += it.counts.Results

@@ -219,7 +219,7 @@ func (m *machine) start(ask pipeline.Ask) (e end) {
 func (m *machine) job(client *source.Client, claims *pipeline.Claims) *pipeline.Job {
 	w := m.town
 	return &pipeline.Job{
-		API: client, Workers: 1, Records: pipeline.Records{Bytes: 32 << 10}, Claims: claims,
+		API: client, Pool: pipeline.NewPool(1), Records: pipeline.Records{Bytes: 32 << 10}, Claims: claims,
 		Open: func(ctx context.Context, win pipeline.Window) (pipeline.Output, error) {
 			w.mu.Lock()
 			w.windows[win.Run] = win

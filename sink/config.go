@@ -38,6 +38,9 @@ type Config struct {
 	MaxFileRows  int64
 	Compression  parquet.Compression
 	Encodings    parquet.Encodings
+	// Encoder, if set, is used instead of one with this Compression and these Encodings. It was made of Schema. Outputs that
+	// share it share its buffers.
+	Encoder *parquet.Encoder
 	// RowGroup says how many records make a row group; the zero value makes one of each.
 	RowGroup parquet.RowGroupLimits
 	// SkipEmpty makes Finish publish nothing when there was no result at all. Otherwise one file

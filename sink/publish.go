@@ -24,6 +24,9 @@ type openFile struct {
 func (f *openFile) begun() bool { return f.rows+f.rejected > 0 }
 
 func (f *openFile) discard() {
+	if f.writer != nil {
+		f.writer.Discard()
+	}
 	if f.data != nil {
 		f.data.Discard()
 	}

@@ -57,7 +57,10 @@ func Open(ctx context.Context, cfg Config) (_ *Output, err error) {
 	}
 	o := &Output{
 		place: place{cfg.Store, newLayout(&cfg), cfg.SchemaVersion, cfg.log()}, cfg: cfg, stale: &stale{},
-		encoder: parquet.NewEncoder(cfg.Schema, cfg.Compression, cfg.Encodings), meta: map[string]string{},
+		encoder: cfg.Encoder, meta: map[string]string{},
+	}
+	if o.encoder == nil {
+		o.encoder = parquet.NewEncoder(cfg.Schema, cfg.Compression, cfg.Encodings)
 	}
 	maps.Copy(o.meta, cfg.Meta)
 	o.hold, err = o.store.Hold(ctx, o.layout.runDir())

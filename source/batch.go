@@ -44,8 +44,8 @@ func (b *Batch) truncate(n int) {
 	b.Raw = b.Raw[:b.end()]
 }
 
-// BatchLimits says when a batch is full. A batch is cut at the first control chunk after TargetBytes or
-// TargetRows; past MaxBytes or MaxRows it is cut anyway, without an offset.
+// BatchLimits says when a batch is full. A batch is cut at the control chunk that brings it closest to TargetBytes or
+// TargetRows, if what comes before the next one is as much; past MaxBytes or MaxRows it is cut anyway, without an offset.
 type BatchLimits struct {
 	TargetBytes int // 0 = 32 MiB
 	TargetRows  int // 0 = MaxRows
@@ -72,4 +72,12 @@ func (l BatchLimits) orDefault() BatchLimits {
 // wanted reports whether a batch of n bytes and rows is large enough to be cut at a control chunk, and
 // capped whether it must be cut without one.
 func (l BatchLimits) wanted(n, rows int) bool { return n >= l.TargetBytes || rows >= l.TargetRows }
+
+// closest is wanted of what would be there half way to the next control chunk, if it comes after as many rows as the
+// latest did.
+func (l BatchLimits) closest(n, rows, part int) bool {
+	part = min(part, rows)
+	return rows > 0 && l.wanted(n+n*part/rows/2, rows+part/2)
+}
+
 func (l BatchLimits) capped(n, rows int) bool { return n >= l.MaxBytes || rows >= l.MaxRows }

@@ -118,6 +118,7 @@ func (s *Stream) control(b *Batch, chunk []byte) (full bool, err error) {
 	if problem != "" {
 		return false, s.cut(b, errors.New(problem))
 	}
+	part := s.count - s.covered // results since the last one, which the next one's will be as many as
 	switch {
 	case r.replay.undecided():
 		r.last = false
@@ -130,7 +131,7 @@ func (s *Stream) control(b *Batch, chunk []byte) (full bool, err error) {
 	if s.ending.reached() {
 		return false, s.ending.verdict()
 	}
-	return s.covered == s.count && len(b.Chunks) > 0 && (s.waiting(b) || s.cfg.Limits.wanted(b.end(), len(b.Chunks))), nil
+	return s.covered == s.count && len(b.Chunks) > 0 && (s.waiting(b) || s.cfg.Limits.closest(b.end(), len(b.Chunks), int(part))), nil
 }
 
 // chunkError ends the read at a CT_ERROR chunk. Its shape is not documented; a code in it means what it

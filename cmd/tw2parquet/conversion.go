@@ -22,7 +22,8 @@ type conversion struct {
 	*convertCmd
 	app      *app
 	to       *destination
-	codec    parquet.Compression
+	encoder  *parquet.Encoder // of all recordings
+	pool     *pipeline.Pool   // likewise
 	progress *progress
 	runs     map[string]bool // that the output has
 	reported map[string]bool // runs that are in the result
@@ -144,7 +145,7 @@ func (v *conversion) run(ctx context.Context, r *reading, run string) (next stri
 			return "", err
 		}
 	}
-	out, err := v.open(ctx, v.app, target{to: v.to, run: run, skipEmpty: v.SkipEmpty, codec: v.codec})
+	out, err := v.open(ctx, v.app, target{to: v.to, run: run, skipEmpty: v.SkipEmpty, encoder: v.encoder})
 	if err != nil {
 		return "", err
 	}
@@ -163,7 +164,7 @@ func (v *conversion) run(ctx context.Context, r *reading, run string) (next stri
 			return "", err
 		}
 	}
-	job := &pipeline.Conversion{Batches: r, Recorded: &r.recorded, Output: out.parts(), Records: v.records(), Workers: v.Workers, Labels: v.app.labels(), Observers: []pipeline.Observer{v.progress.observe}}
+	job := &pipeline.Conversion{Batches: r, Recorded: &r.recorded, Output: out.parts(), Records: v.records(), Pool: v.pool, Labels: v.app.labels(), Observers: []pipeline.Observer{v.progress.observe}}
 	report, err := job.Run(ctx, pipeline.Window{Run: run})
 	v.report(report)
 	switch {

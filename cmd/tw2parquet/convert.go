@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"tw2parquet/pipeline"
 	"tw2parquet/schema"
 	"tw2parquet/sink/store"
 )
@@ -75,7 +76,7 @@ func (c *convertCmd) Run(ctx context.Context, a *app) error {
 	c.limitMemory(a, 1, out, inputs...)
 	p := a.newProgress(len(inputs))
 	defer p.run()()
-	v := &conversion{convertCmd: c, app: a, to: to, codec: codec, progress: p, runs: runs, reported: map[string]bool{}, drift: &schema.Drift{}}
+	v := &conversion{convertCmd: c, app: a, to: to, encoder: c.encoder(codec), pool: pipeline.NewPool(c.Workers), progress: p, runs: runs, reported: map[string]bool{}, drift: &schema.Drift{}}
 	defer func() { a.result.drift(v.drift) }()
 	var first error // what concerns one recording does not keep the others from being converted
 	for _, in := range inputs {

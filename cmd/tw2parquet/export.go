@@ -235,8 +235,9 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 		p.every = c.heartbeat
 	}
 	defer p.run()()
+	encoder := c.encoder(codec)
 	job := &pipeline.Job{
-		API: api, Records: c.records(), Workers: c.Workers, Strict: c.Strict,
+		API: api, Records: c.records(), Pool: pipeline.NewPool(c.Workers), Strict: c.Strict,
 		AbortOnCancel: c.AbortOnCancel, Refetch: c.Refetch, Final: final, Claims: claims, Labels: a.labels(), Log: a.log, Observers: []pipeline.Observer{p.observe, c.observeBalance},
 		Open: func(ctx context.Context, w pipeline.Window) (pipeline.Output, error) {
 			var begin *store.Record
@@ -248,7 +249,7 @@ func (c *exportCmd) run(ctx context.Context, a *app) error {
 				begin = &store.Record{Name: pipeline.RequestRecord, Data: text}
 			}
 			out, err := c.open(ctx, a, target{
-				to: to, run: w.Run, begin: begin, partition: w.Partition, codec: codec, skipEmpty: c.SkipEmpty, refetch: c.Refetch, assuming: c.assuming, iceberg: iceberg,
+				to: to, run: w.Run, begin: begin, partition: w.Partition, encoder: encoder, skipEmpty: c.SkipEmpty, refetch: c.Refetch, assuming: c.assuming, iceberg: iceberg,
 				meta: map[string]string{"window_start": rfc3339(w.Request.Start), "window_stop": rfc3339(w.Request.Stop)},
 			})
 			if err != nil {

@@ -77,14 +77,20 @@ func (w *writing) limitMemory(a *app, windows int, out place, inputs ...*input) 
 //
 //	2 workers, 4 KiB documents: 159      8 workers: 228
 //	2 workers, 60 MiB documents: 523     8 workers: 504, with 64 MiB instead of 52 that wait
+//
+// Windows share all that, see pipeline.Pool and parquet.Encoder. Of eight windows with 15,000 documents each, one at a time
+// takes 216 MiB and four at a time 292; they took 517 with memory of their own.
 func (w *writing) memory(windows int) (usual, most int64) {
 	workers := int64(cmp.Or(w.Workers, runtime.GOMAXPROCS(0)))
 	// Two records as columns, with room that growing left behind, and their pages; two batches and
 	// odds and ends; of each worker the codec's tables and history, and a page; a row group, compressed.
 	record, waiting := int64(w.records().Bytes), min(int64(w.RowGroupSize), parquet.MaxWaitingBytes)
-	usual = int64(windows) * (4*record + 16<<20 + workers<<24 + waiting)
-	// A large document makes buffers of all of these that large.
-	return usual, usual + int64(windows)*(4+workers)*int64(w.MaxDocumentSize)
+	usual = 4*record + 16<<20 + workers<<24 + waiting
+	if more := int64(windows - 1); more > 0 {
+		usual += more*16<<20 + waiting // a batch, and what columns have too much; see parquet.MaxWaitingBytes
+	}
+	// A large document makes buffers of all of these that large: of each window a batch and columns.
+	return usual, usual + (2*int64(windows)+2+workers)*int64(w.MaxDocumentSize)
 }
 
 // What an object store's uploads and reads hold. Package object has the three parts that may be on their way and the one

@@ -117,11 +117,11 @@ func (c *readCmd) Run(ctx context.Context, a *app) error {
 	p := a.newProgress(1)
 	defer p.run()()
 	report, err := c.read(ctx, a, target{
-		to: to, tail: true, partition: "collector=" + c.Collector, codec: codec,
+		to: to, tail: true, partition: "collector=" + c.Collector, encoder: c.encoder(codec),
 		skipEmpty: c.SkipEmpty || follow > 0, meta: map[string]string{"collector": c.Collector},
 	}, &pipeline.Read{
 		API: api, Host: api.Host(), Collector: c.Collector, From: from, Follow: follow,
-		Records: c.records(), Workers: c.Workers, Log: a.log, Observers: []pipeline.Observer{p.observe},
+		Records: c.records(), Pool: pipeline.NewPool(c.Workers), Log: a.log, Observers: []pipeline.Observer{p.observe},
 	})
 	shown := window(report)
 	shown.Collector = c.Collector

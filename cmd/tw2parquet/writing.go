@@ -76,12 +76,17 @@ func (w *writing) records() pipeline.Records {
 	return pipeline.Records{Bytes: int(min(w.RowGroupSize, recordBytes)), Rows: maxRowGroupRows}
 }
 
+// encoder serves all outputs of the command.
+func (w *writing) encoder(c parquet.Compression) *parquet.Encoder {
+	return parquet.NewEncoder(schema.Arrow(), c, w.Encodings)
+}
+
 // target is one run's place in an output.
 type target struct {
 	to                 *destination
 	run, partition     string
 	meta               map[string]string // footer key-values
-	codec              parquet.Compression
+	encoder            *parquet.Encoder
 	skipEmpty, refetch bool
 	begin              *store.Record    // see sink.Config
 	tail               bool             // see sink.Config.Tail
@@ -101,7 +106,7 @@ func (w *writing) open(ctx context.Context, a *app, t target) (output, error) {
 	}
 	out, err := sink.Open(ctx, sink.Config{
 		Store: place, Run: t.run, Partition: t.partition, Schema: schema.Arrow(), SchemaVersion: schema.Version, Meta: meta,
-		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Compression: t.codec, Encodings: w.Encodings, RowGroup: w.rowGroup(), SkipEmpty: t.skipEmpty, Refetch: t.refetch, Begin: t.begin, Tail: t.tail, Logger: a.log,
+		MaxFileBytes: int64(w.FileSize), MaxFileRows: w.FileRows, Encoder: t.encoder, RowGroup: w.rowGroup(), SkipEmpty: t.skipEmpty, Refetch: t.refetch, Begin: t.begin, Tail: t.tail, Logger: a.log,
 		Probes: &t.to.probes,
 	})
 	if err != nil {

@@ -133,9 +133,60 @@ func (p *bufferPool) release(b []byte) {
 // slabBytes is what a pageLog grows by: small beside a row group, and many pages long.
 const slabBytes = 1 << 20
 
-// pageLog keeps pages until their row group is complete, in the order in which they come and without gaps. Its memory
-// is used again for the next row group.
+// slabPool lends slabs to the page logs of all files that are open at once. It is safe for concurrent use.
+type slabPool struct {
+	mu   sync.Mutex
+	free [][]byte
+	lent int // slabs
+	logs int // that have any
+}
+
+// take lends a slab to a log, which may be its first.
+func (p *slabPool) take(first bool) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lent++
+	if first {
+		p.logs++
+	}
+	if n := len(p.free); n > 0 {
+		slab := p.free[n-1]
+		p.free[n-1] = nil
+		p.free = p.free[:n-1]
+		return slab
+	}
+	return make([]byte, slabBytes)
+}
+
+// give takes back all slabs of a log. What one huge row group left behind is not kept.
+func (p *slabPool) give(slabs [][]byte) {
+	if len(slabs) == 0 {
+		return
+	}
+	const most = MaxWaitingBytes/slabBytes + MaxWaitingBytes/slabBytes/8 // a record of 16 MiB takes some four
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.logs--
+	p.lent -= len(slabs)
+	if room := max(0, most-p.lent-len(p.free)); len(slabs) > room {
+		slabs = slabs[:room]
+	}
+	p.free = append(p.free, slabs...)
+}
+
+// share is what a log may hold: everything while the others leave it that, else as much as each of them.
+func (p *slabPool) share() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.logs < 2 || p.lent < MaxWaitingBytes/slabBytes {
+		return MaxWaitingBytes
+	}
+	return MaxWaitingBytes / int64(p.logs)
+}
+
+// pageLog keeps pages until their row group is complete, in the order in which they come and without gaps.
 type pageLog struct {
+	pool  *slabPool
 	slabs [][]byte
 	size  int64
 }
@@ -143,7 +194,7 @@ type pageLog struct {
 func (l *pageLog) add(b []byte) {
 	for len(b) > 0 {
 		if l.size == int64(len(l.slabs))*slabBytes {
-			l.slabs = append(l.slabs, make([]byte, slabBytes))
+			l.slabs = append(l.slabs, l.pool.take(len(l.slabs) == 0))
 		}
 		n := copy(l.slabs[l.size/slabBytes][l.size%slabBytes:], b)
 		b, l.size = b[n:], l.size+int64(n)
@@ -160,14 +211,11 @@ func (l *pageLog) pieces(at int64, n int, each func([]byte)) {
 	}
 }
 
-// reset empties the log. What one huge row group left behind is not kept.
+// reset empties the log.
 func (l *pageLog) reset() {
-	const most = MaxWaitingBytes/slabBytes + MaxWaitingBytes/slabBytes/8 // a record of 16 MiB takes some four
-	if len(l.slabs) > most {
-		clear(l.slabs[most:])
-		l.slabs = l.slabs[:most]
-	}
-	l.size = 0
+	l.pool.give(l.slabs)
+	clear(l.slabs)
+	l.slabs, l.size = l.slabs[:0], 0
 }
 
 // scratch is the working memory of one running task, codec included. There are as many as tasks

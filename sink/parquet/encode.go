@@ -12,8 +12,9 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// Encoder turns records into encoded pages. One serves all files of an output and is safe
-// for concurrent use; its buffers live as long as it does, in free lists bounded by bytes.
+// Encoder turns records into encoded pages. One serves all files of an output, and may serve several outputs at once: it
+// is safe for concurrent use. Its buffers live as long as it does, in free lists bounded by bytes, and whoever comes
+// next finds them. What waits for row groups to end is bounded for all open files together.
 type Encoder struct {
 	schema      *arrow.Schema
 	compression Compression
@@ -22,6 +23,7 @@ type Encoder struct {
 	codec       format.CompressionCodec
 	err         error // why no record can be encoded
 	buffers     bufferPool
+	slabs       slabPool
 
 	mu        sync.Mutex
 	scratches []*scratch
@@ -141,14 +143,18 @@ func (e *Encoder) takeRowGroup() *rowGroup {
 		e.rowGroups = e.rowGroups[:n-1]
 		return g
 	}
-	return newRowGroup(e.tree)
+	return newRowGroup(e.tree, &e.slabs)
 }
 
-// giveRowGroup takes it back. Of an output one file is open at a time.
+// maxFreeRowGroups: of an output one file is open at a time, so more are idle only where outputs end together.
+const maxFreeRowGroups = 2
+
+// giveRowGroup takes it back.
 func (e *Encoder) giveRowGroup(g *rowGroup) {
+	g.reset()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.rowGroups) == 0 {
+	if len(e.rowGroups) < maxFreeRowGroups {
 		e.rowGroups = append(e.rowGroups, g)
 	}
 }

@@ -32,7 +32,8 @@ func (l RowGroupLimits) after(rows, bytes int64) RowGroupLimits {
 }
 
 // MaxWaitingBytes bounds the pages that wait for their row group to end, compressed, whatever its other limits say: the
-// record that reaches it is the row group's last. Five such row groups make a file of 256 MiB. With 64 MiB there are
+// record that reaches it is the row group's last. Files that are open at once share it: when it is used up, a row group
+// ends that has its part of it or more, so that together they hold less than twice as much. Five such row groups make a file of 256 MiB. With 64 MiB there are
 // four, of which DuckDB counts the rows as fast, and 12 MiB more are in use.
 const MaxWaitingBytes = 52 << 20
 
@@ -70,8 +71,8 @@ func (c *waitingChunk) distinct() int64 {
 	return int64(c.dictionary.n)
 }
 
-func newRowGroup(t *columnTree) *rowGroup {
-	g := &rowGroup{columns: make([]waitingChunk, len(t.leaves))}
+func newRowGroup(t *columnTree, slabs *slabPool) *rowGroup {
+	g := &rowGroup{columns: make([]waitingChunk, len(t.leaves)), pages: pageLog{pool: slabs}}
 	for i, l := range t.leaves {
 		g.columns[i].leaf = l
 	}
@@ -88,7 +89,7 @@ func (g *rowGroup) reset() {
 
 // full tells whether a row group ends with its latest record, of so many bytes before compression.
 func (l RowGroupLimits) full(g *rowGroup, latest int64) bool {
-	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.size >= MaxWaitingBytes
+	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.size >= g.pages.pool.share()
 }
 
 // add takes over the pages of a record, and returns their bytes before compression.

@@ -3,6 +3,7 @@ package parquet
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -411,6 +412,15 @@ func (f *Writer) Finish(m Metadata) (checksum string, err error) {
 	f.encoder.giveRowGroup(f.waiting)
 	f.waiting = nil
 	return checksum, nil
+}
+
+// Discard gives up a file that will not be finished: others may use its memory. After Finish it does nothing.
+func (f *Writer) Discard() {
+	if f.waiting != nil {
+		f.encoder.giveRowGroup(f.waiting)
+		f.waiting = nil
+	}
+	f.err = cmp.Or(f.err, errFinished)
 }
 
 var errFinished = errors.New("write parquet: the file is finished")
