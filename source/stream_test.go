@@ -142,7 +142,7 @@ func TestStream_EmptyReadsAreNotInARowWhenResultsComeBetween(t *testing.T) {
 
 func TestStream_Limits(t *testing.T) {
 	q := newQueue(t, 100, 10)
-	s := q.client(t, nil).Stream(StreamConfig{Collector: "c", Ending: TaskDone{ID: q.task}, Limits: BatchLimits{TargetRows: 25, MaxRows: 1000}})
+	s := q.client(t, nil).Stream(StreamConfig{Collector: "c", Ending: TaskDone{ID: q.task}, Limits: BatchLimits{TargetRows: 26, MaxRows: 1000}})
 	defer func() { _ = s.Close() }()
 	var got []string
 	var b Batch
