@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -12,10 +13,17 @@ type language struct {
 	share uint32 // of 1000 documents
 	home  uint8  // index into places
 	plain []string
-	words [2048]string // with the separator; frequent words fill many entries
-	first [256]string  // begin a sentence
+	words [2048]word  // with the separator; frequent words fill many entries
+	text  []byte      // of the words, with padding
+	first [256]string // begin a sentence
 	stop  string
 }
+
+// word is text[at:at+n] of a language. Most of what the emulator does is copying words, so that is cheap: of each,
+// padding bytes are copied at once, whatever its length, and the rest of a longer one then.
+type word struct{ at, n uint32 }
+
+const padding = 32
 
 // tongue is what a language is made of: its frequent words and the syllables of the others.
 type tongue struct {
@@ -65,21 +73,31 @@ func newLanguage(t *tongue) *language {
 		}
 	}
 	l.plain = append(append(l.plain, frequent...), rare...)
+	var words [len(l.words)]string
 	// Zipf's law for the frequent half, every rare word once in the other.
 	at := 0
 	for rank := 0; at < 1024; rank++ {
 		n := int(math.Ceil(160 / (float64(rank%len(frequent)) + 2.7)))
 		for ; n > 0 && at < 1024; n-- {
-			l.words[at] = frequent[rank%len(frequent)] + t.space
+			words[at] = frequent[rank%len(frequent)] + t.space
 			at++
 		}
 	}
 	for i, w := range rare {
-		l.words[1024+i] = w + t.space
+		words[1024+i] = w + t.space
 	}
 	for i, s := range specials {
-		l.words[2047-i*5] = s + t.space
+		words[2047-i*5] = s + t.space
 	}
+	places := map[string]word{}
+	for i, w := range words {
+		if _, there := places[w]; !there {
+			places[w] = word{uint32(len(l.text)), uint32(len(w))}
+			l.text = append(l.text, w...)
+		}
+		l.words[i] = places[w]
+	}
+	l.text = append(l.text, make([]byte, padding)...)
 	for i := range l.first {
 		w := l.plain[d.n(len(l.plain))]
 		l.first[i] = strings.ToUpper(w[:1]) + w[1:] + t.space
@@ -108,6 +126,17 @@ func languageOf(x uint32) uint8 {
 	return 0
 }
 
+func (l *language) appendWord(dst []byte, w word) []byte {
+	if cap(dst)-len(dst) < padding {
+		dst = slices.Grow(dst, padding)
+	}
+	if w.n > padding {
+		return append(dst, l.text[w.at:w.at+w.n]...)
+	}
+	copy(dst[len(dst):len(dst)+padding], l.text[w.at:w.at+padding])
+	return dst[:len(dst)+int(w.n)]
+}
+
 // appendText appends sentences until n bytes are there, and ends with a whole sentence.
 func (l *language) appendText(dst []byte, d *draw, n int, paragraphs bool) []byte {
 	for end := len(dst) + n; len(dst) < end; {
@@ -117,7 +146,7 @@ func (l *language) appendText(dst []byte, d *draw, n int, paragraphs bool) []byt
 		for count > 0 {
 			y := d.next()
 			for k := 0; k < 5 && count > 0; k++ {
-				dst = append(dst, l.words[y&2047]...)
+				dst = l.appendWord(dst, l.words[y&2047])
 				y >>= 11
 				count--
 			}
