@@ -33,8 +33,9 @@ var methods = regexp.MustCompile(`^(Chmod|Link|Lstat|Mkdir|ReadDir|Readdir|Readd
 // has inputs, a result file and a program of its own; it knows an output by its path only, and gives that to
 // package store.
 var elsewhere = map[string]string{
-	"sink/dataset/limit_linux.go limit": "/proc",
-	"sink/table/iceberg/try.go unmade":  "a catalog's own database",
+	"sink/dataset/limit_linux.go limit":  "/proc",
+	"sink/dataset/values.go HandedFiles": "what verify has opened",
+	"sink/table/iceberg/try.go unmade":   "a catalog's own database",
 
 	"cmd/tw2parquet/convert.go expand":           "recordings",
 	"cmd/tw2parquet/inputs.go open":              "recordings",
