@@ -13,6 +13,10 @@ const (
 	// of the short ones.
 	longer  = 10
 	mayGrow = 1.10
+
+	// steadyRowGroup is how large row groups are from the first one on. Those of the default size grow in a run's first file,
+	// and the memory with them, so that the short stream would have less to hold than the long one.
+	steadyRowGroup = "64MiB"
 )
 
 // memory runs the product over short and long streams, with control chunks and without one before the end, from
@@ -21,6 +25,9 @@ const (
 func (s *settings) memory(ctx context.Context) error {
 	fmt.Fprintf(s.stdout, "%d times the stream, %d threads, zstd %d\n\n%-36s  %9s  %9s  %12s  %5s\n", longer, s.threads, s.level,
 		"", "results", "wall s", "peak rss MiB", "ratio")
+	if s.rowGroup == "" {
+		s.rowGroup = steadyRowGroup
+	}
 	exported := min(s.results, maxResults/longer)
 	var bad []error
 	for _, stream := range []stream{
