@@ -23,7 +23,7 @@ func valid(text []byte) bool {
 	if text[n-1] >= 0xc0 || text[n-2] >= 0xe0 || text[n-3] >= 0xf0 {
 		return false
 	}
-	return validVectors(&text[0], n)
+	return validVectors(&text[0], n, &mistakes)
 }
 
 // plainVectors is plain, 32 bytes at a time. It reads and writes nothing from room on, which is at least 32, and
@@ -38,7 +38,7 @@ func plainVectors(dst, src *byte, room int) (n int, foreign uint64)
 // one instruction per byte" (Software: Practice and Experience 51, 2021).
 //
 //go:noescape
-func validVectors(text *byte, n int) bool
+func validVectors(text *byte, n int, mistakes *[3][16]uint8) bool
 
 // What may be wrong with two bytes in a row. The highest bit is not a mistake by itself.
 const (
@@ -56,20 +56,21 @@ const (
 	multi  = unexpected | overlong2 | continuation // whatever comes after a first byte of several
 )
 
-// The tables of validVectors.
-var (
-	byUpper1 = [16]uint8{
+// mistakes is what may be wrong with a pair, by the upper and the lower half of its first byte and by the upper half of its
+// second.
+var mistakes = [3][16]uint8{
+	{
 		unexpected, unexpected, unexpected, unexpected, unexpected, unexpected, unexpected, unexpected,
 		continuation, continuation, continuation, continuation,
 		unfinished | overlong2, unfinished, unfinished | overlong3 | surrogate, unfinished | tooLarge | overlong4,
-	}
-	byLower1 = [16]uint8{
+	},
+	{
 		always | overlong2 | overlong3 | overlong4, always | overlong2, always, always, always | tooLarge,
 		beyond, beyond, beyond, beyond, beyond, beyond, beyond, beyond, beyond | surrogate, beyond, beyond,
-	}
-	byUpper2 = [16]uint8{
+	},
+	{
 		unfinished, unfinished, unfinished, unfinished, unfinished, unfinished, unfinished, unfinished,
 		multi | overlong3 | overlong4, multi | overlong3 | tooLarge, multi | surrogate | tooLarge, multi | surrogate | tooLarge,
 		unfinished, unfinished, unfinished, unfinished,
-	}
-)
+	},
+}

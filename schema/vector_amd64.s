@@ -65,14 +65,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func validVectors(text *byte, n int) bool
-TEXT ·validVectors(SB), NOSPLIT, $0-17
+// func validVectors(text *byte, n int, mistakes *[3][16]uint8) bool
+TEXT ·validVectors(SB), NOSPLIT, $0-25
 	MOVQ text+0(FP), SI
 	MOVQ n+8(FP), DX
 	SUBQ $32, DX
-	VBROADCASTI128 ·byUpper1(SB), Y15
-	VBROADCASTI128 ·byLower1(SB), Y14
-	VBROADCASTI128 ·byUpper2(SB), Y13
+	MOVQ mistakes+16(FP), R8
+	VBROADCASTI128 (R8), Y15
+	VBROADCASTI128 16(R8), Y14
+	VBROADCASTI128 32(R8), Y13
 	VPBROADCASTB fill<>+3(SB), Y12
 	VPBROADCASTB fill<>+4(SB), Y11
 	VPBROADCASTB fill<>+5(SB), Y10
@@ -124,6 +125,6 @@ look:
 
 done:
 	VPTEST Y8, Y8
-	SETEQ ret+16(FP)
+	SETEQ ret+24(FP)
 	VZEROUPPER
 	RET
