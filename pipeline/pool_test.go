@@ -138,7 +138,7 @@ func TestPool_FlowsShareWorkersAndMemory(t *testing.T) {
 	}
 }
 
-// Flows one after the other work with the same two encoders and batches, but for one that was made large.
+// Flows one after the other work with the same two encoders and batches. One that was made large is not kept.
 func TestPool_HandsOn(t *testing.T) {
 	pool := NewPool(2)
 	made := 0

@@ -32,7 +32,7 @@ func valid(text []byte) bool {
 //go:noescape
 func plainVectors(dst, src *byte, room int) (n int, foreign uint64)
 
-// validVectors tells whether the n bytes, at least 35, are valid UTF-8 but for what may be cut off at the end. It
+// validVectors tells whether the n bytes, at least 35, are valid UTF-8. A character that the end cuts off is not looked at. It
 // looks each pair of bytes up in three tables, by both halves of the first and the upper half of the second; what
 // all three agree on is wrong with the pair. It is the method of Keiser and Lemire, "Validating UTF-8 in less than
 // one instruction per byte" (Software: Practice and Experience 51, 2021).
