@@ -26,7 +26,7 @@ def encodings(out):
     for path in glob.glob(out + "/window_start=*/*.parquet"):
         for group in fastparquet.ParquetFile(path).row_groups:
             for column in group.columns:
-                used = sorted({ENCODINGS[s.encoding] for s in column.meta_data.encoding_stats if s.page_type == DATA_PAGE})
+                used = sorted({ENCODINGS[s.encoding] for s in column.meta_data.encoding_stats or [] if s.page_type == DATA_PAGE})
                 if len(used) > 1:
                     names = found.setdefault(" ".join(used), [])
                     names.append(".".join(n.decode() if isinstance(n, bytes) else n for n in column.meta_data.path_in_schema))
