@@ -86,7 +86,7 @@ func (c *checkout) imageOf(p platform, program string, papers papers) (v1.Image,
 	config.OS, config.Architecture, config.Created = p.os, p.arch, v1.Time{Time: c.when}
 	config.Config = v1.Config{
 		User: fmt.Sprintf("%d:%[1]d", nobody), WorkingDir: "/data", Entrypoint: []string{"/usr/bin/tw2parquet"}, Cmd: []string{"--help"},
-		Env: []string{"PATH=/usr/bin", "HOME=/data"},
+		Env: []string{"PATH=/usr/bin", "HOME=/data", "TMPDIR=/data"},
 		Labels: map[string]string{
 			"org.opencontainers.image.title": "tw2parquet", "org.opencontainers.image.description": summary, "org.opencontainers.image.version": c.version,
 			"org.opencontainers.image.revision": c.commit, "org.opencontainers.image.licenses": "Apache-2.0",

@@ -16,13 +16,13 @@ const defaultMemory = 1 << 30
 
 // gcPercent is how much garbage may pile up, in percent of what is in use. Nearly all memory of a flow
 // is buffers that live as long as it does and that a collection need not look into, so it may be low:
-// 200,000 results take 226 MiB with Go's own 100 (17 collections), 188 with 50 (33), 172 with 20 (53)
-// and 160 with 10 (81), and CPU that does not differ by more than five runs of one kind scatter; by the
-// collector's own account 10 costs 1 to 2 %. A long run's peak lies above a short one's by little else than
-// what this allows. A low memory limit instead, with collections only near it, was as good (168 MiB), but
+// 200,000 results take 208 MiB with Go's own 100 (12 collections), 190 with 50 (22), 183 with 20 (40) and 181 with 10 (51), and
+// 177 as it is here (25), with CPU that does not differ by more than runs of one kind scatter; by the collector's own account
+// 10 costs 1 to 2 %. A long run's peak lies above a short one's by little else than
+// what this allows. A low memory limit instead, with collections only near it, was as good, but
 // one that an unusual document lifts the heap above makes the collector run all the time: percentages move
 // along.
-const gcPercent = 20
+const gcPercent = 10
 
 // leastGarbage may pile up in any case. Many small windows one after the other have little in use and leave a few MiB each:
 // a percentage alone would have the collector run six times for every one of them.
@@ -72,20 +72,23 @@ func (w *writing) limitMemory(a *app, windows int, out place, inputs ...*input) 
 }
 
 // memory estimates what is in use at once, with documents of a few KiB and with the largest there may
-// be. Measured after collections, in MiB, where it says 164, 260, 548 and 1,028 (the documents then have 60 of the 64
-// allowed):
+// be. Measured after collections, in MiB, where it says 128, 224, 512 and 992, and 48 more where row groups wait in memory (the
+// documents then have 60 of the 64 allowed):
 //
-//	2 workers, 4 KiB documents: 159      8 workers: 228
-//	2 workers, 60 MiB documents: 523     8 workers: 504, with 64 MiB instead of 52 that wait
+//	2 workers, 4 KiB documents: 126, 140      8 workers: 234, 259
+//	2 workers, 60 MiB documents: 499, 533     8 workers: 504, 525
 //
 // Windows share all that, see pipeline.Pool and parquet.Encoder. Of eight windows with 15,000 documents each, one at a time
 // takes 216 MiB and four at a time 292; they took 517 with memory of their own.
 func (w *writing) memory(windows int) (usual, most int64) {
 	workers := int64(cmp.Or(w.Workers, runtime.GOMAXPROCS(0)))
 	// Two records as columns, with room that growing left behind, and their pages; two batches and
-	// odds and ends; of each worker the codec's tables and history, and a page; a row group, compressed.
+	// odds and ends; of each worker the codec's tables and history, and a page; of a row group what does not wait on a disk.
 	record, waiting := int64(w.records().Bytes), min(int64(w.RowGroupSize), parquet.MaxWaitingBytes)
-	usual = 4*record + 16<<20 + workers<<24 + waiting
+	if spills() {
+		waiting = min(waiting, parquet.SpillAhead)
+	}
+	usual = 4*record + 28<<20 + workers<<24 + waiting
 	if more := int64(windows - 1); more > 0 {
 		usual += more*16<<20 + waiting // a batch, and what columns have too much; see parquet.MaxWaitingBytes
 	}

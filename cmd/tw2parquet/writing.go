@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
@@ -18,7 +19,7 @@ type writing struct {
 	unsafely
 	FileSize        size              `name:"file-size" default:"256MiB" placeholder:"SIZE" help:"A file is closed at the first safe point after this size (default ${default})." group:"Writing"`
 	FileRows        int64             `name:"file-rows" placeholder:"N" help:"Or after this many rows, and always after 256 row groups." group:"Writing"`
-	RowGroupSize    size              `name:"row-group-size" default:"256MiB" placeholder:"SIZE" help:"Bytes of columns, before compression, in a row group; at most 131072 rows, and 52MiB compressed (default ${default})." group:"Writing"`
+	RowGroupSize    size              `name:"row-group-size" default:"256MiB" placeholder:"SIZE" help:"Bytes of columns, before compression, in a row group; at most 131072 rows (default ${default})." group:"Writing"`
 	Compression     string            `name:"compression" default:"zstd:3" placeholder:"CODEC[:LEVEL]" complete:"zstd,snappy,none" help:"zstd, snappy or none (default ${default})." group:"Writing"`
 	Encodings       parquet.Encodings `name:"encodings" default:"broad" placeholder:"CHOICE" complete:"broad,compact" help:"broad: plain and dictionary, which every engine reads; compact: delta encodings where they are smaller (default ${default})." group:"Writing"`
 	Workers         int               `name:"workers" placeholder:"N" help:"Decoding and encoding workers; default: CPUs." group:"Writing"`
@@ -50,7 +51,7 @@ func (w *writing) validate() (parquet.Compression, error) {
 }
 
 // maxRowGroupRows is the upper end of what readers like, and bounds the columns of a row group whose
-// documents are tiny. Whatever maxRowGroupBytes allows, parquet.MaxWaitingBytes bounds memory.
+// documents are tiny. Whatever maxRowGroupBytes allows, what waits takes little memory, see parquet.Encoder.SpillTo.
 const (
 	maxRowGroupRows  = 131072
 	maxRowGroupBytes = 1 << 30
@@ -78,8 +79,25 @@ func (w *writing) records() pipeline.Records {
 
 // encoder serves all outputs of the command.
 func (w *writing) encoder(c parquet.Compression) *parquet.Encoder {
-	return parquet.NewEncoder(schema.Arrow(), c, w.Encodings)
+	e := parquet.NewEncoder(schema.Arrow(), c, w.Encodings)
+	e.SpillTo(func() (parquet.Spill, error) {
+		f, err := store.Spill()
+		if err != nil {
+			return nil, err // and not a nil file in an interface
+		}
+		return f, nil
+	})
+	return e
 }
+
+// spills tells whether row groups can wait on a disk.
+var spills = sync.OnceValue(func() bool {
+	f, err := store.Spill()
+	if err == nil {
+		err = f.Close()
+	}
+	return err == nil
+})
 
 // target is one run's place in an output.
 type target struct {

@@ -22,7 +22,6 @@ type Encoder struct {
 	tree        *columnTree
 	codec       format.CompressionCodec
 	err         error // why no record can be encoded
-	buffers     bufferPool
 	slabs       slabPool
 
 	mu        sync.Mutex
@@ -46,6 +45,10 @@ func NewEncoder(schema *arrow.Schema, c Compression, en Encodings) *Encoder {
 	return e
 }
 
+// SpillTo has row groups that are not complete wait in files, but for a few MiB of each, and is called before anything is
+// encoded. Without it, or once no file can be made or written, they wait in memory, see MaxWaitingBytes.
+func (e *Encoder) SpillTo(file func() (Spill, error)) { e.slabs.spill = file }
+
 // Group is one record on its way to a row group: first its columns, then, once all tasks have
 // returned, its pages. It is used once; Append takes it back.
 type Group struct {
@@ -54,7 +57,16 @@ type Group struct {
 	chunks  []chunk
 	bytes   arena[uint8]
 	ints    arena[int32]
-	buffers *bufferPool
+
+	mu    sync.Mutex
+	pages pageLog // in the order in which tasks return
+}
+
+// keep takes a page that a task has made.
+func (g *Group) keep(p *page) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pages.keep(p)
 }
 
 // Encode cuts the encoding of rec into tasks, the heaviest first. They are independent: any order,
@@ -131,7 +143,7 @@ func (e *Encoder) takeGroup() *Group {
 		e.groups = e.groups[:n-1]
 		return g
 	}
-	return &Group{buffers: &e.buffers}
+	return &Group{pages: pageLog{pool: &e.slabs}}
 }
 
 // takeRowGroup gives an empty row group for a file.
@@ -159,15 +171,12 @@ func (e *Encoder) giveRowGroup(g *rowGroup) {
 	}
 }
 
-// recycle takes back what a record was encoded in, and the buffers of its pages.
+// recycle takes back what a record was encoded in.
 func (e *Encoder) recycle(g *Group) {
 	for i := range g.chunks {
-		c := &g.chunks[i]
-		for p := range c.pages {
-			g.buffers.release(c.pages[p].body)
-		}
-		c.reset()
+		g.chunks[i].reset()
 	}
+	g.pages.reset()
 	clear(g.columns)
 	g.rows, g.columns = 0, g.columns[:0]
 	g.bytes.reset(arenaLimit)

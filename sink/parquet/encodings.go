@@ -163,11 +163,12 @@ func (s *scratch) appendLengths(dst []byte, v *values) ([]byte, error) {
 	return appendTo(dst, func(b []byte) ([]byte, error) { return new(delta.BinaryPackedEncoding).EncodeInt32(b, lengths) })
 }
 
+// reserve makes room for n more bytes. A buffer that grows from page to page does so in few steps, for each leaves garbage.
 func reserve(b []byte, n int) []byte {
 	if cap(b)-len(b) >= n {
 		return b
 	}
-	return append(make([]byte, 0, len(b)+n), b...)
+	return append(make([]byte, 0, max(len(b)+n, min(2*cap(b), scratchLimit))), b...)
 }
 
 // appendBits packs booleans as PLAIN does, first value in the lowest bit.

@@ -13,9 +13,9 @@ import (
 
 // page is one encoded page: Thrift header, body, and what the footer and the page index say of it.
 type page struct {
-	header   []byte
-	body     []byte // of the record's buffer pool; both are nil once the page waits in a pageLog
-	raw      int    // length of the body before compression
+	header   []byte // this and the body are the scratch's, until its next page; nil once the page waits in a pageLog
+	body     []byte
+	raw      int // length of the body before compression
 	encoding format.Encoding
 	slots    int
 	rows     int
@@ -27,7 +27,7 @@ type page struct {
 
 	empty       bool  // all slots have the level, and nothing is encoded yet
 	level       uint8 // of an empty page
-	at          int64 // where it waits
+	at          int64 // where it waits in the log of the record or the row group
 	headerBytes int
 	bytes       int   // header and body
 	offset      int64 // in the file, once written
@@ -46,7 +46,7 @@ type chunk struct {
 // encoded tells that all tasks of the chunk have succeeded.
 func (c *chunk) encoded() bool {
 	for i := range c.pages {
-		if len(c.pages[i].header) == 0 && !c.coded.used {
+		if c.pages[i].bytes == 0 && !c.coded.used {
 			return false
 		}
 	}
@@ -154,7 +154,11 @@ func (s *scratch) encodePage(g *Group, c *column, p *page, def []uint8, all uint
 	if err != nil {
 		return fmt.Errorf("encode column %s: %w", l.name, err)
 	}
-	return s.seal(g.buffers, p, l, raw, texts)
+	if err := s.seal(p, l, raw, texts); err != nil {
+		return err
+	}
+	g.keep(p)
+	return nil
 }
 
 // describe fills in what the footer and the page index say of the page's values.
@@ -176,10 +180,9 @@ func (p *page) histograms(l *leaf, def []uint8, all uint8, rep []uint8) {
 	}
 }
 
-// seal compresses the page, raw and then texts, and gives it header and checksum. Without buffers its body is
-// the scratch's own until the next page.
-func (s *scratch) seal(buffers *bufferPool, p *page, l *leaf, raw, texts []byte) error {
-	if err := s.compress(buffers, p, l, raw, texts); err != nil {
+// seal compresses the page, raw and then texts, and gives it header and checksum.
+func (s *scratch) seal(p *page, l *leaf, raw, texts []byte) error {
+	if err := s.compress(p, l, raw, texts); err != nil {
 		return err
 	}
 	h := p.dataHeader()
@@ -187,7 +190,7 @@ func (s *scratch) seal(buffers *bufferPool, p *page, l *leaf, raw, texts []byte)
 }
 
 // compress makes the body. raw is the scratch's own buffer, which may have grown.
-func (s *scratch) compress(buffers *bufferPool, p *page, l *leaf, raw, texts []byte) error {
+func (s *scratch) compress(p *page, l *leaf, raw, texts []byte) error {
 	s.raw = raw
 	p.raw = len(raw) + len(texts)
 	if p.raw > math.MaxInt32-1024 {
@@ -199,9 +202,6 @@ func (s *scratch) compress(buffers *bufferPool, p *page, l *leaf, raw, texts []b
 		return fmt.Errorf("encode column %s: %w", l.name, err)
 	}
 	p.body = out
-	if buffers != nil {
-		p.body = buffers.clone(out)
-	}
 	return nil
 }
 
@@ -229,9 +229,8 @@ func (p *page) commonHeader() format.PageHeader {
 	}
 }
 
-func (s *scratch) writeHeader(p *page, h *format.PageHeader) error {
-	header, err := s.marshal(h)
-	p.header = append([]byte(nil), header...)
+func (s *scratch) writeHeader(p *page, h *format.PageHeader) (err error) {
+	p.header, err = s.marshal(h)
 	return err
 }
 

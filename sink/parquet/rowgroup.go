@@ -31,15 +31,16 @@ func (l RowGroupLimits) after(rows, bytes int64) RowGroupLimits {
 	return l
 }
 
-// MaxWaitingBytes bounds the pages that wait for their row group to end, compressed, whatever its other limits say: the
+// MaxWaitingBytes bounds the pages that wait for their row group to end in memory, compressed, whatever its other limits say: the
 // record that reaches it is the row group's last. Files that are open at once share it: when it is used up, a row group
-// ends that has its part of it or more, so that together they hold less than twice as much. Five such row groups make a
-// file of 256 MiB. With 64 MiB there are four, of which DuckDB counts the rows as fast, and 12 MiB more are in use.
+// ends that has its part of it or more, so that together they hold less than twice as much. What waits in files does not
+// count, see Encoder.SpillTo. Five such row groups make a file of 256 MiB. With 64 MiB there are four, of which DuckDB counts
+// the rows as fast, and 12 MiB more are in use.
 const MaxWaitingBytes = 52 << 20
 
 // rowGroup is the row group at the end of a file, which is not written yet. The chunks of its columns lie one after the
 // other in the file, so the pages of all records but the last have to wait. They wait as they will lie in the file,
-// compressed. What is before compression is a record at a time.
+// compressed, and most of them on a disk. What is before compression is a record at a time.
 type rowGroup struct {
 	columns []waitingChunk
 	pages   pageLog
@@ -72,7 +73,7 @@ func (c *waitingChunk) distinct() int64 {
 }
 
 func newRowGroup(t *columnTree, slabs *slabPool) *rowGroup {
-	g := &rowGroup{columns: make([]waitingChunk, len(t.leaves)), pages: pageLog{pool: slabs}}
+	g := &rowGroup{columns: make([]waitingChunk, len(t.leaves)), pages: pageLog{pool: slabs, waits: true}}
 	for i, l := range t.leaves {
 		g.columns[i].leaf = l
 	}
@@ -89,7 +90,7 @@ func (g *rowGroup) reset() {
 
 // full tells whether a row group ends with its latest record, of so many bytes before compression.
 func (l RowGroupLimits) full(g *rowGroup, latest int64) bool {
-	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.size >= g.pages.pool.share()
+	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.held() >= g.pages.pool.share()
 }
 
 // add takes over the pages of a record, and returns their bytes before compression.
@@ -105,29 +106,31 @@ func (g *rowGroup) add(s *scratch, rec *Group) (raw int64, err error) {
 			continue
 		}
 		if from.coded.used {
-			p := from.pages[0] // a copy: its body is the scratch's, not one to be given back with the record's
+			p := from.pages[0]
 			if err := to.finish(s, &p, &from.coded); err != nil {
 				return 0, err
 			}
-			g.keep(to, p)
+			g.pages.keep(&p)
+			g.append(to, p)
 			continue
 		}
 		to.dictionary.close()
 		to.hashes = append(to.hashes, from.hashes...)
 		for _, p := range from.pages {
-			g.keep(to, p)
+			at := g.pages.size
+			if err := rec.pages.pieces(p.at, p.bytes, g.pages.add); err != nil {
+				return 0, err
+			}
+			p.at = at
+			g.append(to, p)
 		}
 	}
 	g.rows += int64(rec.rows)
 	return g.raw - before, nil
 }
 
-// keep copies a page.
-func (g *rowGroup) keep(c *waitingChunk, p page) {
-	p.at, p.headerBytes, p.bytes = g.pages.size, len(p.header), len(p.header)+len(p.body)
-	g.pages.add(p.header)
-	g.pages.add(p.body)
-	p.header, p.body = nil, nil
+// append adds a page that waits in the log.
+func (g *rowGroup) append(c *waitingChunk, p page) {
 	c.pages = append(c.pages, p)
 	g.raw += int64(p.headerBytes + p.raw)
 }
@@ -167,7 +170,7 @@ func (c *waitingChunk) finish(s *scratch, p *page, d *coded) (err error) {
 	if err != nil {
 		return fmt.Errorf("encode column %s: %w", l.name, err)
 	}
-	return s.seal(nil, p, l, raw, nil)
+	return s.seal(p, l, raw, nil)
 }
 
 // sealEmpty encodes a page without values: one run of levels.
@@ -177,7 +180,7 @@ func (s *scratch) sealEmpty(p *page, l *leaf) error {
 		return err
 	}
 	p.histograms(l, nil, p.level, nil)
-	return s.seal(nil, p, l, raw, nil)
+	return s.seal(p, l, raw, nil)
 }
 
 // dictionaryPage encodes the chunk's dictionary.
@@ -187,7 +190,7 @@ func (s *scratch) dictionaryPage(c *waitingChunk) (page, error) {
 	if err != nil {
 		return p, fmt.Errorf("encode column %s: %w", c.leaf.name, err)
 	}
-	if err := s.compress(nil, &p, c.leaf, raw, nil); err != nil {
+	if err := s.compress(&p, c.leaf, raw, nil); err != nil {
 		return p, err
 	}
 	h := p.commonHeader()

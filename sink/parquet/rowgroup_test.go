@@ -241,37 +241,3 @@ func TestRowGroups_DoNotComeBackToTheDictionary(t *testing.T) {
 		checkStats(t, e, data, records[4:])
 	}
 }
-
-func TestPageLog_KeepsPagesAcrossSlabs(t *testing.T) {
-	t.Parallel()
-	pool := &slabPool{}
-	l := pageLog{pool: pool}
-	for range 2 { // its memory is used again
-		var want []byte
-		for i := range 40 {
-			page := bytes.Repeat([]byte{byte(i)}, 100_000*i%1_500_000)
-			at := l.size
-			l.add(page)
-			want = append(want, page...)
-			var got []byte
-			l.pieces(at, len(page), func(b []byte) { got = append(got, b...) })
-			if !bytes.Equal(got, page) {
-				t.Fatalf("page %d of %d bytes is not what it was", i, len(page))
-			}
-		}
-		var got []byte
-		l.pieces(0, int(l.size), func(b []byte) { got = append(got, b...) })
-		if !bytes.Equal(got, want) {
-			t.Fatal("the log is not its pages")
-		}
-		if slabs := (len(want) + slabBytes - 1) / slabBytes; len(l.slabs) != slabs {
-			t.Errorf("%d slabs for %d bytes", len(l.slabs), len(want))
-		}
-		l.reset()
-	}
-	l.add(make([]byte, 3*MaxWaitingBytes))
-	l.reset()
-	if kept := int64(len(pool.free)) * slabBytes; kept > MaxWaitingBytes/8*9 {
-		t.Errorf("%d bytes are kept", kept)
-	}
-}

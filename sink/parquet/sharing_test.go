@@ -15,7 +15,7 @@ func TestSlabPool_FilesShareWhatWaits(t *testing.T) {
 	pool := &slabPool{}
 	logs := make([]*pageLog, 4)
 	for i := range logs {
-		logs[i] = &pageLog{pool: pool}
+		logs[i] = &pageLog{pool: pool, waits: true}
 	}
 	page, most, ended := make([]byte, 3<<18), int64(0), make([]int, len(logs))
 	fill := func(i int) {
@@ -27,7 +27,7 @@ func TestSlabPool_FilesShareWhatWaits(t *testing.T) {
 			l.reset()
 			ended[i]++
 		}
-		most = max(most, int64(pool.lent)*slabBytes)
+		most = max(most, int64(pool.waiting)*slabBytes)
 	}
 	for logs[0].size < MaxWaitingBytes-2*int64(len(page)) {
 		fill(0)
@@ -51,8 +51,8 @@ func TestSlabPool_FilesShareWhatWaits(t *testing.T) {
 	for _, l := range logs {
 		l.reset()
 	}
-	if pool.lent != 0 || pool.logs != 0 || pool.share() != MaxWaitingBytes || len(pool.free) > MaxWaitingBytes/slabBytes*9/8 {
-		t.Errorf("%d slabs lent to %d logs, %d free, after all", pool.lent, pool.logs, len(pool.free))
+	if pool.waiting != 0 || pool.logs != 0 || pool.share() != MaxWaitingBytes || len(pool.free) > MaxWaitingBytes/slabBytes*9/8 {
+		t.Errorf("%d slabs lent to %d logs, %d free, after all", pool.waiting, pool.logs, len(pool.free))
 	}
 }
 
@@ -66,13 +66,13 @@ func TestWriter_DiscardGivesItsMemoryBack(t *testing.T) {
 		if err := f.Append(encodeAll(t, e, rec)); err != nil {
 			t.Fatal(err)
 		}
-		if e.slabs.lent == 0 {
+		if e.slabs.waiting == 0 {
 			t.Fatal("nothing waits")
 		}
 		f.Discard()
 		f.Discard()
-		if e.slabs.lent != 0 || e.slabs.logs != 0 || len(e.rowGroups) != 1 {
-			t.Fatalf("%d slabs are lent, %d row groups idle", e.slabs.lent, len(e.rowGroups))
+		if e.slabs.waiting != 0 || e.slabs.logs != 0 || len(e.rowGroups) != 1 {
+			t.Fatalf("%d slabs are lent, %d row groups idle", e.slabs.waiting, len(e.rowGroups))
 		}
 		if err := f.Append(encodeAll(t, e, rec)); err == nil {
 			t.Error("appended to a file that was given up")

@@ -254,8 +254,8 @@ func (f *Writer) writePage(p *page, m *columnMetaData) {
 		f.write(p.header)
 		f.write(p.body)
 		p.header, p.body = nil, nil
-	} else {
-		f.waiting.pages.pieces(p.at, p.bytes, f.write)
+	} else if err := f.waiting.pages.pieces(p.at, p.bytes, f.write); err != nil && f.err == nil {
+		f.err = fmt.Errorf("write parquet: read back the pages of a row group: %w", err)
 	}
 	m.TotalCompressedSize += int64(p.bytes)
 	m.TotalUncompressedSize += int64(p.headerBytes + p.raw)

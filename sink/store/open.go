@@ -56,18 +56,41 @@ func OpenFile(ctx context.Context, s Store, e Entry) (*os.File, error) {
 	if !errors.Is(err, errors.ErrUnsupported) {
 		return f, err
 	}
-	if f, err = os.CreateTemp("", "tw2parquet-"); err != nil {
-		return nil, wrap("create", os.TempDir(), err)
+	if f, err = nameless(); err != nil {
+		return nil, err
 	}
-	err = os.Remove(f.Name())
-	if err == nil {
-		_, err = io.CopyBuffer(struct{ io.Writer }{f}, io.NewSectionReader(Reader(ctx, s, e.Name), 0, e.Size), make([]byte, 1<<20))
-	}
-	if err != nil {
+	if _, err = io.CopyBuffer(struct{ io.Writer }{f}, io.NewSectionReader(Reader(ctx, s, e.Name), 0, e.Size), make([]byte, 1<<20)); err != nil {
 		f.Close()
 		return nil, wrap("write", f.Name(), err) // what cannot be read is told as such already
 	}
 	return f, nil
+}
+
+// nameless makes a file in the directory for temporary files (TMPDIR), and removes its name.
+func nameless() (*os.File, error) {
+	f, err := os.CreateTemp("", "tw2parquet-")
+	if err != nil {
+		return nil, wrap("create", os.TempDir(), err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, wrap("remove", f.Name(), err)
+	}
+	return f, nil
+}
+
+// errInMemory says that temporary files are in memory.
+var errInMemory = errors.New("the directory for temporary files is in memory")
+
+// Spill makes a file for what would take much memory for a while. It has no name, so that it is gone with the process. An
+// error where temporary files (TMPDIR) are in memory themselves.
+func Spill() (*os.File, error) {
+	f, err := nameless()
+	if err == nil && inMemory(f) {
+		f.Close()
+		return nil, errInMemory
+	}
+	return f, err
 }
 
 func openAs(ctx context.Context, s Store, e Entry) (*os.File, error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -263,5 +264,32 @@ func TestList_GoesOnBehindWhatItCannotRead(t *testing.T) {
 		if !errors.Is(err, fs.ErrPermission) || errors.Is(err, store.ErrWithheld) != withheld {
 			t.Errorf("open: %v", err)
 		}
+	}
+}
+
+// What is put aside for a while has no name, and is on a disk or nowhere.
+func TestSpill(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	f, err := store.Spill()
+	if err != nil && !strings.Contains(err.Error(), "in memory") { // the test's own directory may be
+		t.Fatal(err)
+	}
+	if err == nil {
+		defer f.Close()
+		p := make([]byte, 3)
+		if _, err := f.WriteAt([]byte("abc"), 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.ReadAt(p, 1<<20); err != nil || string(p) != "abc" {
+			t.Errorf("%q, %v", p, err)
+		}
+	}
+	if names, err := os.ReadDir(temp); err != nil || len(names) > 0 {
+		t.Errorf("%v, %v", names, err)
+	}
+	t.Setenv("TMPDIR", filepath.Join(temp, "missing"))
+	if f, err := store.Spill(); err == nil || f != nil || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("%v, %v", f, err)
 	}
 }
