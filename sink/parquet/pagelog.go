@@ -17,7 +17,7 @@ const SpillAhead = 4 << 20
 
 const (
 	// slabBytes is what a pageLog grows by: small beside a row group, and many pages long.
-	slabBytes = 1 << 20
+	slabBytes  = 1 << 20
 	slabsAhead = SpillAhead / slabBytes
 	// copyBytes is what is read back at a time.
 	copyBytes = 128 << 10
