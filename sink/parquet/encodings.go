@@ -96,8 +96,8 @@ func appendLevels(dst []byte, levels []uint8, all uint8, slots int, maximum uint
 	return dst, err
 }
 
-// appendRuns is appendLevels without the length. Runs of neighbouring slots may be joined: the encoder packs whole
-// groups of eight only, and never fills one up.
+// appendRuns is appendLevels without the length. Runs of neighbouring slots may be joined: parquet-go's encoder packs
+// whole groups of eight only, and never fills one up.
 func appendRuns(dst []byte, levels []uint8, all uint8, slots int, maximum uint8) ([]byte, error) {
 	if levels == nil {
 		return append(binary.AppendUvarint(dst, uint64(slots)<<1), all), nil
