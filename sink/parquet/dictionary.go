@@ -173,7 +173,8 @@ type coded struct {
 	used    bool
 	entries values // in buffers of its own
 	ids     []uint16
-	levels  []byte // as the page has them
+	repRuns []byte // levels, see appendRuns
+	defRuns []byte
 
 	int32s  []int32
 	int64s  []int64
@@ -188,8 +189,8 @@ func (c *coded) reset() {
 	if cap(c.ids) > codedLimit {
 		c.ids = nil
 	}
-	if cap(c.levels) > codedLimit {
-		c.levels = nil
+	if cap(c.repRuns)+cap(c.defRuns) > codedLimit {
+		c.repRuns, c.defRuns = nil, nil
 	}
 }
 

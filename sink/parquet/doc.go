@@ -13,8 +13,8 @@
 // A column has one dictionary for the whole row group. Which values are in it depends on the records
 // before, and where a row group ends on where the file ends, so tasks do not know it. They find
 // the distinct values of their record and number them; Append, which sees the records in their order,
-// renumbers those and makes the page. So the same records make the same file, in whichever order
-// tasks ran.
+// renumbers those. It joins the numbers of several records, which take little room, to a page (openPage).
+// So the same records make the same file, in whichever order tasks ran.
 //
 // The files follow the Parquet format of the Apache project: data pages of version 1 with checksums,
 // statistics, page index and Bloom filters. Comments name the page of the format's documentation where

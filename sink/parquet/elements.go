@@ -46,6 +46,7 @@ type leaf struct {
 	maxRep   uint8
 	class    columnClass
 	bloom    bool
+	openRows int // rows that complete an open page
 }
 
 // live is the level at which a slot of the levels above the leaf has an element in its array.
@@ -172,6 +173,7 @@ func (l *columnTree) add(f arrow.Field, name string, parents, words []string, de
 			maxRep:   n.rep,
 			class:    classOf(h, element.Type.V, l.encodings),
 			bloom:    h.lookup && element.Type.V == format.ByteArray,
+			openRows: openPageRows,
 		}
 		l.leaves = append(l.leaves, n.leaf)
 		l.elements = append(l.elements, element)

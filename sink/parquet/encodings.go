@@ -91,18 +91,30 @@ func (s *scratch) levelBytes(l *leaf, def []uint8, all uint8, rep []uint8, slots
 // times all: one run.
 func appendLevels(dst []byte, levels []uint8, all uint8, slots int, maximum uint8) ([]byte, error) {
 	start := len(dst)
-	dst = append(dst, 0, 0, 0, 0)
-	if levels == nil {
-		dst = append(binary.AppendUvarint(dst, uint64(slots)<<1), all)
-	} else {
-		e := rle.Encoding{BitWidth: levelWidth(maximum)}
-		var err error
-		if dst, err = appendTo(dst, func(b []byte) ([]byte, error) { return e.EncodeLevels(b, levels) }); err != nil {
-			return dst, err
-		}
-	}
+	dst, err := appendRuns(append(dst, 0, 0, 0, 0), levels, all, slots, maximum)
 	binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
-	return dst, nil
+	return dst, err
+}
+
+// appendRuns is appendLevels without the length. Runs of neighbouring slots may be joined: parquet-go's encoder packs
+// whole groups of eight only, and never fills one up.
+func appendRuns(dst []byte, levels []uint8, all uint8, slots int, maximum uint8) ([]byte, error) {
+	if levels == nil {
+		return append(binary.AppendUvarint(dst, uint64(slots)<<1), all), nil
+	}
+	e := rle.Encoding{BitWidth: levelWidth(maximum)}
+	return appendTo(dst, func(b []byte) ([]byte, error) { return e.EncodeLevels(b, levels) })
+}
+
+// appendLevelRuns is levelBytes of levels that are runs already.
+func appendLevelRuns(dst, reps, defs []byte, l *leaf) []byte {
+	if l.maxRep > 0 {
+		dst = append(binary.LittleEndian.AppendUint32(dst, uint32(len(reps))), reps...)
+	}
+	if l.maxDef > 0 {
+		dst = append(binary.LittleEndian.AppendUint32(dst, uint32(len(defs))), defs...)
+	}
+	return dst
 }
 
 // appendTo lets an encoder that fills a slice from its start append to dst instead.

@@ -63,7 +63,7 @@ func (c *chunk) reset() {
 // bloomBitsPerValue: 8 bits a value let one in 40 absent values through.
 const bloomBitsPerValue = 8
 
-// encodeColumn makes all pages of a column of a record, but for those whose dictionary the row group has.
+// encodeColumn makes all pages of a column of a record, but for what joins a page of the row group.
 func (s *scratch) encodeColumn(g *Group, c *column, out *chunk) error {
 	def, all, err := s.levelsOf(c, 0, c.levels.n)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *scratch) encodeColumn(g *Group, c *column, out *chunk) error {
 		return err
 	}
 	l := c.leaf
-	if s.buildDictionary(&v, l) {
+	if v.n == 0 || s.buildDictionary(&v, l) {
 		return s.encodeNumbers(c, out, def, all, &v)
 	}
 	if l.bloom && v.n > 0 {
@@ -234,22 +234,31 @@ func (s *scratch) writeHeader(p *page, h *format.PageHeader) (err error) {
 	return err
 }
 
-// encodeNumbers numbers the values of a column of a record by its own dictionary. The page is made when the record
-// joins a row group, see coded.
+// encodeNumbers numbers the values of a column of a record, if there are any, by its own dictionary. The page is made
+// in the row group, see coded and openPage.
 func (s *scratch) encodeNumbers(c *column, out *chunk, def []uint8, all uint8, v *values) error {
 	l, d := c.leaf, &out.coded
+	if v.n == 0 {
+		s.dict.n = 0
+	}
 	s.dict.entries(d, v, l)
 	ids := resize(&d.ids, v.n)
 	for i, id := range s.dict.ids[:v.n] {
 		ids[i] = uint16(id)
 	}
 	d.ids = ids
-	raw, err := s.levelBytes(l, def, all, c.levels.rep, c.levels.n)
-	s.raw = raw
-	if err != nil {
-		return err
+	d.repRuns, d.defRuns = d.repRuns[:0], d.defRuns[:0]
+	var err error
+	if l.maxRep > 0 {
+		if d.repRuns, err = appendRuns(d.repRuns, c.levels.rep, 0, c.levels.n, l.maxRep); err != nil {
+			return err
+		}
 	}
-	d.levels = append(d.levels[:0], raw...)
+	if l.maxDef > 0 {
+		if d.defRuns, err = appendRuns(d.defRuns, def, all, c.levels.n, l.maxDef); err != nil {
+			return err
+		}
+	}
 	p := page{encoding: format.RLEDictionary, slots: c.levels.n, rows: c.rows, nulls: c.levels.n - v.n}
 	p.histograms(l, def, all, c.levels.rep)
 	p.bounds = boundsOf(&d.entries, l)

@@ -3,7 +3,6 @@ package parquet
 import (
 	"fmt"
 
-	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -40,7 +39,8 @@ const MaxWaitingBytes = 52 << 20
 
 // rowGroup is the row group at the end of a file, which is not written yet. The chunks of its columns lie one after the
 // other in the file, so the pages of all records but the last have to wait. They wait as they will lie in the file,
-// compressed, and most of them on a disk. What is before compression is a record at a time.
+// compressed, and most of them on a disk. What is before compression is a record at a time, but for the open page of each
+// column.
 type rowGroup struct {
 	columns []waitingChunk
 	pages   pageLog
@@ -52,6 +52,7 @@ type rowGroup struct {
 type waitingChunk struct {
 	leaf       *leaf
 	pages      []page // their bytes are in the log
+	open       openPage
 	dictionary chunkDictionary
 	hashes     []uint64 // for a Bloom filter, of what is not in the dictionary
 }
@@ -59,6 +60,7 @@ type waitingChunk struct {
 func (c *waitingChunk) reset() {
 	clear(c.pages)
 	c.pages, c.hashes = c.pages[:0], c.hashes[:0]
+	c.open.reset()
 	c.dictionary.reset()
 }
 
@@ -93,7 +95,7 @@ func (l RowGroupLimits) full(g *rowGroup, latest int64) bool {
 	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.held() >= g.pages.pool.share()
 }
 
-// add takes over the pages of a record, and returns their bytes before compression.
+// add takes over the columns of a record, and returns by how many bytes, before compression, the complete pages grew.
 func (g *rowGroup) add(s *scratch, rec *Group) (raw int64, err error) {
 	before := g.raw
 	for i := range rec.chunks {
@@ -101,35 +103,52 @@ func (g *rowGroup) add(s *scratch, rec *Group) (raw int64, err error) {
 		if !from.encoded() {
 			return 0, fmt.Errorf("append row group: column %s is not encoded", from.leaf.name)
 		}
-		if from.empty {
+		switch {
+		case from.empty && to.open.page.rows > 0:
+			err = to.open.addEmpty(from.level, rec.rows, to.leaf)
+		case from.empty:
 			to.addEmpty(from.level, rec.rows)
-			continue
+		case from.coded.used:
+			err = g.addCoded(s, to, &from.pages[0], &from.coded)
+		default:
+			err = g.addPages(s, to, rec, from)
 		}
-		if from.coded.used {
-			p := from.pages[0]
-			if err := to.finish(s, &p, &from.coded); err != nil {
-				return 0, err
-			}
-			g.pages.keep(&p)
-			g.append(to, p)
-			continue
+		if err == nil && to.open.full(to.leaf) {
+			err = g.closePage(s, to)
 		}
-		to.dictionary.close()
-		to.hashes = append(to.hashes, from.hashes...)
-		for _, p := range from.pages {
-			at := g.pages.size
-			if err := rec.pages.pieces(p.at, p.bytes, g.pages.add); err != nil {
-				return 0, err
-			}
-			p.at = at
-			g.append(to, p)
+		if err != nil {
+			return 0, err
 		}
 	}
 	g.rows += int64(rec.rows)
 	return g.raw - before, nil
 }
 
-// append adds a page that waits in the log.
+// addPages takes over the pages of a record's column whose values are not numbered, so that no later ones are.
+func (g *rowGroup) addPages(s *scratch, to *waitingChunk, rec *Group, from *chunk) error {
+	to.dictionary.close()
+	if err := g.closePage(s, to); err != nil {
+		return err
+	}
+	to.hashes = append(to.hashes, from.hashes...)
+	for _, p := range from.pages {
+		at := g.pages.size
+		if err := rec.pages.pieces(p.at, p.bytes, g.pages.add); err != nil {
+			return err
+		}
+		p.at = at
+		g.append(to, p)
+	}
+	return nil
+}
+
+// keep puts a page that was made just now into the log.
+func (g *rowGroup) keep(c *waitingChunk, p page) {
+	g.pages.keep(&p)
+	g.append(c, p)
+}
+
+// append adds a page that is in the log.
 func (g *rowGroup) append(c *waitingChunk, p page) {
 	c.pages = append(c.pages, p)
 	g.raw += int64(p.headerBytes + p.raw)
@@ -145,32 +164,47 @@ func (c *waitingChunk) addEmpty(level uint8, rows int) {
 	c.pages = append(c.pages, page{encoding: format.Plain, empty: true, level: level, slots: rows, rows: rows, nulls: rows})
 }
 
-// finish makes the page of a record's column whose values are numbered: with their numbers in the chunk's dictionary, or
-// if they do not fit, as they are.
-func (c *waitingChunk) finish(s *scratch, p *page, d *coded) (err error) {
+// addCoded adds the column of a record, whose values are numbered, to the open page. If they do not fit into the
+// chunk's dictionary, they make a page of their own, as they are.
+func (g *rowGroup) addCoded(s *scratch, c *waitingChunk, p *page, d *coded) error {
 	l := c.leaf
-	raw := append(s.raw[:0], d.levels...)
-	if numbers, ok := c.dictionary.number(&d.entries, l); ok {
-		ids := resize(&s.dict.ids, len(d.ids))
-		for i, id := range d.ids {
-			ids[i] = int32(numbers[id])
-		}
-		width := max(1, bitWidth(c.dictionary.n-1))
-		raw = append(raw, byte(width))
-		e := rle.Encoding{BitWidth: width}
-		raw, err = appendTo(raw, func(b []byte) ([]byte, error) { return e.EncodeInt32(b, ids) })
-	} else {
-		if l.bloom {
-			c.hashes = appendHashes(c.hashes, &d.entries)
-		}
-		p.encoding = l.class.encoding
-		v := d.expand(&s.expansion)
-		raw, err = s.appendValues(raw, p.encoding, l, &v)
+	if d.entries.n == 0 {
+		c.open.add(p, d, nil, l) // whether or not the dictionary is closed
+		return nil
 	}
+	if numbers, ok := c.dictionary.number(&d.entries, l); ok {
+		c.open.add(p, d, numbers, l)
+		return nil
+	}
+	if err := g.closePage(s, c); err != nil {
+		return err
+	}
+	if l.bloom {
+		c.hashes = appendHashes(c.hashes, &d.entries)
+	}
+	plain := *p
+	plain.encoding = l.class.encoding
+	raw := appendLevelRuns(s.raw[:0], d.repRuns, d.defRuns, l)
+	v := d.expand(&s.expansion)
+	raw, err := s.appendValues(raw, plain.encoding, l, &v)
 	if err != nil {
 		return fmt.Errorf("encode column %s: %w", l.name, err)
 	}
-	return s.seal(p, l, raw, nil)
+	if err := s.seal(&plain, l, raw, nil); err != nil {
+		return err
+	}
+	g.keep(c, plain)
+	return nil
+}
+
+// closePages completes the open pages of all columns.
+func (g *rowGroup) closePages(s *scratch) error {
+	for i := range g.columns {
+		if err := g.closePage(s, &g.columns[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sealEmpty encodes a page without values: one run of levels.

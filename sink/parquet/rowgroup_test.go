@@ -137,7 +137,7 @@ func TestRowGroups_ShareOneDictionary(t *testing.T) {
 		if m.DictionaryPageOffset == 0 || m.Statistics.DistinctCount != 500 {
 			t.Errorf("column %v: dictionary at %d, %d distinct", m.PathInSchema, m.DictionaryPageOffset, m.Statistics.DistinctCount)
 		}
-		if got := dataPages(t, data, &m); !slices.Equal(got, slices.Repeat([]format.Encoding{format.RLEDictionary}, 3)) {
+		if got := dataPages(t, data, &m); !slices.Equal(got, []format.Encoding{format.RLEDictionary}) {
 			t.Errorf("column %v: pages %v", m.PathInSchema, got)
 		}
 	}
@@ -167,8 +167,15 @@ func TestRowGroups_DictionaryThatIsFull(t *testing.T) {
 				records = append(records, numbered(schema, c.prefix, i*c.each, (i+1)*c.each, 3))
 			}
 			records = append(records, records[0]) // would fit, but the dictionary is closed
-			for _, encodings := range bothEncodings() {
+			for i, encodings := range bothEncodings() {
 				e := NewEncoder(schema, Compression{}, encodings)
+				numbered := fit
+				if i == 0 {
+					setOpenRows(e, 1) // a page for each record
+				} else {
+					share := (openPageRows + 3*c.each - 1) / (3 * c.each)
+					numbered = (fit + share - 1) / share
+				}
 				limits := RowGroupLimits{Rows: int64(c.each*3) * int64(len(records)), Bytes: 1 << 40}
 				data := encodeGroups(t, e, limits, nil, append(slices.Clone(records), records[1])...)
 				checkFile(t, data, append(slices.Clone(records), records[1])...)
@@ -181,7 +188,7 @@ func TestRowGroups_DictionaryThatIsFull(t *testing.T) {
 				}
 				m := groups[0].Columns[0].MetaData
 				plain := e.tree.leaves[0].class.encoding
-				want := append(slices.Repeat([]format.Encoding{format.RLEDictionary}, fit), plain, plain, plain)
+				want := append(slices.Repeat([]format.Encoding{format.RLEDictionary}, numbered), plain, plain, plain)
 				if got := dataPages(t, data, &m); !slices.Equal(got, want) {
 					t.Errorf("%v: pages %v, want %v", encodings, got, want)
 				}
@@ -219,13 +226,18 @@ func TestRowGroups_DoNotComeBackToTheDictionary(t *testing.T) {
 		nothing, numbered(schema, "a", 0, 100, 20), nothing, numbered(schema, "a", 90, 110, 20),
 		numbered(schema, "a", 0, 2000, 1), numbered(schema, "a", 0, 100, 20), nothing, nothing, numbered(schema, "b", 0, 3000, 1), numbered(schema, "a", 50, 150, 20),
 	}
-	for _, encodings := range bothEncodings() {
+	for i := range 4 {
+		encodings := bothEncodings()[i%2]
 		e := NewEncoder(schema, Compression{}, encodings)
+		plain := e.tree.leaves[0].class.encoding
+		want := []format.Encoding{format.Plain, format.RLEDictionary, plain, plain, format.Plain, plain, plain}
+		if i >= 2 {
+			setOpenRows(e, 1)
+			want = slices.Insert(want, 2, format.Plain, format.RLEDictionary)
+		}
 		data := encodeGroups(t, e, together, nil, records...)
 		checkFile(t, data, records...)
 		m := readFooter(t, data).RowGroups[0].Columns[0].MetaData
-		plain := e.tree.leaves[0].class.encoding
-		want := []format.Encoding{format.Plain, format.RLEDictionary, format.Plain, format.RLEDictionary, plain, plain, format.Plain, plain, plain}
 		if got := dataPages(t, data, &m); !slices.Equal(got, want) || m.Statistics.DistinctCount != 0 {
 			t.Errorf("%v: pages %v, want %v; %d distinct", encodings, got, want, m.Statistics.DistinctCount)
 		}

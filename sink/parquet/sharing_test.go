@@ -58,7 +58,7 @@ func TestSlabPool_FilesShareWhatWaits(t *testing.T) {
 
 // What a file that is given up held is the next one's, also when it fails half way, and only once.
 func TestWriter_DiscardGivesItsMemoryBack(t *testing.T) {
-	schema := arrow.NewSchema([]arrow.Field{required("s", arrow.BinaryTypes.String)}, nil)
+	schema := arrow.NewSchema([]arrow.Field{hinted(required("s", arrow.BinaryTypes.String), "long"), required("open", arrow.BinaryTypes.String)}, nil)
 	rec := makeRecord(schema, 1, 5000, 40, nil)
 	e := NewEncoder(schema, Compression{}, Broad)
 	for range 3 {

@@ -55,7 +55,7 @@ func NewWriter(w io.Writer, e *Encoder, limits RowGroupLimits) *Writer {
 	return f
 }
 
-// Size is the length of the file so far, waiting pages included, without page index and footer.
+// Size is the length of the file so far, without page index and footer. Waiting pages count once they are complete.
 func (f *Writer) Size() int64 {
 	if f.waiting == nil {
 		return f.offset
@@ -135,6 +135,10 @@ func (f *Writer) with(step func(*scratch) error) {
 func (f *Writer) endRowGroup() {
 	g := f.waiting
 	if f.err != nil || g == nil || g.rows == 0 {
+		return
+	}
+	f.with(g.closePages)
+	if f.err != nil {
 		return
 	}
 	meta := rowGroupMetaData{
