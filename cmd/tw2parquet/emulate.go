@@ -107,7 +107,7 @@ func (c *emulateCmd) documents(l *line) (*emulator.DocumentFile, error) {
 }
 
 // Run serves until the context ends.
-func (c *emulateCmd) Run(ctx context.Context, a *app) error {
+func (c *emulateCmd) Run(ctx context.Context, a *app) (err error) {
 	scale, err := waitScale("http://127.0.0.1")
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (c *emulateCmd) Run(ctx context.Context, a *app) error {
 		if cfg.DocumentFile, err = c.documents(a.line); err != nil {
 			return err
 		}
-		defer cfg.DocumentFile.Close() // nothing was written to it
+		defer func() { err = errors.Join(err, cfg.DocumentFile.Close()) }()
 	}
 	cfg.Logger = a.log
 	server, err := emulator.New(cfg)

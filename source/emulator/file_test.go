@@ -50,10 +50,10 @@ func mixedFile() (text string, documents []json.RawMessage) {
 		}
 		doc := fmt.Sprintf(`{"url":"https://example.org/%d","content":"}{ \" \\","nested":{"published":5,"list":[{"published":6},"]"]},"published":%d,"matched":{"appearance":"%s"}}`,
 			i, day(i%40), [...]string{"NEW", "UPDATED", "NEW"}[i%3])
-		switch {
-		case i%11 == 3:
+		switch i % 11 {
+		case 3:
 			doc = strings.Replace(doc, `"published":`+fmt.Sprint(day(i%40)), `"published":"soon"`, 1)
-		case i%11 == 4:
+		case 4:
 			doc = "\t " + doc + "  "
 		}
 		if i/10%2 == 0 {

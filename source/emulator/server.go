@@ -122,7 +122,7 @@ func (c *Config) validate() error {
 	negative("Retention", c.Retention < 0)
 	negative("Minute", c.Minute < 0)
 	if c.Documents != nil && c.DocumentFile != nil {
-		errs = append(errs, errors.New("Documents and DocumentFile exclude each other"))
+		errs = append(errs, errors.New("both Documents and DocumentFile are given"))
 	}
 	if c.DocumentsPerDay > maxPerDay {
 		errs = append(errs, fmt.Errorf("DocumentsPerDay %d is over %d", c.DocumentsPerDay, maxPerDay))
