@@ -12,7 +12,7 @@ import (
 
 // BenchmarkFrame reads lines of a typical size into batches. "plain" is the server's own form, "blanks" the
 // same with blanks behind colons and commas, "keys" has the members in another order and needs the
-// structural scan.
+// structural scan; in "quoted" the text quotes a chunk, with what may come between two.
 func BenchmarkFrame(b *testing.B) {
 	doc := func(i int) string {
 		return fmt.Sprintf(`{"url":"https://example.org/%d","indexed":1700000000000,"title":"Title %d","content":"%s",`+
@@ -25,7 +25,8 @@ func BenchmarkFrame(b *testing.B) {
 		"keys":  `{"chunk_result":{"data":{"data":%s,"highlighted_data":[{"title_snippet":"x"}]}},"chunk_type":"CT_RESULT"}`,
 	}
 	forms["blanks"] = strings.NewReplacer(":", ": ", ",", ", ").Replace(forms["plain"])
-	for _, name := range []string{"plain", "blanks", "keys"} {
+	forms["quoted"] = strings.Replace(forms["plain"], `"data":%s,`, `"data":%s,"quotation":"as in {\"chunk_type\":\"CT_CONTROL\"} for example",`, 1)
+	for _, name := range []string{"plain", "blanks", "keys", "quoted"} {
 		form := forms[name]
 		var input bytes.Buffer
 		for i := range 20_000 {

@@ -172,6 +172,30 @@ func TestFramer_IsLinearOnHostileText(t *testing.T) {
 	}
 }
 
+// Text that quotes chunks does not make a line anything but the result it begins as; a second type does, behind the first.
+func TestFramer_TellsResultsByTheLine(t *testing.T) {
+	const quoted = `{"chunk_type":"CT_RESULT","chunk_result":{"data":{"content":"} {\"chunk_type\":\"CT_CONTROL\"} \\"}}`
+	for _, test := range []struct {
+		line string
+		kind chunkKind
+		told bool
+	}{
+		{quoted + `}`, kindResult, true},
+		{quoted + " \t}\r", kindResult, true},
+		{quoted + `,"chunk_type":"CT_CONTROL"}`, kindControl, false},
+		{quoted + ` ,"chunk_error":{}}`, kindResult, false},
+		{quoted + `} {"chunk_type":"CT_CONTROL"}`, kindResult, false},
+	} {
+		text := []byte(test.line + "\n" + control + "\n")
+		f := framer{max: 1 << 20}
+		fr, ok := f.next(text, true)
+		object := text[fr.start:fr.end]
+		if !ok || fr.result != test.told || fr.reject != "" || inspect(object) != test.kind || !json.Valid(object) {
+			t.Errorf("%q: %+v", test.line, fr)
+		}
+	}
+}
+
 func TestInspect(t *testing.T) {
 	tests := []struct {
 		text string

@@ -56,7 +56,7 @@ func (f *framer) line(buf []byte, eof bool) (frame, bool) {
 		if n := len(line); n > 0 && line[n-1] == '\r' {
 			line = line[:n-1]
 		}
-		if len(line) <= f.max && single(line, f.head) && f.followed(buf, end) {
+		if len(line) <= f.max && (single(line, f.head) || counted(line, f.head)) && f.followed(buf, end) {
 			fr := frame{start: f.start, end: f.start + len(line), position: f.openAt, result: true}
 			f.pos, f.state = min(end+1, len(buf)), between
 			return fr, true
@@ -91,6 +91,19 @@ func single(line []byte, head int) bool {
 			return false
 		}
 	}
+}
+
+// counted reports whether a line that begins a result, in head bytes, is one object, told by counting braces: that of the result
+// ends, and the chunk's own end alone is behind it. The slow way would go through the text twice, to find the end and to tell the
+// type. It decides where a string needs a closer look.
+func counted(line []byte, head int) bool {
+	f := framer{pos: head, depth: 1}
+	if f.skim(line); f.str || f.depth > 0 || f.broken != "" {
+		return false
+	}
+	rest := line[f.pos:]
+	rest = rest[blanks(rest):]
+	return len(rest) == 1 && rest[0] == '}'
 }
 
 // followed reports whether an object may end before buf[end]: if what comes next belongs inside one, the

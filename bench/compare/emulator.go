@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -34,11 +35,13 @@ type account struct {
 	cmd     *exec.Cmd
 	stdout  io.Closer
 	began   time.Time
+	start   float64 // seconds of CPU until it was ready
 	url     string
 	project string
 }
 
-// serve starts an emulator whose project has the results in the window, rounded to whole days.
+// serve starts an emulator whose project has the results in the window, rounded to whole days. Once there is a recording of
+// them, it serves that: to generate the same documents again takes more than all the rest that it does.
 func (s *settings) serve(ctx context.Context, results, every int) (*account, error) {
 	if results > maxResults {
 		return nil, fmt.Errorf("an export task holds at most %d results, not %d", maxResults, results)
@@ -49,8 +52,12 @@ func (s *settings) serve(ctx context.Context, results, every int) (*account, err
 	case every < 0:
 		every = 0
 	}
-	cmd := exec.CommandContext(ctx, s.binary, "emulate", "--seed", fmt.Sprint(s.seed), "--documents-per-day", fmt.Sprint(max(1, results/windowDays)),
-		"--control-every", fmt.Sprint(every), "--credits", "1000000000", "--rate-limits", "off", "--task-seconds", "0", "--log-level", "error")
+	documents := []string{"--documents", s.recorded}
+	if s.recorded == "" {
+		documents = []string{"--seed", fmt.Sprint(s.seed), "--documents-per-day", fmt.Sprint(max(1, results/windowDays))}
+	}
+	cmd := exec.CommandContext(ctx, s.binary, append([]string{"emulate", "--control-every", fmt.Sprint(every), "--credits", "1000000000",
+		"--rate-limits", "off", "--task-seconds", "0", "--log-level", "error"}, documents...)...)
 	cmd.Env = append(os.Environ(), environment("")...)
 	cmd.Stderr = s.stderr
 	stdout, err := cmd.StdoutPipe()
@@ -76,11 +83,26 @@ func (s *settings) serve(ctx context.Context, results, every int) (*account, err
 		_, stopped := a.stop()
 		return nil, errors.Join(fmt.Errorf("read the emulator's first line: %w", err), stopped)
 	}
-	a.url, a.project = ready.URL, ready.Projects[0]
+	a.url, a.project, a.start = ready.URL, ready.Projects[0], taken(cmd.Process.Pid)
 	return a, nil
 }
 
-// stop ends the emulator and says what it took.
+// taken is how many seconds of CPU a process has taken so far, 0 where the system does not tell (proc_pid_stat(5)).
+func taken(pid int) (seconds float64) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(text), ") ") // behind the name
+	fields := strings.Fields(after)
+	for _, ticks := range fields[min(11, len(fields)):min(13, len(fields))] {
+		n, _ := strconv.ParseFloat(ticks, 64)
+		seconds += n / 100
+	}
+	return seconds
+}
+
+// stop ends the emulator and says what it took to serve: what it did before it was ready is not counted.
 func (a *account) stop() (cost, error) {
 	err := a.cmd.Process.Signal(os.Interrupt)
 	if waited := a.cmd.Wait(); waited != nil {
@@ -89,7 +111,9 @@ func (a *account) stop() (cost, error) {
 	if err != nil {
 		return cost{}, err
 	}
-	return spent(a.cmd.ProcessState, time.Since(a.began))
+	c, err := spent(a.cmd.ProcessState, time.Since(a.began))
+	c.CPU -= a.start
+	return c, err
 }
 
 // environment is what both commands are told; base is where the emulator is.

@@ -70,6 +70,8 @@ type settings struct {
 	keep      bool
 	reuse     bool
 	unchecked bool
+	generated bool
+	recorded  string // a file with the emulator's results, for it to serve; "": it generates them
 
 	stdout, stderr io.Writer
 }
@@ -124,6 +126,7 @@ func parse(args []string, stdout, stderr io.Writer) (*settings, error) {
 	f.BoolVar(&s.keep, "keep", false, "leave the corpus and the last outputs there")
 	f.BoolVar(&s.reuse, "reuse", false, "with -mode query: ask the outputs that an earlier run with the same flags left in -dir; the missing ones are made, and all are kept")
 	f.BoolVar(&s.unchecked, "unchecked", false, "measure without comparing the values first")
+	f.BoolVar(&s.generated, "generated", false, "with -mode export and peers: let the emulator generate its documents every time, instead of serving a recording of them")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}

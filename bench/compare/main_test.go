@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"tw2parquet/bench"
@@ -214,11 +215,33 @@ func TestRace_GoesOnWithoutRivals(t *testing.T) {
 }
 
 func TestExport_HoldsWhatConvertHolds(t *testing.T) {
-	got := compared(t, 0, "-mode", "export", "-results", "620", "-rounds", "2")
-	for _, part := range []string{"620 results", "convert and export hold the same values", "ratio to convert", "emulator: "} {
-		if !strings.Contains(got, part) {
-			t.Errorf("%q is missing in\n%s", part, got)
+	for _, test := range []struct{ flag, origin string }{{"-generated=false", "recorded once and served from a file"}, {"-generated", "generated while they are read"}} {
+		got := compared(t, 0, "-mode", "export", "-results", "620", "-rounds", "2", test.flag)
+		for _, part := range []string{"620 results", test.origin, "convert and export hold the same values", "ratio to convert", "emulator, once it was ready: "} {
+			if !strings.Contains(got, part) {
+				t.Errorf("%q is missing in\n%s", part, got)
+			}
 		}
+	}
+}
+
+// What a process took so far is what the kernel tells it itself.
+func TestTaken_IsWhatTheKernelCounts(t *testing.T) {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("no /proc: nothing is subtracted")
+	}
+	sum := 0
+	for i := range 200_000_000 {
+		sum ^= i * i
+	}
+	got := taken(os.Getpid())
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	want := float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
+	if got <= 0 || got > want+0.05 || got < want-0.5 {
+		t.Errorf("%.2f s, not %.2f (%d)", got, want, sum)
 	}
 }
 

@@ -58,8 +58,10 @@ func (s *settings) peers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	recording := s.at("peers.jsonl")
 	if !s.keep {
 		defer func() {
+			err = errors.Join(err, os.RemoveAll(recording))
 			for _, p := range all {
 				err = errors.Join(err, os.RemoveAll(s.at(p.name)), os.RemoveAll(s.at(p.name)+"-state"))
 			}
@@ -82,7 +84,10 @@ func (s *settings) peers(ctx context.Context) (err error) {
 			}
 			if i == len(all)-1 {
 				want = got
-				size, err = a.handedOver(ctx)
+				if size, err = a.handedOver(ctx); err == nil && !s.generated {
+					_, err = a.replay(ctx, sides[i].out, recording)
+					s.recorded = recording // from the next emulator on
+				}
 			}
 			if verdict := got.verdict(want); err == nil && verdict != right {
 				err = fmt.Errorf("%s, undisturbed: %s", p.name, verdict)
@@ -92,7 +97,8 @@ func (s *settings) peers(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	fmt.Fprintf(s.stdout, "%d results, %.1f MB, of an emulator on the same %d threads; %d rounds; load average before: %s\n", want.count, float64(size)/1e6, s.threads, s.rounds, load())
+	fmt.Fprintf(s.stdout, "%d results, %.1f MB, of an emulator on the same %d threads, %s; %d rounds; load average before: %s\n",
+		want.count, float64(size)/1e6, s.threads, s.origin(), s.rounds, load())
 	for round := range s.rounds {
 		for i := range all {
 			n := (i + round) % len(all)

@@ -16,6 +16,7 @@ type emulateCmd struct {
 	Addr            string  `name:"addr" default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where to listen; loopback only (default ${default})."`
 	Seed            uint64  `name:"seed" default:"1" placeholder:"N" help:"Same seed and flags, same documents (default ${default})."`
 	DocumentsPerDay int     `name:"documents-per-day" default:"250" placeholder:"N" help:"Documents of the project on each day (default ${default})."`
+	Documents       string  `name:"documents" placeholder:"FILE" help:"JSON Lines to serve instead of generated documents: documents, or chunks of a recorded stream."`
 	Credits         int64   `name:"credits" default:"1000000" placeholder:"N" help:"Credits of the account; 0: none (default ${default})."`
 	LimitBatch      int     `name:"limit-batch" default:"1000" placeholder:"N" help:"Results are exported in batches of this size, so a limit is overshot by less than one (default ${default})."`
 	ControlEvery    int     `name:"control-every" default:"1000" placeholder:"N" help:"Results per control chunk; 0: only at the end (default ${default})."`
@@ -31,11 +32,18 @@ from documents generated from a seed. When ready it prints one JSON line with it
 (TALKWALKER_ACCESS_TOKEN where that is set), and what can be exported. TW2PARQUET_WAIT_SCALE shortens the minute of
 its call limits as it shortens the waits of the client.
 
+With --documents it serves your own documents, for a rehearsal with what you will meet. FILE holds one JSON object on each line: a
+document, or a chunk as a recorded stream has it (blank lines and control chunks are passed over). Every export delivers them in the
+order of the file, whatever its project, query and topics: those with a "published" (epoch ms) in its range, and those without. The
+file is indexed at the start, then read while it is served; it may be larger than the memory, and must not change. Credits, limits
+and faults apply as ever. Searches, live collectors and topics still speak of generated documents.
+
 ` + emulator.FaultFormat + `
 
 Example:
   tw2parquet emulate --seed 7 --documents-per-day 1000
   tw2parquet emulate --credits 5000 --faults faults.json
+  tw2parquet emulate --documents recorded.jsonl
 
 Environment: TALKWALKER_ACCESS_TOKEN, TW2PARQUET_WAIT_SCALE.
 Exit codes: 0 stopped, 2 usage, 50 the ready line cannot be written.
@@ -80,8 +88,26 @@ func (c *emulateCmd) config(scale float64) (emulator.Config, error) {
 	return cfg, nil
 }
 
+// documents opens the file that is served.
+func (c *emulateCmd) documents(l *line) (*emulator.DocumentFile, error) {
+	for _, name := range []string{"seed", "documents-per-day"} {
+		if _, given := l.flag(name); given {
+			return nil, usagef("--%s is about generated documents, and --documents serves those of a file: leave one of them out", name)
+		}
+	}
+	path, err := localPath(c.Documents)
+	if err != nil {
+		return nil, usagef("--documents %s: %w", c.Documents, err)
+	}
+	f, err := emulator.OpenDocuments(path)
+	if err != nil {
+		return nil, usagef("--documents: %w", err)
+	}
+	return f, nil
+}
+
 // Run serves until the context ends.
-func (c *emulateCmd) Run(ctx context.Context, a *app) error {
+func (c *emulateCmd) Run(ctx context.Context, a *app) (err error) {
 	scale, err := waitScale("http://127.0.0.1")
 	if err != nil {
 		return err
@@ -89,6 +115,12 @@ func (c *emulateCmd) Run(ctx context.Context, a *app) error {
 	cfg, err := c.config(scale)
 	if err != nil {
 		return err
+	}
+	if c.Documents != "" {
+		if cfg.DocumentFile, err = c.documents(a.line); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, cfg.DocumentFile.Close()) }()
 	}
 	cfg.Logger = a.log
 	server, err := emulator.New(cfg)

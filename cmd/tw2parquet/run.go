@@ -42,7 +42,7 @@ type cli struct {
 	Schema     schemaCmd     `cmd:"" kind:"Look at an output" uses:"store" help:"Print the schema of the Parquet files."`
 	Views      viewsCmd      `cmd:"" kind:"Look at an output" uses:"store" help:"Print SQL views over an output: latest copies, matches, images, authors, daily volumes."`
 	Airflow    airflowCmd    `cmd:"" kind:"Set up and try out" uses:"text" help:"Print a DAG for Airflow that uses this program."`
-	Emulate    emulateCmd    `cmd:"" kind:"Set up and try out" uses:"logs" help:"Serve the Talkwalker API on loopback from generated documents."`
+	Emulate    emulateCmd    `cmd:"" kind:"Set up and try out" uses:"logs" help:"Serve the Talkwalker API on loopback, from generated documents or yours."`
 	Demo       demoCmd       `cmd:"" kind:"Set up and try out" uses:"data,store" help:"Emulator and export in one process: the quick start."`
 	Manual     helpCmd       `cmd:"" kind:"Set up and try out" uses:"text" name:"help" help:"Print the manual: from notebooks to here, money, files, stores, lakes, report, exit codes, Airflow, troubleshooting, compatibility."`
 	Completion completionCmd `cmd:"" kind:"Set up and try out" uses:"text" help:"Print a script that completes the command line in a shell."`

@@ -79,9 +79,15 @@ func (s *Server) WriteResults(w io.Writer, collector string) error {
 	s.mu.Unlock()
 	var buf []byte
 	for i := range spans {
-		for n := range spans[i].n {
-			buf = append(spans[i].source.appendChunk(buf, spans[i].from+n), '\n')
-			if len(buf) >= flushSize {
+		sp := &spans[i]
+		for n := int64(0); n < sp.n; {
+			var got int64
+			var err error
+			if buf, got, err = sp.source.appendChunks(buf, sp.from+n, sp.n-n, flushSize); err != nil {
+				return err
+			}
+			buf = append(buf, '\n')
+			if n += got; len(buf) >= flushSize {
 				if _, err := w.Write(buf); err != nil {
 					return fmt.Errorf("write results: %w", err)
 				}

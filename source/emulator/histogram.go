@@ -70,8 +70,8 @@ func (c *call) histogram() (result, *apiError) {
 	for i := range b.values {
 		b.values[i] = make([]int64, max(1, len(header)))
 	}
-	if lines, ok := c.s.handmadeDocuments(); ok {
-		b.countHandmade(lines, c.vars[1])
+	if published, ok := c.s.givenDocuments(); ok {
+		b.countGiven(published, c.vars[1])
 	} else if c.vars[1] == bySearchIndexed {
 		b.countIndexed(sel, column)
 	} else {

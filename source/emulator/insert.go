@@ -4,20 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"time"
 )
 
 // handmade is a document that a test wrote.
 type handmade struct {
-	chunk   []byte
-	at      int64 // published, 0: in every range
-	updated bool
+	chunk []byte
+	at    int64 // published, 0: in every range
 }
 
 // SetDocuments replaces the generated documents: every export from now on delivers these, in this order,
 // whatever its source and topics. A document is the inner one, and is wrapped into a chunk; one
 // with a chunk_type is sent as it is, broken JSON included. A document with a positive `published`
-// belongs to the ranges that hold it, any other to all. nil brings the generated ones back.
+// belongs to the ranges that hold it, any other to all. nil brings back the generated ones, or those of Config.DocumentFile.
 func (s *Server) SetDocuments(documents []json.RawMessage) {
 	list := make([]handmade, 0, len(documents))
 	for _, doc := range documents {
@@ -28,15 +28,29 @@ func (s *Server) SetDocuments(documents []json.RawMessage) {
 	s.handmade, s.useHandmade = list, documents != nil
 }
 
-// handmadeDocuments are what a test wrote; ok is false where documents are generated.
-func (s *Server) handmadeDocuments() (list []handmade, ok bool) {
+// givenDocuments are the times of the documents that a test or a file gives, 0 for one of every range; ok is false where
+// documents are generated.
+func (s *Server) givenDocuments() (published iter.Seq[int64], ok bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.handmade, s.useHandmade
+	list, use := s.handmade, s.useHandmade
+	s.mu.Unlock()
+	switch f := s.cfg.DocumentFile; {
+	case use:
+		return func(yield func(int64) bool) {
+			for i := 0; i < len(list) && yield(list[i].at); i++ {
+			}
+		}, true
+	case f != nil:
+		return func(yield func(int64) bool) {
+			for i := 0; i < len(f.lines) && yield(f.lines[i].published); i++ {
+			}
+		}, true
+	}
+	return nil, false
 }
 
 func newHandmade(doc []byte) handmade {
-	h := handmade{updated: bytes.Contains(doc, []byte(`"appearance":"UPDATED"`))}
+	var h handmade
 	var outer struct {
 		Type   json.RawMessage `json:"chunk_type"`
 		Result struct {

@@ -162,7 +162,7 @@ func (rd *read) last() {
 // because the connection broke or was taken.
 func (rd *read) deliver(spans []span, length, most int64) bool {
 	every := rd.c.s.cfg.ControlEvery
-	for i := find(spans, rd.pos); rd.pos < length; rd.pos++ {
+	for i := find(spans, rd.pos); rd.pos < length; {
 		if most > 0 && rd.results >= most || rd.maxHits > 0 && rd.hits >= rd.maxHits {
 			return true
 		}
@@ -172,24 +172,13 @@ func (rd *read) deliver(spans []span, length, most int64) bool {
 		if rd.c.faults.stream != nil && !rd.fault() {
 			return false
 		}
-		sp := &spans[i]
-		index := sp.from + rd.pos - sp.position
-		start := rd.begin()
-		rd.buf = sp.source.appendChunk(rd.buf, index)
-		rd.end(start)
-		rd.results++
-		if rd.maxHits > 0 && !sp.source.updated(index) {
-			rd.hits++
-		}
-		if rd.since++; every > 0 && rd.since >= every {
-			rd.pos++
+		rd.take(&spans[i], min(length, spans[i].position+spans[i].n)-rd.pos, most)
+		if every > 0 && rd.since >= every {
 			rd.control("")
-			rd.pos--
 		}
 		if len(rd.buf) >= flushSize {
 			select {
 			case <-rd.taken:
-				rd.pos++
 				rd.disconnected()
 				return false
 			default:
@@ -200,6 +189,31 @@ func (rd *read) deliver(spans []span, length, most int64) bool {
 		}
 	}
 	return true
+}
+
+// take appends results of a span: one, or up to n in a row where the read asks for nothing between or within them.
+func (rd *read) take(sp *span, n, most int64) {
+	if most > 0 {
+		n = min(n, most-rd.results)
+	}
+	if every := rd.c.s.cfg.ControlEvery; every > 0 {
+		n = min(n, int64(every-rd.since))
+	}
+	if rd.maxHits > 0 || rd.pretty || rd.c.faults.rule != nil {
+		n = 1
+	}
+	index := sp.from + rd.pos - sp.position
+	start := rd.begin()
+	var err error
+	if rd.buf, n, err = sp.source.appendChunks(rd.buf, index, n, flushSize); err != nil {
+		rd.broken(err)
+	}
+	if rd.maxHits > 0 && !sp.source.updated(index, rd.buf[start:]) {
+		rd.hits++
+	}
+	rd.end(start)
+	rd.pos, rd.results, rd.since = rd.pos+n, rd.results+n, rd.since+int(n)
+	rd.chunks += int(n) - 1
 }
 
 // idle waits for news, writing a blank line now and then, and returns false when the read is over.

@@ -33,6 +33,8 @@ type Config struct {
 	// Documents, when not nil, replaces the generated documents: every export delivers these, in this
 	// order. See Server.SetDocuments.
 	Documents []json.RawMessage
+	// DocumentFile, when not nil, does so with the documents of a file. It is left open.
+	DocumentFile *DocumentFile
 
 	// Token is the read_write token; empty means a random one. ReadOnlyToken likewise. The token
 	// "demo" always exists, with the rights the API gives it.
@@ -119,6 +121,9 @@ func (c *Config) validate() error {
 	negative("KeepAlive", c.KeepAlive < 0)
 	negative("Retention", c.Retention < 0)
 	negative("Minute", c.Minute < 0)
+	if c.Documents != nil && c.DocumentFile != nil {
+		errs = append(errs, errors.New("both Documents and DocumentFile are given"))
+	}
 	if c.DocumentsPerDay > maxPerDay {
 		errs = append(errs, fmt.Errorf("DocumentsPerDay %d is over %d", c.DocumentsPerDay, maxPerDay))
 	}

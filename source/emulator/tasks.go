@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -39,26 +40,33 @@ type task struct {
 	fate     *Fate
 }
 
-// source is what an export writes: references to generated documents, or lines.
+// source is what an export writes: references to generated documents, lines, or rows of a file.
 type source struct {
 	renderer *renderer
 	refs     []ref
 	lines    []handmade
+	file     *DocumentFile
+	rows     []uint32
 	total    int64
 }
 
-// appendChunk renders result i as a chunk without a newline.
-func (src *source) appendChunk(dst []byte, i int64) []byte {
-	if src.renderer == nil {
-		return append(dst, src.lines[i].chunk...)
+// appendChunks appends the chunks of results from i on, each but the last with a newline behind it: from one to n, and
+// not much more than room bytes. It returns how many these are.
+func (src *source) appendChunks(dst []byte, i, n int64, room int) ([]byte, int64, error) {
+	switch {
+	case src.file != nil:
+		dst, got, err := src.file.appendChunks(dst, src.rows[i:i+n], room)
+		return dst, int64(got), err
+	case src.renderer != nil:
+		return src.renderer.appendChunk(dst, src.refs[i]), 1, nil
 	}
-	return src.renderer.appendChunk(dst, src.refs[i])
+	return append(dst, src.lines[i].chunk...), 1, nil
 }
 
-// updated says whether result i is an UPDATED copy, which max_hits does not count.
-func (src *source) updated(i int64) bool {
+// updated says whether result i, whose chunk is given, is an UPDATED copy, which max_hits does not count.
+func (src *source) updated(i int64, chunk []byte) bool {
 	if src.renderer == nil {
-		return src.lines[i].updated
+		return bytes.Contains(chunk, []byte(`"appearance":"UPDATED"`))
 	}
 	sel := src.renderer.sel
 	return sel.corpus.traits(sel.universe, src.refs[i]).copy == copyUpdated
@@ -77,6 +85,11 @@ func (s *Server) pick(sel *selection, from, to int64, limit int) *source {
 			}
 		}
 		src.total = int64(len(src.lines))
+		return src
+	}
+	if f := s.cfg.DocumentFile; f != nil {
+		src := &source{file: f}
+		src.rows, src.total = f.pick(from, to, limit+s.cfg.LimitBatch)
 		return src
 	}
 	src := &source{renderer: newRenderer(sel)}
