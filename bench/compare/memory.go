@@ -10,13 +10,9 @@ import (
 
 const (
 	// longer is how many times as long the long streams are, and mayGrow what their peak memory may be of that
-	// of the short ones.
+	// of the short ones. Single runs scatter by some percent.
 	longer  = 10
 	mayGrow = 1.10
-
-	// steadyRowGroup is how large row groups are from the first one on. Those of the default size grow in a run's first file,
-	// and the memory with them, so that the short stream would have less to hold than the long one.
-	steadyRowGroup = "64MiB"
 )
 
 // memory runs the product over short and long streams, with control chunks and without one before the end, from
@@ -25,9 +21,6 @@ const (
 func (s *settings) memory(ctx context.Context) error {
 	fmt.Fprintf(s.stdout, "%d times the stream, %d threads, zstd %d\n\n%-36s  %9s  %9s  %12s  %5s\n", longer, s.threads, s.level,
 		"", "results", "wall s", "peak rss MiB", "ratio")
-	if s.rowGroup == "" {
-		s.rowGroup = steadyRowGroup
-	}
 	exported := min(s.results, maxResults/longer)
 	var bad []error
 	for _, stream := range []stream{
