@@ -19,7 +19,7 @@ const (
 // standard input and over HTTP, and fails where a long one takes more memory than a tenth above the short
 // one's.
 func (s *settings) memory(ctx context.Context) error {
-	fmt.Fprintf(s.stdout, "%d times the stream, %d threads, zstd %d\n\n%-36s  %9s  %9s  %12s  %5s\n", longer, s.threads, s.level,
+	fmt.Fprintf(s.stdout, "%d times the stream, %d threads, zstd %d, %d rounds\n\n%-36s  %9s  %9s  %22s  %5s\n", longer, s.threads, s.level, max(1, s.rounds),
 		"", "results", "wall s", "peak rss MiB", "ratio")
 	exported := min(s.results, maxResults/longer)
 	var bad []error
@@ -48,18 +48,26 @@ type stream struct {
 	run     func(ctx context.Context, results, every int) (cost, error)
 }
 
-// grow runs a short stream and a long one and returns their peak memories.
+// grow runs a short stream and a long one in turn, and returns the medians of their peak memories.
 func (s *settings) grow(ctx context.Context, stream stream) (short, long float64, err error) {
-	for _, factor := range []int{1, longer} {
-		c, err := stream.run(ctx, factor*stream.results, stream.every)
-		if err != nil {
-			return 0, 0, err
+	factors := []int{1, longer}
+	costs := make([][]cost, len(factors))
+	for range max(1, s.rounds) {
+		for i, factor := range factors {
+			c, err := stream.run(ctx, factor*stream.results, stream.every)
+			if err != nil {
+				return 0, 0, err
+			}
+			costs[i] = append(costs[i], c)
 		}
-		if factor == 1 {
-			short = c.RSS
+	}
+	for i, factor := range factors {
+		peaks := sorted(costs[i], func(c cost) float64 { return c.RSS })
+		wall := median(sorted(costs[i], func(c cost) float64 { return c.Wall }))
+		if long = median(peaks); i == 0 {
+			short = long
 		}
-		long = c.RSS
-		fmt.Fprintf(s.stdout, "%-36s  %9d  %9.2f  %12.1f  %5.2f\n", stream.name, factor*stream.results, c.Wall, c.RSS, long/short)
+		fmt.Fprintf(s.stdout, "%-36s  %9d  %9.2f  %5.1f (%.1f to %.1f)  %5.2f\n", stream.name, factor*stream.results, wall, long, peaks[0], peaks[len(peaks)-1], long/short)
 	}
 	return short, long, nil
 }
