@@ -102,7 +102,7 @@ func TestPageLog_KeepsPages(t *testing.T) {
 			}
 			for range 200 {
 				at := random.IntN(len(want))
-				n := random.IntN(len(want) - at)
+				n := random.IntN(min(len(want)-at, 3*slabBytes))
 				if !bytes.Equal(read(t, &l, int64(at), n), want[at:at+n]) {
 					t.Fatalf("%s: %d bytes from %d on are others", name, n, at)
 				}
@@ -179,5 +179,40 @@ func TestWriter_SpilledPagesThatAreLost(t *testing.T) {
 		if f.Discard(); files.open != 0 {
 			t.Errorf("%d files are open", files.open)
 		}
+	}
+}
+
+// However many files are open at once, what waits on a disk ends no row group, and takes little memory.
+func TestWriter_ManyFilesSpill(t *testing.T) {
+	t.Parallel()
+	const files = 20
+	schema := arrow.NewSchema([]arrow.Field{required("s", arrow.BinaryTypes.String)}, nil)
+	rec := makeRecord(schema, 1, 600, 9000, nil)
+	on := &spills{t: t}
+	e := NewEncoder(schema, Compression{Codec: None}, Broad)
+	e.SpillTo(on.file)
+	var writers []*Writer
+	for range files {
+		writers = append(writers, NewWriter(io.Discard, e, together))
+	}
+	most := 0
+	for range 7 {
+		for _, f := range writers {
+			if err := f.Append(encodeAll(t, e, rec)); err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, e.slabs.waiting*slabBytes)
+		}
+	}
+	for i, f := range writers {
+		if size := f.waiting.pages.size; len(f.groups) > 0 || size <= SpillAhead {
+			t.Errorf("file %d ended %d row groups; one of %d bytes waits", i, len(f.groups), size)
+		}
+		if _, err := f.Finish(Metadata{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if on.made != files || on.open != 0 || most >= 2*MaxWaitingBytes {
+		t.Errorf("%d files made, %d open; %d MiB waited in memory", on.made, on.open, most>>20)
 	}
 }

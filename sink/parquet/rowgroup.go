@@ -92,7 +92,7 @@ func (g *rowGroup) reset() {
 
 // full tells whether a row group ends with its latest record, of so many bytes before compression.
 func (l RowGroupLimits) full(g *rowGroup, latest int64) bool {
-	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.held() >= g.pages.pool.share()
+	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.crowded()
 }
 
 // add takes over the columns of a record, and returns by how many bytes, before compression, the complete pages grew.
