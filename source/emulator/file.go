@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"syscall"
 )
 
 const (
@@ -40,7 +41,7 @@ type fileLine struct {
 // OpenDocuments indexes a file. Blank lines are passed over, and the control chunks of a recording: the server writes its
 // own. A line that is not one JSON object is an error that names file and line. The caller closes the file after Serve.
 func OpenDocuments(path string) (_ *DocumentFile, err error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // waits for no writer of a pipe
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +163,9 @@ func (f *DocumentFile) appendChunks(dst []byte, rows []uint32, room int) ([]byte
 	}
 	out := slices.Grow(dst, from-len(dst)+size)[:from+size]
 	if _, err := f.file.ReadAt(out[from:], first.at); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errors.New("cut short since it was indexed")
+		}
 		return dst, 0, fmt.Errorf("read %s: %w", f.path, err)
 	}
 	if !first.bare {

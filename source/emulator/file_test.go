@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -209,6 +210,13 @@ func TestOpenDocuments_NamesFileAndLine(t *testing.T) {
 	if _, err := OpenDocuments(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Error(err)
 	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenDocuments(pipe); err == nil || !strings.Contains(err.Error(), "not a regular file") { // nobody writes to it
+		t.Error(err)
+	}
 	if _, err := OpenDocuments(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Error(err)
 	}
@@ -230,7 +238,7 @@ func TestDocumentFile_CutWhileServed(t *testing.T) {
 	if err == nil || status != http.StatusOK || !bytes.Contains(raw, []byte("CT_RESULT")) {
 		t.Errorf("%d, %d bytes, %v", status, len(raw), err)
 	}
-	if !strings.Contains(log.String(), file.path) {
+	if !strings.Contains(log.String(), file.path+": cut short") {
 		t.Errorf("the log says %q", log.String())
 	}
 	if err := a.s.WriteResults(&bytes.Buffer{}, "c1"); err == nil || !strings.Contains(err.Error(), file.path) {
