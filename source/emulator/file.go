@@ -38,8 +38,9 @@ type fileLine struct {
 	bare      bool // a document, which has to be wrapped into a chunk
 }
 
-// OpenDocuments indexes a file. Blank lines are passed over, and the control chunks of a recording: the server writes its
-// own. A line that is not one JSON object is an error that names file and line. The caller closes the file after Serve.
+// OpenDocuments indexes a file. Blank lines are passed over, and what else than results a recording has: control chunks, as the
+// server writes its own, and error chunks, which were that connection's (see Faults). A line that is not one JSON object is an
+// error that names file and line. The caller closes the file after Serve.
 func OpenDocuments(path string) (_ *DocumentFile, err error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // waits for no writer of a pipe
 	if err != nil {
@@ -118,7 +119,7 @@ func (f *DocumentFile) add(line []byte, at int64) error {
 	switch {
 	case !ok:
 		return errors.New("not a JSON object; expected one document or one chunk on each line")
-	case g.kind == `"CT_CONTROL"`:
+	case g.kind == `"CT_CONTROL"` || g.kind == `"CT_ERROR"`:
 		return nil
 	case len(f.lines) == math.MaxUint32:
 		return fmt.Errorf("more than %d documents", uint32(math.MaxUint32))

@@ -40,7 +40,7 @@ func mixedFile() (text string, documents []json.RawMessage) {
 	b.WriteString("\ufeff")
 	add := func(end, line string) {
 		b.WriteString(line + end)
-		if trimmed := strings.Trim(line, " \t\r"); trimmed != "" && !strings.Contains(line, "CT_CONTROL") {
+		if trimmed := strings.Trim(line, " \t\r"); trimmed != "" && !strings.Contains(line, "CT_CONTROL") && !strings.Contains(line, "CT_ERROR") {
 			documents = append(documents, json.RawMessage(trimmed))
 		}
 	}
@@ -66,6 +66,8 @@ func mixedFile() (text string, documents []json.RawMessage) {
 			add(end, `{"chunk_type":"CT_CONTROL","chunk_control":{"connection_id":"#x#","resume_offset":"o","collector_id":"c"}}`)
 		case 7:
 			add(end, "  ")
+		case 9:
+			add(end, `{"chunk_type":"CT_ERROR","chunk_error":{"status_code":"25","status_message":"x"}}`)
 		}
 	}
 	add("\n", `{"chunk_type" : "CT_SOMETHING", "published":1}`)
@@ -177,6 +179,16 @@ func TestDocumentFile_WithdrawnByATest(t *testing.T) {
 		if got := a.read(collector, "").results; len(got) != 1 || !strings.Contains(got[0], want) {
 			t.Errorf("%s: %q", collector, got)
 		}
+	}
+}
+
+// Other programs than the server write blanks into JSON.
+func TestDocumentFile_UpdatedCopiesAreNoHits(t *testing.T) {
+	file := documentFile(t, strings.Repeat(`{"url": "x", "matched": {"appearance" : "UPDATED"}}`+"\n", 3)+strings.Repeat(`{"content": "\"appearance\": \"UPDATED\""}`+"\n", 3))
+	a := serve(t, Config{DocumentFile: file})
+	a.export("c1", "2024-01-01", "2024-01-02", "")
+	if got := a.read("c1", "&max_hits=2").results; len(got) != 5 {
+		t.Errorf("%d results: %q", len(got), got)
 	}
 }
 
