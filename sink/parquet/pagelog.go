@@ -12,7 +12,8 @@ type Spill interface {
 	io.Closer
 }
 
-// SpillAhead is how much of a row group is in memory before it begins to spill: small outputs need no file.
+// SpillAhead is how much of a row group is in memory before it begins to spill: small outputs need no file. It is
+// less where many files are open at once.
 const SpillAhead = 4 << 20
 
 const (

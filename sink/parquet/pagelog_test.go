@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -214,5 +216,39 @@ func TestWriter_ManyFilesSpill(t *testing.T) {
 	}
 	if on.made != files || on.open != 0 || most >= 2*MaxWaitingBytes {
 		t.Errorf("%d files made, %d open; %d MiB waited in memory", on.made, on.open, most>>20)
+	}
+}
+
+// Files that are written at once are what each of them is alone, wherever their row groups wait.
+func TestWriter_FilesAtOnceSpill(t *testing.T) {
+	t.Parallel()
+	schema := arrow.NewSchema([]arrow.Field{required("s", arrow.BinaryTypes.String), required("n", arrow.PrimitiveTypes.Int64)}, nil)
+	var records []arrow.RecordBatch
+	for i := range uint64(5) {
+		records = append(records, makeRecord(schema, i, 3000, 9000, nil))
+	}
+	limits := RowGroupLimits{Rows: 12_000, Bytes: 1 << 40}
+	want := encodeGroups(t, NewEncoder(schema, Compression{Codec: None}, Broad), limits, nil, records...)
+	e := NewEncoder(schema, Compression{Codec: None}, Broad)
+	var made atomic.Int64
+	e.SpillTo(func() (Spill, error) {
+		if made.Add(1) > 5 {
+			return nil, errSpill
+		}
+		return os.CreateTemp(t.TempDir(), "")
+	})
+	var files sync.WaitGroup
+	for range 4 {
+		files.Go(func() {
+			for range 2 {
+				if got := encodeGroups(t, e, limits, nil, records...); !bytes.Equal(got, want) {
+					t.Errorf("%d bytes are not the %d of a file alone", len(got), len(want))
+				}
+			}
+		})
+	}
+	files.Wait()
+	if e.slabs.waiting != 0 || e.slabs.logs != 0 || made.Load() < 6 {
+		t.Errorf("%d slabs of %d row groups wait in the end, %d files were asked for", e.slabs.waiting, e.slabs.logs, made.Load())
 	}
 }

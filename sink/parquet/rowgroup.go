@@ -33,7 +33,7 @@ func (l RowGroupLimits) after(rows, bytes int64) RowGroupLimits {
 // MaxWaitingBytes bounds the pages that wait for their row group to end in memory, compressed, whatever its other limits say: the
 // record that reaches it is the row group's last. Files that are open at once share it: when it is used up, a row group
 // ends that has its part of it or more, so that together they hold less than twice as much. What waits in files does not
-// count, see Encoder.SpillTo. Five such row groups make a file of 256 MiB. With 64 MiB there are four, of which DuckDB counts
+// count, and a row group that can wait there does not end for the others, see Encoder.SpillTo. Five such row groups make a file of 256 MiB. With 64 MiB there are four, of which DuckDB counts
 // the rows as fast, and 12 MiB more are in use.
 const MaxWaitingBytes = 52 << 20
 
