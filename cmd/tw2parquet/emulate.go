@@ -33,7 +33,7 @@ from documents generated from a seed. When ready it prints one JSON line with it
 its call limits as it shortens the waits of the client.
 
 With --documents it serves your own documents, for a rehearsal with what you will meet. FILE holds one JSON object on each line: a
-document, or a chunk as a recorded stream has it (blank lines and control chunks are passed over). Every export delivers them in the
+document, or a chunk as a recorded stream has it (blank lines, control and error chunks are passed over). Every export delivers them in the
 order of the file, whatever its project, query and topics: those with a "published" (epoch ms) in its range, and those without. The
 file is indexed at the start, then read while it is served; it may be larger than the memory, and must not change. Credits, limits
 and faults apply as ever. Searches, live collectors and topics still speak of generated documents.

@@ -12,7 +12,8 @@ type Spill interface {
 	io.Closer
 }
 
-// SpillAhead is how much of a row group is in memory before it begins to spill: small outputs need no file.
+// SpillAhead is how much of a row group is in memory before it begins to spill: small outputs need no file. It is
+// less where many files are open at once.
 const SpillAhead = 4 << 20
 
 const (
@@ -83,6 +84,16 @@ func (p *slabPool) share() int64 {
 	return MaxWaitingBytes / int64(p.logs)
 }
 
+// ahead is how many slabs a row group has in memory before it begins to spill: fewer where many share what may wait.
+func (p *slabPool) ahead() int { return int(min(slabsAhead, max(1, p.share()/slabBytes))) }
+
+// spills tells whether there may be files.
+func (p *slabPool) spills() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.spill != nil
+}
+
 // file makes a file for a log; nil if there can be none.
 func (p *slabPool) file() Spill {
 	p.mu.Lock()
@@ -140,7 +151,7 @@ func (l *pageLog) add(b []byte) {
 
 // next gives the next slab, which is the oldest one in memory where that can be spilled.
 func (l *pageLog) next() []byte {
-	if !l.waits || len(l.slabs)-l.spilled < slabsAhead {
+	if !l.waits || len(l.slabs)-l.spilled < l.pool.ahead() {
 		return l.pool.take(l)
 	}
 	if l.file == nil {
@@ -162,6 +173,12 @@ func (l *pageLog) next() []byte {
 
 // held is how many bytes of it are in memory.
 func (l *pageLog) held() int64 { return l.size - int64(l.spilled)*slabBytes }
+
+// crowded tells that it has its part of the memory, and cannot spill.
+func (l *pageLog) crowded() bool {
+	spills := l.file != nil && !l.full || l.file == nil && l.pool.spills()
+	return !spills && l.held() >= l.pool.share()
+}
 
 // pieces hands out n bytes from a position on. Only reading a file back can fail.
 func (l *pageLog) pieces(at int64, n int, each func([]byte)) error {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -102,7 +104,7 @@ func TestPageLog_KeepsPages(t *testing.T) {
 			}
 			for range 200 {
 				at := random.IntN(len(want))
-				n := random.IntN(len(want) - at)
+				n := random.IntN(min(len(want)-at, 3*slabBytes))
 				if !bytes.Equal(read(t, &l, int64(at), n), want[at:at+n]) {
 					t.Fatalf("%s: %d bytes from %d on are others", name, n, at)
 				}
@@ -179,5 +181,74 @@ func TestWriter_SpilledPagesThatAreLost(t *testing.T) {
 		if f.Discard(); files.open != 0 {
 			t.Errorf("%d files are open", files.open)
 		}
+	}
+}
+
+// However many files are open at once, what waits on a disk ends no row group, and takes little memory.
+func TestWriter_ManyFilesSpill(t *testing.T) {
+	t.Parallel()
+	const files = 20
+	schema := arrow.NewSchema([]arrow.Field{required("s", arrow.BinaryTypes.String)}, nil)
+	rec := makeRecord(schema, 1, 600, 9000, nil)
+	on := &spills{t: t}
+	e := NewEncoder(schema, Compression{Codec: None}, Broad)
+	e.SpillTo(on.file)
+	var writers []*Writer
+	for range files {
+		writers = append(writers, NewWriter(io.Discard, e, together))
+	}
+	most := 0
+	for range 7 {
+		for _, f := range writers {
+			if err := f.Append(encodeAll(t, e, rec)); err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, e.slabs.waiting*slabBytes)
+		}
+	}
+	for i, f := range writers {
+		if size := f.waiting.pages.size; len(f.groups) > 0 || size <= SpillAhead {
+			t.Errorf("file %d ended %d row groups; one of %d bytes waits", i, len(f.groups), size)
+		}
+		if _, err := f.Finish(Metadata{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if on.made != files || on.open != 0 || most >= 2*MaxWaitingBytes {
+		t.Errorf("%d files made, %d open; %d MiB waited in memory", on.made, on.open, most>>20)
+	}
+}
+
+// Files that are written at once are what each of them is alone, wherever their row groups wait.
+func TestWriter_FilesAtOnceSpill(t *testing.T) {
+	t.Parallel()
+	schema := arrow.NewSchema([]arrow.Field{required("s", arrow.BinaryTypes.String), required("n", arrow.PrimitiveTypes.Int64)}, nil)
+	var records []arrow.RecordBatch
+	for i := range uint64(5) {
+		records = append(records, makeRecord(schema, i, 3000, 9000, nil))
+	}
+	limits := RowGroupLimits{Rows: 12_000, Bytes: 1 << 40}
+	want := encodeGroups(t, NewEncoder(schema, Compression{Codec: None}, Broad), limits, nil, records...)
+	e := NewEncoder(schema, Compression{Codec: None}, Broad)
+	var made atomic.Int64
+	e.SpillTo(func() (Spill, error) {
+		if made.Add(1) > 5 {
+			return nil, errSpill
+		}
+		return os.CreateTemp(t.TempDir(), "")
+	})
+	var files sync.WaitGroup
+	for range 4 {
+		files.Go(func() {
+			for range 2 {
+				if got := encodeGroups(t, e, limits, nil, records...); !bytes.Equal(got, want) {
+					t.Errorf("%d bytes are not the %d of a file alone", len(got), len(want))
+				}
+			}
+		})
+	}
+	files.Wait()
+	if e.slabs.waiting != 0 || e.slabs.logs != 0 || made.Load() < 6 {
+		t.Errorf("%d slabs of %d row groups wait in the end, %d files were asked for", e.slabs.waiting, e.slabs.logs, made.Load())
 	}
 }

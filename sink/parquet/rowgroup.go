@@ -33,7 +33,7 @@ func (l RowGroupLimits) after(rows, bytes int64) RowGroupLimits {
 // MaxWaitingBytes bounds the pages that wait for their row group to end in memory, compressed, whatever its other limits say: the
 // record that reaches it is the row group's last. Files that are open at once share it: when it is used up, a row group
 // ends that has its part of it or more, so that together they hold less than twice as much. What waits in files does not
-// count, see Encoder.SpillTo. Five such row groups make a file of 256 MiB. With 64 MiB there are four, of which DuckDB counts
+// count, and a row group that can wait there does not end for the others, see Encoder.SpillTo. Five such row groups make a file of 256 MiB. With 64 MiB there are four, of which DuckDB counts
 // the rows as fast, and 12 MiB more are in use.
 const MaxWaitingBytes = 52 << 20
 
@@ -45,7 +45,7 @@ type rowGroup struct {
 	columns []waitingChunk
 	pages   pageLog
 	rows    int64
-	raw     int64 // bytes of the pages before compression
+	raw     int64 // bytes of the complete pages before compression
 }
 
 // waitingChunk is one column of the row group.
@@ -92,12 +92,22 @@ func (g *rowGroup) reset() {
 
 // full tells whether a row group ends with its latest record, of so many bytes before compression.
 func (l RowGroupLimits) full(g *rowGroup, latest int64) bool {
-	return g.raw+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.held() >= g.pages.pool.share()
+	return g.size()+latest/2 >= l.Bytes || l.Rows > 0 && g.rows >= l.Rows || g.pages.crowded()
 }
 
-// add takes over the columns of a record, and returns by how many bytes, before compression, the complete pages grew.
+// size is the bytes of the pages before compression, open ones included as they would be by now.
+func (g *rowGroup) size() int64 {
+	n := g.raw
+	for i := range g.columns {
+		c := &g.columns[i]
+		n += int64(len(c.open.repRuns) + len(c.open.defRuns) + len(c.open.numbers)*bitWidth(c.dictionary.n-1)/8)
+	}
+	return n
+}
+
+// add takes over the columns of a record, and returns by how many bytes, before compression, the pages grew.
 func (g *rowGroup) add(s *scratch, rec *Group) (raw int64, err error) {
-	before := g.raw
+	before := g.size()
 	for i := range rec.chunks {
 		from, to := &rec.chunks[i], &g.columns[i]
 		if !from.encoded() {
@@ -121,7 +131,7 @@ func (g *rowGroup) add(s *scratch, rec *Group) (raw int64, err error) {
 		}
 	}
 	g.rows += int64(rec.rows)
-	return g.raw - before, nil
+	return g.size() - before, nil
 }
 
 // addPages takes over the pages of a record's column whose values are not numbered, so that no later ones are.

@@ -61,6 +61,32 @@ func TestRowGroups_EndAtTheLimits(t *testing.T) {
 	}
 }
 
+// Pages that are not complete count, too: of columns that repeat themselves there are no others for many records.
+func TestRowGroups_OpenPagesCount(t *testing.T) {
+	t.Parallel()
+	const columns, rows, limit = 60, 2000, 400_000
+	var fields []arrow.Field
+	for i := range columns {
+		fields = append(fields, hinted(required(fmt.Sprint("c", i), arrow.BinaryTypes.String), "lookup"))
+	}
+	schema := arrow.NewSchema(fields, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer b.Release()
+	for i := range rows {
+		for j := range columns {
+			b.Field(j).(*array.StringBuilder).Append(fmt.Sprint("value", (i*7919+j)%200))
+		}
+	}
+	rec := b.NewRecordBatch()
+	records := slices.Repeat([]arrow.RecordBatch{rec}, 10)
+	data := encodeGroups(t, NewEncoder(schema, Compression{}, Broad), RowGroupLimits{Bytes: limit}, nil, records...)
+	// Numbers of eight bits: a record is 120,000 bytes, and three are closer to the limit than four.
+	if got := rowsOfGroups(t, data); !slices.Equal(got, []int64{3 * rows, 3 * rows, 3 * rows, rows}) {
+		t.Errorf("row groups of %v rows", got)
+	}
+	checkFile(t, data, records...)
+}
+
 // What waits is part of the file's size and of its rows, and the bound of it holds whatever the limits say.
 func TestRowGroups_WhatWaitsCountsAndIsBounded(t *testing.T) {
 	t.Parallel()

@@ -82,16 +82,38 @@ func nameless() (*os.File, error) {
 // errInMemory says that temporary files are in memory.
 var errInMemory = errors.New("the directory for temporary files is in memory")
 
+// Spilled is a file that Spill made.
+type Spilled struct{ f *os.File }
+
 // Spill makes a file for what would take much memory for a while. It has no name, so that it is gone with the process. An
 // error where temporary files (TMPDIR) are in memory themselves.
-func Spill() (*os.File, error) {
+func Spill() (*Spilled, error) {
 	f, err := nameless()
 	if err == nil && inMemory(f) {
 		f.Close()
 		return nil, errInMemory
 	}
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	return &Spilled{f}, nil
 }
+
+// WriteAt returns the error as it is: what cannot be put aside stays in memory.
+func (s *Spilled) WriteAt(p []byte, off int64) (int, error) { return s.f.WriteAt(p, off) }
+
+// ReadAt returns an *Error: what was put aside is nowhere else.
+func (s *Spilled) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.f.ReadAt(p, off)
+	if err != nil {
+		err = &Error{Op: "read", Path: s.f.Name(), Err: err,
+			Hint: "the directory for temporary files fails; set TMPDIR to another one, then run again: nothing is bought twice"}
+	}
+	return n, err
+}
+
+// Close also frees what it holds.
+func (s *Spilled) Close() error { return s.f.Close() }
 
 func openAs(ctx context.Context, s Store, e Entry) (*os.File, error) {
 	if !e.Regular {

@@ -284,6 +284,10 @@ func TestSpill(t *testing.T) {
 		if _, err := f.ReadAt(p, 1<<20); err != nil || string(p) != "abc" {
 			t.Errorf("%q, %v", p, err)
 		}
+		lost := (*store.Error)(nil) // and not an internal error
+		if _, err := f.ReadAt(p, 1<<20+1); !errors.As(err, &lost) || !strings.HasPrefix(lost.Path, temp) || !strings.Contains(lost.Hint, "TMPDIR") {
+			t.Errorf("beyond the end: %v", err)
+		}
 	}
 	if names, err := os.ReadDir(temp); err != nil || len(names) > 0 {
 		t.Errorf("%v, %v", names, err)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"syscall"
 )
 
 const (
@@ -37,10 +38,11 @@ type fileLine struct {
 	bare      bool // a document, which has to be wrapped into a chunk
 }
 
-// OpenDocuments indexes a file. Blank lines are passed over, and the control chunks of a recording: the server writes its
-// own. A line that is not one JSON object is an error that names file and line. The caller closes the file after Serve.
+// OpenDocuments indexes a file. Blank lines are passed over, and what else than results a recording has: control chunks, as the
+// server writes its own, and error chunks, which were that connection's (see Faults). A line that is not one JSON object is an
+// error that names file and line. The caller closes the file after Serve.
 func OpenDocuments(path string) (_ *DocumentFile, err error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // waits for no writer of a pipe
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +119,7 @@ func (f *DocumentFile) add(line []byte, at int64) error {
 	switch {
 	case !ok:
 		return errors.New("not a JSON object; expected one document or one chunk on each line")
-	case g.kind == `"CT_CONTROL"`:
+	case g.kind == `"CT_CONTROL"` || g.kind == `"CT_ERROR"`:
 		return nil
 	case len(f.lines) == math.MaxUint32:
 		return fmt.Errorf("more than %d documents", uint32(math.MaxUint32))
@@ -162,6 +164,9 @@ func (f *DocumentFile) appendChunks(dst []byte, rows []uint32, room int) ([]byte
 	}
 	out := slices.Grow(dst, from-len(dst)+size)[:from+size]
 	if _, err := f.file.ReadAt(out[from:], first.at); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errors.New("cut short since it was indexed")
+		}
 		return dst, 0, fmt.Errorf("read %s: %w", f.path, err)
 	}
 	if !first.bare {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -39,7 +40,7 @@ func mixedFile() (text string, documents []json.RawMessage) {
 	b.WriteString("\ufeff")
 	add := func(end, line string) {
 		b.WriteString(line + end)
-		if trimmed := strings.Trim(line, " \t\r"); trimmed != "" && !strings.Contains(line, "CT_CONTROL") {
+		if trimmed := strings.Trim(line, " \t\r"); trimmed != "" && !strings.Contains(line, "CT_CONTROL") && !strings.Contains(line, "CT_ERROR") {
 			documents = append(documents, json.RawMessage(trimmed))
 		}
 	}
@@ -65,6 +66,8 @@ func mixedFile() (text string, documents []json.RawMessage) {
 			add(end, `{"chunk_type":"CT_CONTROL","chunk_control":{"connection_id":"#x#","resume_offset":"o","collector_id":"c"}}`)
 		case 7:
 			add(end, "  ")
+		case 9:
+			add(end, `{"chunk_type":"CT_ERROR","chunk_error":{"status_code":"25","status_message":"x"}}`)
 		}
 	}
 	add("\n", `{"chunk_type" : "CT_SOMETHING", "published":1}`)
@@ -179,6 +182,16 @@ func TestDocumentFile_WithdrawnByATest(t *testing.T) {
 	}
 }
 
+// Other programs than the server write blanks into JSON.
+func TestDocumentFile_UpdatedCopiesAreNoHits(t *testing.T) {
+	file := documentFile(t, strings.Repeat(`{"url": "x", "matched": {"appearance" : "UPDATED"}}`+"\n", 3)+strings.Repeat(`{"content": "\"appearance\": \"UPDATED\""}`+"\n", 3))
+	a := serve(t, Config{DocumentFile: file})
+	a.export("c1", "2024-01-01", "2024-01-02", "")
+	if got := a.read("c1", "&max_hits=2").results; len(got) != 5 {
+		t.Errorf("%d results: %q", len(got), got)
+	}
+}
+
 func TestOpenDocuments_NamesFileAndLine(t *testing.T) {
 	good := `{"url":"x"}` + "\n"
 	for _, test := range []struct{ text, want string }{
@@ -209,6 +222,13 @@ func TestOpenDocuments_NamesFileAndLine(t *testing.T) {
 	if _, err := OpenDocuments(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Error(err)
 	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenDocuments(pipe); err == nil || !strings.Contains(err.Error(), "not a regular file") { // nobody writes to it
+		t.Error(err)
+	}
 	if _, err := OpenDocuments(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Error(err)
 	}
@@ -230,7 +250,7 @@ func TestDocumentFile_CutWhileServed(t *testing.T) {
 	if err == nil || status != http.StatusOK || !bytes.Contains(raw, []byte("CT_RESULT")) {
 		t.Errorf("%d, %d bytes, %v", status, len(raw), err)
 	}
-	if !strings.Contains(log.String(), file.path) {
+	if !strings.Contains(log.String(), file.path+": cut short") {
 		t.Errorf("the log says %q", log.String())
 	}
 	if err := a.s.WriteResults(&bytes.Buffer{}, "c1"); err == nil || !strings.Contains(err.Error(), file.path) {

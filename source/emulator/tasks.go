@@ -1,9 +1,9 @@
 package emulator
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -63,10 +63,13 @@ func (src *source) appendChunks(dst []byte, i, n int64, room int) ([]byte, int64
 	return append(dst, src.lines[i].chunk...), 1, nil
 }
 
+// updatedCopy is how a chunk says that it is one, in a file perhaps with blanks.
+var updatedCopy = regexp.MustCompile(`"appearance"\s*:\s*"UPDATED"`)
+
 // updated says whether result i, whose chunk is given, is an UPDATED copy, which max_hits does not count.
 func (src *source) updated(i int64, chunk []byte) bool {
 	if src.renderer == nil {
-		return bytes.Contains(chunk, []byte(`"appearance":"UPDATED"`))
+		return updatedCopy.Match(chunk)
 	}
 	sel := src.renderer.sel
 	return sel.corpus.traits(sel.universe, src.refs[i]).copy == copyUpdated
