@@ -43,7 +43,7 @@ and faults apply as ever. Searches, live collectors and topics still speak of ge
 Example:
   tw2parquet emulate --seed 7 --documents-per-day 1000
   tw2parquet emulate --credits 5000 --faults faults.json
-  tw2parquet emulate --documents recorded.jsonl
+  tw2parquet emulate --documents recording.ndjson
 
 Environment: TALKWALKER_ACCESS_TOKEN, TW2PARQUET_WAIT_SCALE.
 Exit codes: 0 stopped, 2 usage, 50 the ready line cannot be written.
