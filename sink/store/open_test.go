@@ -276,7 +276,7 @@ func TestSpill(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err == nil {
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		p := make([]byte, 3)
 		if _, err := f.WriteAt([]byte("abc"), 1<<20); err != nil {
 			t.Fatal(err)
