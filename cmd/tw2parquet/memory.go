@@ -58,7 +58,11 @@ func (w *writing) limitMemory(a *app, windows int, out place, inputs ...*input) 
 		tuneCollector()
 		collecting.Do(watchCollector)
 	}
-	usual, most := w.memory(windows)
+	unspilled := spilling()
+	if unspilled != nil {
+		a.log.Debug("row groups wait in memory until they are complete", "error", unspilled)
+	}
+	usual, most := w.memory(windows, unspilled == nil)
 	more := remoteMemory(windows, out, inputs...)
 	usual, most = usual+more, most+more
 	limit := int64(a.globals.MemoryLimit)
@@ -71,7 +75,7 @@ func (w *writing) limitMemory(a *app, windows int, out place, inputs ...*input) 
 	}
 }
 
-// memory estimates what is in use at once, with documents of a few KiB and with the largest there may
+// memory estimates what is in use at once, where row groups can wait on a disk (spill) or not, with documents of a few KiB and with the largest there may
 // be. Measured after collections, in MiB, where it says 128, 224, 512 and 992, and 48 more where row groups wait in memory (the
 // documents then have 60 of the 64 allowed):
 //
@@ -79,13 +83,13 @@ func (w *writing) limitMemory(a *app, windows int, out place, inputs ...*input) 
 //	2 workers, 60 MiB documents: 499, 533     8 workers: 504, 525
 //
 // Windows share all that, see pipeline.Pool and parquet.Encoder. Of eight windows with 15,000 documents each, one at a time
-// takes 216 MiB and four at a time 292; they took 517 with memory of their own.
-func (w *writing) memory(windows int) (usual, most int64) {
+// takes 216 MiB and four at a time 292, with row groups in memory; they took 517 with memory of their own.
+func (w *writing) memory(windows int, spill bool) (usual, most int64) {
 	workers := int64(cmp.Or(w.Workers, runtime.GOMAXPROCS(0)))
 	// Two records as columns, with room that growing left behind, and their pages; two batches and
 	// odds and ends; of each worker the codec's tables and history, and a page; of a row group what does not wait on a disk.
 	record, waiting := int64(w.records().Bytes), min(int64(w.RowGroupSize), parquet.MaxWaitingBytes)
-	if spills() {
+	if spill {
 		waiting = min(waiting, parquet.SpillAhead)
 	}
 	usual = 4*record + 28<<20 + workers<<24 + waiting

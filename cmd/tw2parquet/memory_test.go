@@ -2,6 +2,9 @@ package main
 
 import (
 	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -23,5 +26,22 @@ func TestMemory_OfObjectStores(t *testing.T) {
 		if got := remoteMemory(c.windows, c.out, c.inputs...); got != c.want {
 			t.Errorf("%s: %d MiB, want %d", name, got>>20, c.want>>20)
 		}
+	}
+}
+
+// No directory for temporary files costs memory, not the conversion, and the log says what it is about.
+func TestConvert_WithoutTemporaryFiles(t *testing.T) {
+	dir := t.TempDir()
+	in, out, missing := filepath.Join(dir, "stream.ndjson"), filepath.Join(dir, "lake"), filepath.Join(dir, "missing")
+	if err := os.WriteFile(in, recorded(t, 3, 300, 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", missing)
+	code, _, stderr := call(t, "convert", in, "--out", out, "--log-level=debug")
+	if code != exitOK || !strings.Contains(stderr, "row groups wait in memory") || !strings.Contains(stderr, missing) {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if _, rows, _ := call(t, "cat", out); strings.Count(rows, "\n") != 300 {
+		t.Errorf("%d documents, not 300", strings.Count(rows, "\n"))
 	}
 }

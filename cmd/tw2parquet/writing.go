@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"sync"
 
 	"tw2parquet/pipeline"
 	"tw2parquet/schema"
@@ -90,14 +89,14 @@ func (w *writing) encoder(c parquet.Compression) *parquet.Encoder {
 	return e
 }
 
-// spills tells whether row groups can wait on a disk.
-var spills = sync.OnceValue(func() bool {
+// spilling is why row groups cannot wait on a disk; nil if they can.
+func spilling() error {
 	f, err := store.Spill()
 	if err == nil {
 		err = f.Close()
 	}
-	return err == nil
-})
+	return err
+}
 
 // target is one run's place in an output.
 type target struct {

@@ -45,8 +45,8 @@ func NewEncoder(schema *arrow.Schema, c Compression, en Encodings) *Encoder {
 	return e
 }
 
-// SpillTo has row groups that are not complete wait in files, but for a few MiB of each, and is called before anything is
-// encoded. Without it, or once no file can be made or written, they wait in memory, see MaxWaitingBytes.
+// SpillTo has row groups wait in files until they are complete, except the latest few MiB of each. It is called before anything
+// is encoded. Without it, or once no file can be made or written, they wait in memory, see MaxWaitingBytes.
 func (e *Encoder) SpillTo(file func() (Spill, error)) { e.slabs.spill = file }
 
 // Group is one record on its way to a row group: first its columns, then, once all tasks have

@@ -63,7 +63,7 @@ func (c *chunk) reset() {
 // bloomBitsPerValue: 8 bits a value let one in 40 absent values through.
 const bloomBitsPerValue = 8
 
-// encodeColumn makes all pages of a column of a record, but for what joins a page of the row group.
+// encodeColumn makes all pages of a column of a record, except what joins a page of the row group.
 func (s *scratch) encodeColumn(g *Group, c *column, out *chunk) error {
 	def, all, err := s.levelsOf(c, 0, c.levels.n)
 	if err != nil {

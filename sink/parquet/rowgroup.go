@@ -30,17 +30,16 @@ func (l RowGroupLimits) after(rows, bytes int64) RowGroupLimits {
 	return l
 }
 
-// MaxWaitingBytes bounds the pages that wait for their row group to end in memory, compressed, whatever its other limits say: the
-// record that reaches it is the row group's last. Files that are open at once share it: when it is used up, a row group
+// MaxWaitingBytes bounds the pages that wait in memory for their row group to end, compressed, whatever its other limits say:
+// the record that reaches it is the row group's last. Files that are open at once share it: when it is used up, a row group
 // ends that has its part of it or more, so that together they hold less than twice as much. What waits in files does not
-// count, and a row group that can wait there does not end for the others, see Encoder.SpillTo. Five such row groups make a file of 256 MiB. With 64 MiB there are four, of which DuckDB counts
-// the rows as fast, and 12 MiB more are in use.
+// count, and a row group that can wait there does not end for the others, see Encoder.SpillTo. Five such row groups make a
+// file of 256 MiB. With 64 MiB there are four, of which DuckDB counts the rows as fast, and 12 MiB more are in use.
 const MaxWaitingBytes = 52 << 20
 
 // rowGroup is the row group at the end of a file, which is not written yet. The chunks of its columns lie one after the
 // other in the file, so the pages of all records but the last have to wait. They wait as they will lie in the file,
-// compressed, and most of them on a disk. What is before compression is a record at a time, but for the open page of each
-// column.
+// compressed, and most of them on a disk. Before compression there are one record and the open page of each column.
 type rowGroup struct {
 	columns []waitingChunk
 	pages   pageLog

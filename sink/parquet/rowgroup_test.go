@@ -61,7 +61,7 @@ func TestRowGroups_EndAtTheLimits(t *testing.T) {
 	}
 }
 
-// Pages that are not complete count, too: of columns that repeat themselves there are no others for many records.
+// Open pages count too: columns that repeat themselves have no complete ones for many records.
 func TestRowGroups_OpenPagesCount(t *testing.T) {
 	t.Parallel()
 	const columns, rows, limit = 60, 2000, 400_000
