@@ -56,6 +56,9 @@ type Disk struct {
 	root    *os.Root
 	created bool                    // the root directory is ours
 	flock   func(fd, how int) error // flock(2), or another file system's in a test
+
+	// writeBack begins to put so many bytes of a file, from one on, on the disk.
+	writeBack func(f *os.File, from, n int64) error
 }
 
 // OpenDisk opens, and if need be creates, the root directory. Its parent must exist: a missing one
@@ -90,11 +93,36 @@ func openDisk(path string) (*Disk, error) {
 		}
 		return nil, wrap("open directory", path, err)
 	}
-	return &Disk{root: root, flock: syscall.Flock}, nil
+	return &Disk{root: root, flock: syscall.Flock, writeBack: writeBack}, nil
 }
 
 func (d *Disk) Create(name string, perm fs.FileMode) (Handle, error) {
-	return handle(d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm))
+	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return nil, err
+	}
+	return &created{File: f, writeBack: d.writeBack}, nil
+}
+
+// created is a file that is being written. Its bytes are on their way to the disk long before they are synced: else
+// everything waits for all of them in the end, for seconds on a slow disk.
+type created struct {
+	*os.File
+	writeBack   func(f *os.File, from, n int64) error
+	size, begun int64
+}
+
+// ahead is how much is written before the disk is told: many of its own largest requests.
+const ahead = 8 << 20
+
+func (f *created) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	f.size += int64(n)
+	if waits := f.size - f.begun; err == nil && waits >= ahead {
+		err = f.writeBack(f.File, f.begun, waits)
+		f.begun = f.size
+	}
+	return n, err
 }
 
 func (d *Disk) Open(name string) (Handle, error) {
