@@ -93,8 +93,18 @@ func (e *Encoder) Encode(rec arrow.RecordBatch) ([]func() error, *Group) {
 		}
 		weight := c.weight()
 		if c.leaf.physical != format.ByteArray || c.leaf.maxRep > 0 || c.leaf.class.dictionary > 0 || weight <= c.leaf.class.pageBytes {
+			if first := g.twin(i); first >= 0 && g.chunks[first].single {
+				g.chunks[first].twins = append(g.chunks[first].twins, i)
+				continue
+			}
+			out.single = true
 			// The levels count too: a column of nulls is not free.
-			tasks = append(tasks, task{weight + c.levels.n, func(s *scratch) error { return s.encodeColumn(g, c, out) }})
+			tasks = append(tasks, task{weight + c.levels.n, func(s *scratch) error {
+				if err := s.encodeColumn(g, c, out); err != nil {
+					return err
+				}
+				return s.encodeTwins(g, out, out.twins)
+			}})
 			continue
 		}
 		rows := cutRows(c)

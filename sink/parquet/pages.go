@@ -41,6 +41,8 @@ type chunk struct {
 	hashes []uint64 // of the values, for a Bloom filter, where they are not coded
 	empty  bool     // no values, and the same level in every slot
 	level  uint8    // that one
+	single bool     // one task makes all pages
+	twins  []int    // columns that have the same pages, which this one's task makes too
 }
 
 // encoded tells that all tasks of the chunk have succeeded.
