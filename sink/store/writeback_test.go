@@ -39,7 +39,7 @@ func TestUpload_GoesToTheDiskMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
+	t.Cleanup(func() { _ = h.Close() })
 	if err := h.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
