@@ -58,7 +58,7 @@ func (v *validity) same(w *validity) bool {
 func (s *scratch) encodeTwins(g *Group, made *chunk, twins []int) error {
 	for _, i := range twins {
 		c, out := &g.columns[i], &g.chunks[i]
-		if made.coded.used { // no pages yet, and little work
+		if made.coded.used { // no pages yet, and too little work to share out
 			if err := s.encodeColumn(g, c, out); err != nil {
 				return err
 			}

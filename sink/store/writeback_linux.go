@@ -7,13 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeBack begins to put a range of a file on its disk, and does not wait for that. It keeps no later sync from
-// telling of an error, unlike one that waits (sync_file_range(2): SYNC_FILE_RANGE_WRITE alone leaves the file's error
-// for fsync). A file system that has nothing of the kind is none the worse.
+// writeBack begins to put a range of a file on its disk. It does not wait for the bytes, only for the disk to take the
+// request where that has too many already, as what writes faster than the disk must some time. Only a call that waits for
+// the bytes, which this is not, takes a file's write error away from the next fsync (file_fdatawait_range in the
+// kernel's fs/sync.c), so nothing is lost by what is passed over here: file systems that have nothing of the kind.
 func writeBack(f *os.File, from, n int64) error {
 	err := unix.SyncFileRange(int(f.Fd()), from, n, unix.SYNC_FILE_RANGE_WRITE)
-	if errors.Is(err, unix.EIO) || errors.Is(err, unix.ENOSPC) {
-		return err
+	for _, lost := range []error{unix.EIO, unix.ENOSPC, unix.EDQUOT} {
+		if errors.Is(err, lost) {
+			return err
+		}
 	}
 	return nil
 }

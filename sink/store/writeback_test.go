@@ -12,7 +12,7 @@ import (
 )
 
 // What is written goes to the disk range by range, each where the one before it ended, so that little is left for the
-// sync. A disk that fails on the way is told of then, and the file gets no name.
+// sync. Should the disk say on the way that it fails, the file gets no name.
 func TestUpload_GoesToTheDiskMeanwhile(t *testing.T) {
 	dir := t.TempDir()
 	disk, err := OpenDisk(dir)
