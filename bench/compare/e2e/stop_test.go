@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -35,6 +36,10 @@ func TestStop_EverySignalEndsInOrder(t *testing.T) {
 			continue // TestExport_TerminatedAndStartedAgain, and the command's own tests
 		}
 		t.Run(sig.String(), func(t *testing.T) {
+			// What is ignored here, under nohup for one, would be ignored by the process too; what is caught is not.
+			caught := make(chan os.Signal, 1)
+			signal.Notify(caught, sig)
+			t.Cleanup(func() { signal.Stop(caught) })
 			a := serve(t, dense())
 			out := a.output()
 			p := a.startAndStall(out)
