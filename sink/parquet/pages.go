@@ -67,11 +67,7 @@ const bloomBitsPerValue = 8
 
 // encodeColumn makes all pages of a column of a record, except what joins a page of the row group.
 func (s *scratch) encodeColumn(g *Group, c *column, out *chunk) error {
-	def, all, err := s.levelsOf(c, 0, c.levels.n)
-	if err != nil {
-		return err
-	}
-	v, err := s.gather(c, def, all, 0, c.levels.n)
+	def, all, v, err := s.contents(c, 0, c.levels.n)
 	if err != nil {
 		return err
 	}
@@ -101,16 +97,20 @@ func (s *scratch) encodeColumn(g *Group, c *column, out *chunk) error {
 // encodeRows makes one page of a column without repetition from rows lo to hi. Texts are cut into
 // pages before anything is encoded, so that two cores can share them.
 func (s *scratch) encodeRows(g *Group, c *column, out *page, lo, hi int) error {
-	def, all, err := s.levelsOf(c, lo, hi)
-	if err != nil {
-		return err
-	}
-	v, err := s.gather(c, def, all, lo, hi)
+	def, all, v, err := s.contents(c, lo, hi)
 	if err != nil {
 		return err
 	}
 	*out = page{encoding: c.leaf.class.encoding, slots: hi - lo, rows: hi - lo}
 	return s.encodePage(g, c, out, def, all, lo, lo, &v)
+}
+
+// contents gives the final definition levels of slots lo to hi, and their values.
+func (s *scratch) contents(c *column, lo, hi int) (def []uint8, all uint8, v values, err error) {
+	if def, all, err = s.levelsOf(c, lo, hi); err == nil {
+		v, err = s.gather(c, def, all, lo, hi)
+	}
+	return def, all, v, err
 }
 
 // levelsOf gives the final definition levels of slots lo to hi.

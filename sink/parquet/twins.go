@@ -65,11 +65,7 @@ func (s *scratch) encodeTwins(g *Group, made *chunk, twins []int) error {
 			continue
 		}
 		if c.leaf.bloom {
-			def, all, err := s.levelsOf(c, 0, c.levels.n)
-			if err != nil {
-				return err
-			}
-			v, err := s.gather(c, def, all, 0, c.levels.n)
+			_, _, v, err := s.contents(c, 0, c.levels.n)
 			if err != nil {
 				return err
 			}
