@@ -85,7 +85,7 @@ func TestFlow_GiBInBoundedHeap(t *testing.T) {
 	runtime.GC()
 	metrics.Read(live)
 	before := live[0].Value.Uint64()
-	// What was live in each half, but for the start. All that is allocated while a collection runs counts as live,
+	// What was live in each half, without the start. All that is allocated while a collection runs counts as live,
 	// and on a busy machine one runs for long: so what nine of ten looks saw at most.
 	var halves [2][]uint64
 	group := pipeline.Records{Bytes: records, Rows: 131072}

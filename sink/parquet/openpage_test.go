@@ -240,7 +240,7 @@ func FuzzOpenPage(f *testing.F) {
 			for c := range e.tree.leaves {
 				checkOpenPages(t, data, g, c, int64(openRows), int64(most))
 			}
-			checkFilter(t, data, g, groups[g])
+			checkFilter(t, data, g, 0, groups[g]...)
 		}
 	})
 }
@@ -282,17 +282,20 @@ func checkOpenPages(t *testing.T, data []byte, group, column int, openRows, most
 	}
 }
 
-// checkFilter asks the Bloom filter of the first column for every value.
-func checkFilter(t *testing.T, data []byte, group int, records []arrow.RecordBatch) {
+// checkFilter asks the Bloom filter of a top-level column for every value of the records of a row group.
+func checkFilter(t *testing.T, data []byte, group, column int, records ...arrow.RecordBatch) {
 	t.Helper()
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	filter := f.RowGroups()[group].ColumnChunks()[0].BloomFilter()
-	for _, v := range plainColumn(0, records...) {
+	filter := f.RowGroups()[group].ColumnChunks()[column].BloomFilter()
+	for _, v := range plainColumn(column, records...) {
 		if v == nil {
 			continue
+		}
+		if filter == nil {
+			t.Fatalf("row group %d: column %d has values and no filter", group, column)
 		}
 		if ok, err := filter.Check(parquet.ByteArrayValue([]byte(v.(string)))); !ok || err != nil {
 			t.Fatalf("row group %d: %q is not in the filter: %v", group, v, err)

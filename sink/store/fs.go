@@ -101,24 +101,24 @@ func (d *Disk) Create(name string, perm fs.FileMode) (Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &created{File: f, writeBack: d.writeBack}, nil
+	return &newFile{File: f, writeBack: d.writeBack}, nil
 }
 
-// created is a file that is being written. Its bytes are on their way to the disk long before they are synced: else
+// newFile is a file that is being written. Its bytes are on their way to the disk long before they are synced: else
 // everything waits for all of them in the end, for seconds on a slow disk.
-type created struct {
+type newFile struct {
 	*os.File
 	writeBack   func(f *os.File, from, n int64) error
 	size, begun int64
 }
 
-// ahead is how much is written before the disk is told: many of its own largest requests.
-const ahead = 8 << 20
+// writeBackBytes is how much is written before the disk is told: many of its own largest requests.
+const writeBackBytes = 8 << 20
 
-func (f *created) Write(p []byte) (int, error) {
+func (f *newFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
 	f.size += int64(n)
-	if waits := f.size - f.begun; err == nil && waits >= ahead {
+	if waits := f.size - f.begun; err == nil && waits >= writeBackBytes {
 		err = f.writeBack(f.File, f.begun, waits)
 		f.begun = f.size
 	}

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeBack begins to put a range of a file on its disk. It does not wait for the bytes, only for the disk to take the
-// request where that has too many already, as what writes faster than the disk must some time. Only a call that waits for
-// the bytes, which this is not, takes a file's write error away from the next fsync (file_fdatawait_range in the
-// kernel's fs/sync.c), so nothing is lost by what is passed over here: file systems that have nothing of the kind.
+// writeBack begins to put a range of a file on its disk. It does not wait until the bytes are there, but it may wait for a
+// disk that has too many requests already. An error that it passes over is not lost: the next fsync tells of it again,
+// because only calls that wait for the bytes take the file's error away (file_fdatawait_range in the kernel's
+// fs/sync.c). So a file system that does not know the call is as good as any.
 func writeBack(f *os.File, from, n int64) error {
 	err := unix.SyncFileRange(int(f.Fd()), from, n, unix.SYNC_FILE_RANGE_WRITE)
 	for _, lost := range []error{unix.EIO, unix.ENOSPC, unix.EDQUOT} {

@@ -23,7 +23,7 @@ func TestUpload_GoesToTheDiskMeanwhile(t *testing.T) {
 	var begun, calls int64
 	var broken error
 	disk.writeBack = func(f *os.File, from, n int64) error {
-		if calls++; from != begun || n < ahead {
+		if calls++; from != begun || n < writeBackBytes {
 			t.Errorf("%d bytes from %d on, after %d", n, from, begun)
 		}
 		if info, err := f.Stat(); err != nil || info.Size() < from+n {
@@ -67,7 +67,7 @@ func TestUpload_GoesToTheDiskMeanwhile(t *testing.T) {
 	if err != nil || len(data) != 100*333<<10 || data[50*333<<10] != 50 {
 		t.Errorf("%d bytes, %v", len(data), err)
 	}
-	if left := int64(len(data)) - begun; calls < 3 || left < 0 || left > ahead+1<<20 {
+	if left := int64(len(data)) - begun; calls < 3 || left < 0 || left > writeBackBytes+1<<20 {
 		t.Errorf("%d calls, and %d of %d bytes are left for the sync", calls, left, len(data))
 	}
 
